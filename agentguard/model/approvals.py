@@ -1,0 +1,127 @@
+"""A request for approval, the votes on it, and how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Literal
+
+from agentguard.model.calls import Principal
+from agentguard.model.canonical import canonical_json
+from agentguard.model.facts import Facts
+from agentguard.model.record import Json, Record
+from agentguard.model.verdicts import Need, Verdict
+
+
+class State(StrEnum):
+    """The life of a request: pending, then approved or an end; approved, then executing, then an end."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    EXECUTING = "executing"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to the request by itself."""
+        return self not in _OPEN
+
+
+_OPEN = frozenset({State.PENDING, State.APPROVED, State.EXECUTING})
+
+
+class Card(Record):
+    """What a person is shown before deciding, computed by the guard, masked for people, and never cut silently.
+
+    `arguments` is JSON text of the masked snapshot; `reasons` are the sentences of the clauses that spoke, with file:line.
+    """
+
+    title: str
+    tool: str
+    agent: str
+    user: str | None
+    session: str
+    risk: str
+    reasons: tuple[str, ...]
+    arguments: str
+    deployment: str = ""
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical card, in hex: a vote says which card its person saw."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+class Request(Record):
+    """A call that waits for people. Written once by the agent's side, with a MAC over this record.
+
+    `digest` binds the exact call (see guard.binding); `model_digest` is over the model's own arguments, so that the same call after
+    a restart is recognised. `deadline_ms` stands on Redis's clock; a permit must be redeemed by `redeem_by_ms`.
+    """
+
+    id: str
+    revision: int = 1
+    principal: Principal
+    call_id: str | None
+    tool: str
+    digest: str
+    model_digest: str
+    card: Card
+    verdict: Verdict
+    facts: Facts
+    opened_ms: int
+    deadline_ms: int
+    redeem_by_ms: int
+    assurance: Literal["same-user", "separate"]
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The approvals that this request must get, all of them."""
+        return self.verdict.needs
+
+
+class Decision(StrEnum):
+    """What a person says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Vote(Record):
+    """One person's signed decision on one revision of one request.
+
+    `approvals` are the needs that the person speaks to; `groups` the groups they were in; `signer` is the name of the person
+    or of the server in `signers:`; `signature` is Ed25519 over `signed_text()`, base64.
+    """
+
+    tenant: str
+    request: str
+    revision: int
+    digest: str
+    card_digest: str
+    approvals: tuple[str, ...]
+    person: str
+    groups: tuple[str, ...]
+    decision: Decision
+    comment: str = ""
+    time_ms: int
+    signer: str
+    signature: str = ""
+
+    def signed_text(self) -> bytes:
+        """What the signature covers: the whole vote but the signature itself."""
+        fields: dict[str, Json] = self.model_dump(mode="json", exclude={"signature"})
+        return b"agentguard vote 1\n" + canonical_json(fields).encode()
+
+
+class Resolution(Record):
+    """How a request stands: its state, who decided and what they said. `by` is empty while nobody has."""
+
+    request: str
+    state: State
+    by: tuple[str, ...] = ()
+    comment: str = ""

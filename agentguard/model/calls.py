@@ -1,0 +1,63 @@
+"""A tool call, the tool it is for, and who it is made by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agentguard.model.record import Record
+
+
+class Principal(Record):
+    """On whose behalf a call is made. `user` is None only where the caller said that the agent is autonomous.
+
+    `run` is the caller's own mark for one attempt at a job; empty by default, never a framework's run id.
+    """
+
+    tenant: str
+    agent: str
+    user: str | None
+    session: str
+    run: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolCall:
+    """What the model asked for: its own arguments, tokens and all. `id` is the model's id of this call, if any."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parsed:
+    """What a tool's own validation made of the arguments.
+
+    `snapshot`: JSON-ready dump of the parsed arguments, defaults filled in, injected arguments left out, secrets opened.
+    `filled`: the values (JSON-ready) of fields that the model left out and that would differ at another time
+    (a default factory); put into the arguments they make parsing repeatable.
+    """
+
+    snapshot: dict[str, Any]
+    filled: dict[str, Any] = field(default_factory=dict)
+
+
+class Tool(Protocol):
+    """A tool as the guard sees it. Integrations translate their framework's tools into this."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """JSON Schema of the arguments (an object), injected ones left out."""
+        ...
+
+    def parse(self, arguments: Mapping[str, Any]) -> Parsed:
+        """The arguments after the tool's own validation. Raises InvalidArguments."""
+        ...

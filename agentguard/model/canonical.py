@@ -1,0 +1,74 @@
+"""Canonical JSON: one text for one value, so that a digest over it binds the value.
+
+Rules:
+- keys are strings, sorted by code point; no white space; text as it is (no ASCII escapes, no normalisation);
+- integers are written as integers, of any size; floats always carry '.' or 'e': 1, 1.0, true and "1" are four values;
+- NaN, infinities, lone surrogates, non-string keys, cycles, and nesting over 64 levels are refused;
+- anything that is not dict, list, tuple, str, int, float, bool or None is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from agentguard.errors import NotCanonical
+
+DEPTH_MAX = 64
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False).encode
+
+
+def canonical_json(value: Any) -> str:
+    """The canonical text of `value`. Raises NotCanonical with the path of the first offence."""
+    check_canonical(value)
+    return _encode(value)
+
+
+def check_canonical(value: Any) -> None:
+    """Raise NotCanonical where `value` has no canonical form. Bounded depth, no recursion."""
+    stack: list[tuple[Any, int, tuple[str | int, ...]]] = [(value, 1, ())]
+    while stack:
+        item, depth, path = stack.pop()
+        kind = type(item)
+        if kind is str:
+            _check_text(item, path)
+        elif kind is dict:
+            _check_depth(depth, path)
+            for key, inner in item.items():
+                if type(key) is not str:
+                    raise NotCanonical(_written(path), "keys must be text")
+                _check_text(key, path)
+                stack.append((inner, depth + 1, (*path, key)))
+        elif kind is list or kind is tuple:
+            _check_depth(depth, path)
+            stack.extend((inner, depth + 1, (*path, index)) for index, inner in enumerate(item))
+        elif kind is float:
+            if not math.isfinite(item):
+                raise NotCanonical(_written(path), "NaN and infinities have no JSON form")
+        elif kind is not int and kind is not bool and item is not None:
+            raise NotCanonical(_written(path), f"{kind.__name__} has no JSON form")
+
+
+def _check_text(text: str, path: tuple[str | int, ...]) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotCanonical(_written(path), "text holds a lone surrogate") from None
+
+
+def _check_depth(depth: int, path: tuple[str | int, ...]) -> None:
+    if depth > DEPTH_MAX:
+        raise NotCanonical(_written(path[:3]) + "...", f"nested deeper than {DEPTH_MAX} levels")
+
+
+def _written(path: tuple[str | int, ...]) -> str:
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{_safe(step)}" for step in path)
+
+
+def _safe(key: str) -> str:
+    """A key may be personal itself or unprintable: only plain identifiers are shown."""
+    return key if key.isascii() and key.isidentifier() and len(key) <= 40 else "?"

@@ -1,0 +1,99 @@
+"""What policy says of a call."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from agentguard.model.problems import Place
+from agentguard.model.record import Record
+
+
+class Risk(StrEnum):
+    """How bad a wrong call would be."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for low to 3 for critical."""
+        return _RISKS.index(self)
+
+
+class Effect(StrEnum):
+    """What happens to a call; deny beats ask beats allow."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+    @property
+    def rank(self) -> int:
+        """0 for allow to 2 for deny."""
+        return _EFFECTS.index(self)
+
+
+_RISKS = tuple(Risk)
+_EFFECTS = tuple(Effect)
+
+CONFIRM = "confirm"
+"""The reserved approval name: the user on whose behalf the agent acts confirms the call."""
+
+
+class Need(Record):
+    """One approval that a request must get.
+
+    `approvers` are `group:NAME` or `person:NAME`; empty only for the need named CONFIRM. `quorum` counts distinct people; with
+    `from_each` it counts in each of the groups, and nobody stands for two of them.
+    """
+
+    name: str
+    approvers: tuple[str, ...] = ()
+    quorum: int = 1
+    from_each: bool = False
+    deadline_seconds: int
+
+
+class Clause(Record):
+    """A clause of the policy that spoke about a call.
+
+    `met` says why its condition counted: "always" (no condition), "true", or "error" (it failed, which counts as met;
+    `error` is then a code, never a value).
+    """
+
+    kind: Literal["tool", "rule"]
+    id: str
+    effect: Effect
+    risk: Risk | None = None
+    ask: str | None = None
+    reason: str = ""
+    met: Literal["always", "true", "error"] = "always"
+    error: str = ""
+    place: Place
+
+
+class Verdict(Record):
+    """The risk and effect of one call, the clauses that said so, and what must be done if it runs."""
+
+    tool: str
+    risk: Risk
+    effect: Effect
+    clauses: tuple[Clause, ...]
+    needs: tuple[Need, ...] = ()
+    labels: tuple[str, ...] = ()
+    policy_version: str
+
+    def stricter_than(self, shown: Verdict) -> bool:
+        """Whether running under this verdict would need more than `shown` told a person.
+
+        A deny, a higher risk, a clause or an approval that `shown` does not name.
+        """
+        return (
+            self.effect is Effect.DENY
+            or self.risk.rank > shown.risk.rank
+            or not {(c.kind, c.id) for c in self.clauses} <= {(c.kind, c.id) for c in shown.clauses}
+            or not set(self.needs) <= set(shown.needs)
+        )
