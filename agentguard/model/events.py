@@ -1,0 +1,204 @@
+"""What the journal records: one frozen record for each kind of line.
+
+Rules:
+- nothing in clear: masked text, keyed digests, counts, ids, and words of the policy;
+- a name, never a list of names, says what kind a line is (`KINDS`);
+- digests are keyed (HMAC), because a bare hash of a short value is reversed in minutes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from agentguard.errors import RefusalReason
+from agentguard.model.approvals import Decision
+from agentguard.model.calls import Principal
+from agentguard.model.record import Record
+from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
+
+
+class Opened(Record):
+    """The first record of every segment of a writer; `previous` is the MAC of the record before it, empty in segment 1."""
+
+    cause: Literal["start", "size", "age", "fsync failed"]
+    key_id: str
+    pid: int
+    policy_version: str
+    previous: str
+    segment: int
+
+
+class Spoke(Record):
+    """A clause that spoke, and where it stands (`file:line:column`)."""
+
+    kind: Literal["tool", "rule"]
+    id: str
+    effect: Effect
+    met: Literal["always", "true", "error"]
+    error: str = ""
+    place: str
+
+    @classmethod
+    def of(cls, clause: Clause) -> Spoke:
+        """What the journal keeps of a clause."""
+        return cls(
+            kind=clause.kind,
+            id=clause.id,
+            effect=clause.effect,
+            met=clause.met,
+            error=clause.error,
+            place=str(clause.place),
+        )
+
+
+class Judged(Record):
+    """Step 4: what policy said of a call, before anything else happens.
+
+    `arguments` is JSON text of the masked arguments, `snapshot_digest` a keyed digest of the real ones. `entities` counts
+    findings by type. `revealed` says which entity types were restored into which parameter: an unmasking is on record.
+    """
+
+    principal: Principal
+    call_id: str | None
+    tool: str
+    risk: Risk
+    effect: Effect
+    clauses: tuple[Spoke, ...]
+    needs: tuple[str, ...]
+    policy_version: str
+    arguments: str
+    snapshot_digest: str
+    entities: dict[str, int] = {}
+    revealed: dict[str, tuple[str, ...]] = {}
+
+    @classmethod
+    def of(
+        cls,
+        verdict: Verdict,
+        *,
+        principal: Principal,
+        call_id: str | None,
+        arguments: str,
+        snapshot_digest: str,
+        entities: dict[str, int],
+        revealed: dict[str, tuple[str, ...]],
+    ) -> Judged:
+        """The record of a verdict on one call."""
+        return cls(
+            principal=principal,
+            call_id=call_id,
+            tool=verdict.tool,
+            risk=verdict.risk,
+            effect=verdict.effect,
+            clauses=tuple(Spoke.of(clause) for clause in verdict.clauses),
+            needs=tuple(need.name for need in verdict.needs),
+            policy_version=verdict.policy_version,
+            arguments=arguments,
+            snapshot_digest=snapshot_digest,
+            entities=entities,
+            revealed=revealed,
+        )
+
+
+class Refused(Record):
+    """A call that did not run. `code` is stable and holds no value (a clause id, a validation rule, ...)."""
+
+    principal: Principal
+    call_id: str | None
+    tool: str
+    reason: RefusalReason
+    code: str = ""
+    request: str | None = None
+
+
+class Asked(Record):
+    """A request opened, found again or joined; `deadline_ms` stands on Redis's clock."""
+
+    principal: Principal
+    call_id: str | None
+    tool: str
+    request: str
+    revision: int
+    joined: Literal["created", "found", "joined"]
+    digest: str
+    card_digest: str
+    needs: tuple[str, ...]
+    deadline_ms: int
+
+
+class Counted(Record):
+    """A vote that counted: who, what they said, and whose key signed it."""
+
+    person: str
+    decision: Decision
+    signer: str
+
+
+class Permitted(Record):
+    """A call that may run once. Without a request policy allowed it by itself, and nobody voted."""
+
+    principal: Principal
+    call_id: str | None
+    tool: str
+    snapshot_digest: str
+    request: str | None = None
+    votes: tuple[Counted, ...] = ()
+    assurance: Literal["policy", "same-user", "separate"] = "policy"
+
+
+class Ended(StrEnum):
+    """How a permitted call ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+class Settled(Record):
+    """Step 8: how a permitted call ended, and what its result brought into the session.
+
+    `result_digest` is keyed, over the masked result; `result_bytes` is that result's length.
+    """
+
+    principal: Principal
+    call_id: str | None
+    tool: str
+    outcome: Ended
+    request: str | None = None
+    result_digest: str = ""
+    result_bytes: int = 0
+    entities: dict[str, int] = {}
+    labels_added: tuple[str, ...] = ()
+    duration_ms: int
+
+
+class Faulted(Record):
+    """Something was broken, so a call did not run or its end is unknown. `code` holds no value."""
+
+    principal: Principal | None = None
+    call_id: str | None = None
+    tool: str = ""
+    component: str
+    code: str
+    request: str | None = None
+
+
+class Closed(Record):
+    """The last record of a writer that ended in order."""
+
+    records: int
+
+
+KINDS: dict[str, type[Record]] = {
+    "opened": Opened,
+    "judged": Judged,
+    "refused": Refused,
+    "asked": Asked,
+    "permitted": Permitted,
+    "settled": Settled,
+    "faulted": Faulted,
+    "closed": Closed,
+}
+"""The record behind each kind of journal line."""
