@@ -13,6 +13,10 @@ from agentguard.model.record import Json, Record
 from agentguard.model.verdicts import Need, Verdict
 
 
+Assurance = Literal["same-user", "separate"]
+"""Whether the agent runs as the very user who approves (then a signature stops nobody who controls that user), or apart."""
+
+
 class State(StrEnum):
     """The life of a request: pending, then approved or an end; approved, then executing, then an end."""
 
@@ -60,7 +64,8 @@ class Request(Record):
     """A call that waits for people. Written once by the agent's side, with a MAC over this record.
 
     `digest` binds the exact call (see guard.binding); `model_digest` is over the model's own arguments, so that the same call after
-    a restart is recognised. `deadline_ms` stands on Redis's clock; a permit must be redeemed by `redeem_by_ms`.
+    a restart is recognised. The three times stand on Redis's clock and are set by the channel when it opens the request:
+    votes count before `deadline_ms`, a permit must be redeemed before `redeem_by_ms`.
     """
 
     id: str
@@ -73,10 +78,10 @@ class Request(Record):
     card: Card
     verdict: Verdict
     facts: Facts
-    opened_ms: int
-    deadline_ms: int
-    redeem_by_ms: int
-    assurance: Literal["same-user", "separate"]
+    opened_ms: int = 0
+    deadline_ms: int = 0
+    redeem_by_ms: int = 0
+    assurance: Assurance
 
     @property
     def needs(self) -> tuple[Need, ...]:
