@@ -1,0 +1,54 @@
+"""What an approval is bound to: exactly this call.
+
+The digest is an HMAC over, each as its own canonical field:
+- the tool's name, its schema and its description (a tool that changed since is another tool);
+- who calls: tenant, agent, user, session, run;
+- the snapshot: the arguments after the tool's own validation, defaults filled in;
+- for each token left in the arguments, the HMAC of the value it stands for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agentguard.model.calls import Principal, Tool, ToolCall
+from agentguard.model.canonical import canonical_json
+from agentguard.model.tokens import Token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binding:
+    """Keyed digests of calls; `key` is the agent's side's own, so that a digest tells nothing to who reads it."""
+
+    key: bytes
+
+    def digest(self, tool: Tool, principal: Principal, snapshot: str, tokens: Mapping[str, Token]) -> str:
+        """The digest of one call, in hex. `snapshot` is canonical JSON, `tokens` the resolved tokens that stay in it."""
+        return self._over(
+            "call",
+            {
+                "tool": tool.name,
+                "description": tool.description,
+                "schema": canonical_json(dict(tool.schema)),
+                "principal": principal.canonical(),
+                "snapshot": snapshot,
+                "tokens": {text: self.value(token.value) for text, token in tokens.items()},
+            },
+        )
+
+    def model_digest(self, call: ToolCall) -> str:
+        """The digest of what the model itself wrote: the same call again, after a restart, has the same."""
+        return self._over("model", {"tool": call.tool, "arguments": dict(call.arguments)})
+
+    def value(self, text: str) -> str:
+        """The keyed digest of one value or text, in hex."""
+        return self._keyed(f"agentguard value 1\n{text}")
+
+    def _over(self, purpose: str, value: object) -> str:
+        return self._keyed(f"agentguard {purpose} 1\n{canonical_json(value)}")
+
+    def _keyed(self, text: str) -> str:
+        return hmac.new(self.key, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()

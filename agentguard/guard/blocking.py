@@ -1,0 +1,65 @@
+"""The sync door: the same road, driven in the caller's own thread.
+
+A call that needs neither Redis nor an fsync crosses no thread; one that does blocks in place until it is done. On the guard's
+own loop thread it raises, since it would wait for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agentguard.guard.permit import Outcome, Permit
+from agentguard.guard.pipeline import Guard
+from agentguard.model.calls import Tool, ToolCall
+from agentguard.model.record import Json
+from agentguard.store.doors import drive
+
+
+class BlockingTool(Tool, Protocol):
+    """A tool that is run without awaiting."""
+
+    def __call__(self, arguments: dict[str, Json], /) -> Any:
+        """Run with these arguments."""
+        ...
+
+
+@dataclass(frozen=True)
+class BlockingGuard:
+    """What `Guard` does, for code that doesn't await."""
+
+    guard: Guard
+
+    def run(self, call: ToolCall, tool: BlockingTool) -> Any:
+        """Admit the call, run the tool in this thread, mask what comes back."""
+        permit = self.admit(call, tool)
+        with self.settling(permit) as outcome:
+            outcome.result = tool(permit.input)
+        return outcome.masked
+
+    def admit(self, call: ToolCall, tool: Tool) -> Permit:
+        """See Guard.admit."""
+        return drive(self.guard.admit(call, tool))
+
+    def settle(self, permit: Permit, result: Any) -> Any:
+        """See Guard.settle."""
+        return drive(self.guard.settle(permit, result))
+
+    def settle_error(self, permit: Permit, error: Exception) -> BaseException:
+        """See Guard.settle_error."""
+        return drive(self.guard.settle_error(permit, error))
+
+    @contextmanager
+    def settling(self, permit: Permit) -> Iterator[Outcome]:
+        """See Guard.settling."""
+        outcome = Outcome()
+        try:
+            yield outcome
+        except Exception as error:
+            raise self.settle_error(permit, error) from None
+        except BaseException:
+            drive(self.guard.settler.interrupted(permit))
+            raise
+        outcome.masked = self.settle(permit, outcome.result)

@@ -1,0 +1,47 @@
+"""Proof that one call may run once, and what came of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentguard.guard.snapshot import Snapshot
+from agentguard.model.calls import Principal, ToolCall
+from agentguard.model.record import Json
+from agentguard.model.verdicts import Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A redeemed approval: the fence under which this process runs the call, and the task that renews it."""
+
+    request_id: str
+    fence: str
+    renewing: Future[None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Permit:
+    """One call that may run now. Give `input` to the tool, then settle; a permit is settled once."""
+
+    call: ToolCall
+    principal: Principal
+    verdict: Verdict
+    snapshot: Snapshot
+    admitted_ns: int
+    claim: Claim | None = None
+    settled: list[str] = field(default_factory=list)
+
+    @property
+    def input(self) -> dict[str, Json]:
+        """The arguments to run with: a fresh copy each time, tokens restored where policy reveals them."""
+        return self.snapshot.input
+
+
+@dataclass(kw_only=True, slots=True)
+class Outcome:
+    """What a tool gave (`result`, set by whoever runs it) and what the model may see of it (`masked`)."""
+
+    result: Any = None
+    masked: Any = None

@@ -1,0 +1,190 @@
+"""The road of one tool call, in eight steps.
+
+    1 restore   2 snapshot   3 classify   4 record   5 ask   6 permit   7 run   8 settle
+
+`admit` walks 1 to 6, whoever runs the tool does 7, `settle` does 8. Rules:
+- a step that fails stops the call: nothing runs after an error;
+- the verdict is on record before anything else happens, and a refusal before it is told;
+- Redis is reached only for a token or a label that this process has not seen, for session state that a clause reads, and to ask.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, assert_never
+
+from agentguard.errors import CallRefused, Fault, InvalidArguments, NotCanonical
+from agentguard.guard import refusals
+from agentguard.guard.asking import Asking, Case
+from agentguard.guard.permit import Outcome, Permit
+from agentguard.guard.principals import Principals
+from agentguard.guard.records import Records
+from agentguard.guard.settling import Settling
+from agentguard.guard.snapshot import take_snapshot
+from agentguard.guard.tokens import TokenBook
+from agentguard.masking import Masker, restore
+from agentguard.model.calls import Principal, Tool, ToolCall
+from agentguard.model.canonical import canonical_json
+from agentguard.model.facts import Facts
+from agentguard.model.record import Json
+from agentguard.model.tokens import Known
+from agentguard.model.verdicts import Effect, Verdict
+from agentguard.policy import Policy
+
+
+class RunnableTool(Tool, Protocol):
+    """A tool that the guard can run itself."""
+
+    def __call__(self, arguments: dict[str, Json], /) -> Awaitable[Any]:
+        """Run with these arguments; injected ones are the tool's own business."""
+        ...
+
+
+class Closing(Protocol):
+    """Whatever must be closed with the guard."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """Stands between an agent and its tools. Made by `open_guard`; use it as a context manager or `close()` it."""
+
+    policy: Policy
+    masker: Masker
+    principals: Principals
+    tokens: TokenBook
+    records: Records
+    asking: Asking
+    settler: Settling
+    closing: Closing
+
+    def session(
+        self, *, user: str | None = None, id: str | None = None, run: str = "", autonomous: bool = False
+    ) -> AbstractContextManager[Principal]:
+        """Open a session: one conversation or run of the agent, on one user's behalf.
+
+        Give the conversation's own `id` so that tokens and labels last across processes; left out, a new one is made.
+        `run` tells attempts apart that may repeat the model's call ids. Raises ConfigurationError.
+        """
+        return self.principals.session(user=user, id=id, run=run, autonomous=autonomous)
+
+    async def run(self, call: ToolCall, tool: RunnableTool) -> Any:
+        """Admit the call, run the tool, mask what comes back."""
+        permit = await self.admit(call, tool)
+        async with self.settling(permit) as outcome:
+            outcome.result = await tool(permit.input)  # 7
+        return outcome.masked
+
+    async def admit(self, call: ToolCall, tool: Tool) -> Permit:
+        """Steps 1 to 6: a permit to run this call once.
+
+        Raises CallRefused (an answer for the model), or a Fault or NoSession (nothing ran, and no model can help).
+        """
+        started = time.perf_counter_ns()
+        principal = self.principals.current()
+        try:
+            return await self._admit(call, tool, principal, started)
+        except CallRefused as refusal:
+            await self.records.refused(principal, call, refusal)
+            raise
+        except Fault as fault:
+            self.records.fault(principal, call, fault)
+            raise
+
+    async def settle(self, permit: Permit, result: Any) -> Any:
+        """Step 8 for a tool that returned: what the model may see of the result. Raises a Fault, and then shows nothing."""
+        return await self.settler.returned(permit, result)
+
+    async def settle_error(self, permit: Permit, error: Exception) -> BaseException:
+        """Step 8 for a tool that raised: the error to raise in its place, `from None`."""
+        return await self.settler.raised(permit, error)
+
+    @asynccontextmanager
+    async def settling(self, permit: Permit) -> AsyncIterator[Outcome]:
+        """Run the tool inside: set `outcome.result`, read `outcome.masked` after. A tool that raises is settled too."""
+        outcome = Outcome()
+        try:
+            yield outcome
+        except Exception as error:
+            raise await self.settle_error(permit, error) from None
+        except BaseException:
+            await self.settler.interrupted(permit)
+            raise
+        outcome.masked = await self.settle(permit, outcome.result)
+
+    def close(self) -> None:
+        """Flush and close the journal, the line to Redis and the embedded server, if this was its last user."""
+        self.closing.close()
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _admit(self, call: ToolCall, tool: Tool, principal: Principal, started: int) -> Permit:
+        known = await self._tokens_of(call, principal)
+        terms = self.policy.terms(tool.name)
+        resolved = {text: entry.token for text, entry in known.items()}
+        restored = restore(call.arguments, terms.reveal, resolved)  # 1
+        snapshot = take_snapshot(tool, restored)  # 2
+        arguments = snapshot.arguments
+        masked = self.masker.mask(arguments, self.tokens.ids(principal))
+        facts = await self._facts(tool.name, principal, masked.entities, known)
+        verdict = self.policy.classify(tool.name, arguments, principal, facts)  # 3
+        await self.records.judged(principal, call, verdict, snapshot, masked, restored is not call.arguments)  # 4
+        permit = Permit(call=call, principal=principal, verdict=verdict, snapshot=snapshot, admitted_ns=started)
+        match verdict.effect:
+            case Effect.ALLOW:
+                return permit
+            case Effect.DENY:
+                raise refusals.denied(verdict)
+            case Effect.ASK:
+                shown = self.masker.for_people(arguments, shown=resolved)
+                case = Case(
+                    call=call,
+                    tool=tool,
+                    principal=principal,
+                    snapshot=snapshot,
+                    tokens=resolved,
+                    facts=facts,
+                    verdict=verdict,
+                    title=self.policy.title(tool.name, shown),
+                    shown=canonical_json(shown),
+                )
+                approved, claim = await self.asking.ask(case, self._judge_again)  # 5, 6
+                return replace(permit, snapshot=approved.snapshot, claim=claim)
+            case _:
+                assert_never(verdict.effect)
+
+    async def _tokens_of(self, call: ToolCall, principal: Principal) -> dict[str, Known]:
+        try:
+            written = canonical_json(dict(call.arguments))
+        except NotCanonical as error:
+            raise InvalidArguments([(error.path, error.rule)], tool=call.tool) from None
+        found = self.tokens.ids(principal).read(written)
+        return await self.tokens.resolve(principal, (text for _, _, text in found))
+
+    async def _facts(
+        self, tool: str, principal: Principal, entities: Mapping[str, int], known: Mapping[str, Known]
+    ) -> Facts:
+        labels = await self.tokens.labels(principal) if self.policy.reads_session(tool) else None
+        return Facts(
+            entities=tuple(sorted({*entities, *(entry.token.entity_type for entry in known.values())})),
+            origins=tuple(sorted({origin for entry in known.values() for origin in entry.origins})),
+            labels=labels,
+        )
+
+    async def _judge_again(self, case: Case, stored: Facts) -> tuple[Verdict, ...]:
+        """The verdicts of the policy in force: with the facts of the request, and with those of now."""
+        labels = await self.tokens.labels(case.principal) if self.policy.reads_session(case.tool.name) else None
+        now = case.facts.model_copy(update={"labels": labels})
+        arguments = case.snapshot.arguments
+        return tuple(
+            self.policy.classify(case.tool.name, arguments, case.principal, facts) for facts in (stored, now)
+        )
+

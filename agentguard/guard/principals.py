@@ -1,0 +1,56 @@
+"""Who the calls of this context are made for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from agentguard.errors import ConfigurationError, NoSession
+from agentguard.model.calls import Principal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principals:
+    """Opens sessions of one agent in one tenant, and says which one is open here.
+
+    A session follows the context: threads and tasks that copy it see it, others don't.
+    """
+
+    tenant: str
+    agent: str
+    _current: ContextVar[Principal | None] = field(
+        default_factory=lambda: ContextVar("agentguard_principal", default=None)
+    )
+
+    @contextmanager
+    def session(
+        self, *, user: str | None = None, id: str | None = None, run: str = "", autonomous: bool = False
+    ) -> Iterator[Principal]:
+        """Open a session on behalf of `user`, or of nobody where `autonomous` says so."""
+        if (user is None or not user.strip()) is not autonomous:
+            raise ConfigurationError(
+                "a session needs either the user on whose behalf the agent acts, guard.session(user='ann@acme.example'), "
+                "or guard.session(autonomous=True), which nobody can confirm for"
+            )
+        if id is not None and not id.strip():
+            raise ConfigurationError("a session's id is empty; leave it out for a new one, or give the conversation's own id")
+        principal = Principal(
+            tenant=self.tenant, agent=self.agent, user=user, session=id or secrets.token_hex(8), run=run
+        )
+        before = self._current.set(principal)
+        try:
+            yield principal
+        finally:
+            self._current.reset(before)
+
+    def current(self) -> Principal:
+        """The session that is open here. Raises NoSession."""
+        principal = self._current.get()
+        if principal is None:
+            raise NoSession(
+                "no session is open here: wrap the agent's run in `with guard.session(user='ann@acme.example', id='thread-1'):`"
+            )
+        return principal

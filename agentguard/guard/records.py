@@ -1,0 +1,160 @@
+"""What the pipeline puts on record, and when it waits for the disk.
+
+Rules:
+- a line is written and flushed before the call goes on; it survives the process;
+- an ask, a refusal, an unmasking and a permit by people are fsynced before the call goes on; an allowed call is fsynced within 50 ms;
+- if the journal can't take a line, the call does not run;
+- no argument or result in clear: masked text, keyed digests, counts.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from agentguard.approval import Stored
+from agentguard.audit import Journal
+from agentguard.errors import CallRefused, Fault, GuardUnavailable, InvalidArguments, OutcomeUnknown
+from agentguard.guard.binding import Binding
+from agentguard.guard.permit import Permit
+from agentguard.guard.snapshot import Snapshot
+from agentguard.masking import Masked
+from agentguard.model.approvals import Request
+from agentguard.model.calls import Principal, ToolCall
+from agentguard.model.events import Asked, Counted, Ended, Faulted, Joined, Judged, Permitted, Refused, Settled
+from agentguard.model.record import Record
+from agentguard.model.verdicts import Effect, Verdict
+from agentguard.store.doors import wait_for
+
+ID_LENGTH_MAX = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """Writes the journal lines of one guard. Each method raises GuardUnavailable where the journal can't take the line."""
+
+    journal: Journal
+    binding: Binding
+
+    async def judged(
+        self,
+        principal: Principal,
+        call: ToolCall,
+        verdict: Verdict,
+        snapshot: Snapshot,
+        masked: Masked,
+        revealed: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Step 4: the verdict, before anything else happens."""
+        line = Judged.of(
+            verdict,
+            principal=principal,
+            call_id=_short(call.id),
+            arguments=_text(masked.value),
+            snapshot_digest=self.binding.value(snapshot.text),
+            entities=dict(masked.entities),
+            revealed=dict(revealed),
+        )
+        await self._write("judged", line, durable=verdict.effect is not Effect.ALLOW or bool(revealed))
+
+    async def refused(self, principal: Principal, call: ToolCall, refusal: CallRefused) -> None:
+        """A call that did not run."""
+        code = ",".join(sorted({rule for _, rule in refusal.problems})) if isinstance(refusal, InvalidArguments) else ""
+        line = Refused(
+            principal=principal,
+            call_id=_short(call.id),
+            tool=_short(call.tool) or "",
+            reason=refusal.reason,
+            code=code[:200],
+            request=refusal.request_id,
+        )
+        await self._write("refused", line, durable=True)
+
+    async def asked(self, request: Request, how: Joined) -> None:
+        """A request that people see, before anybody decides."""
+        line = Asked(
+            principal=request.principal,
+            call_id=_short(request.call_id),
+            tool=request.tool,
+            request=request.id,
+            revision=request.revision,
+            joined=how,
+            digest=request.digest,
+            card_digest=request.card.digest(),
+            needs=tuple(need.name for need in request.needs),
+            deadline_ms=request.deadline_ms,
+        )
+        await self._write("asked", line, durable=True)
+
+    async def permitted(self, principal: Principal, call: ToolCall, snapshot: Snapshot, stored: Stored) -> None:
+        """Step 6: who let the call run, whose keys signed, and what those signatures are worth here."""
+        line = Permitted(
+            principal=principal,
+            call_id=_short(call.id),
+            tool=call.tool,
+            snapshot_digest=self.binding.value(snapshot.text),
+            request=stored.request.id,
+            votes=tuple(
+                Counted(person=vote.person, decision=vote.decision, signer=vote.signer) for vote in stored.votes
+            ),
+            assurance=stored.request.assurance,
+        )
+        await self._write("permitted", line, durable=True)
+
+    async def settled(self, permit: Permit, ended: Ended, masked: Masked | None) -> None:
+        """Step 8: how the call ended."""
+        text = _digestible(masked.value) if masked is not None else ""
+        line = Settled(
+            principal=permit.principal,
+            call_id=_short(permit.call.id),
+            tool=permit.call.tool,
+            outcome=ended,
+            request=permit.claim.request_id if permit.claim else None,
+            result_digest=self.binding.value(text) if text else "",
+            result_bytes=len(text),
+            entities=dict(masked.entities) if masked is not None else {},
+            labels_added=permit.verdict.labels if masked is not None else (),
+            duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,
+        )
+        await self._write("settled", line, durable=permit.claim is not None)
+
+    def fault(self, principal: Principal, call: ToolCall, fault: Fault) -> None:
+        """What was broken, if the journal itself is not."""
+        component = fault.component if isinstance(fault, GuardUnavailable) else "outcome"
+        request = fault.request_id if isinstance(fault, OutcomeUnknown) else None
+        line = Faulted(
+            principal=principal,
+            call_id=_short(call.id),
+            tool=_short(call.tool) or "",
+            component=component,
+            code=type(fault).__name__,
+            request=request,
+        )
+        with suppress(GuardUnavailable):
+            self.journal.append("faulted", line, durable=True)
+
+    async def _write(self, kind: str, line: Record, *, durable: bool) -> None:
+        pending = self.journal.append(kind, line, durable=durable)
+        if pending is not None:
+            await wait_for(pending)
+
+
+def _short(text: str | None) -> str | None:
+    return text if text is None or len(text) <= ID_LENGTH_MAX else text[:ID_LENGTH_MAX] + "..."
+
+
+def _digestible(masked: Any) -> str:
+    """Some text of the masked result for a keyed digest; never written."""
+    try:
+        return json.dumps(masked, default=repr)
+    except (TypeError, ValueError):
+        return repr(masked)
+
+
+def _text(masked: Any) -> str:
+    """Masked values as text; what has no JSON form is named by its type, since only masked text may be written."""
+    return json.dumps(masked, ensure_ascii=False, separators=(",", ":"), default=lambda value: f"<{type(value).__name__}>")

@@ -1,0 +1,64 @@
+"""What a refused model is told: what happened, why, and what it can do. Never a value of an argument."""
+
+from __future__ import annotations
+
+from agentguard.errors import CallRefused, RefusalReason
+from agentguard.model.approvals import Resolution, State
+from agentguard.model.verdicts import Effect, Verdict
+
+
+def denied(verdict: Verdict) -> CallRefused:
+    """Policy says no."""
+    reasons = [clause.reason for clause in verdict.clauses if clause.effect is Effect.DENY and clause.reason]
+    said = "; ".join(reasons) or "no clause of the policy allows it"
+    return CallRefused(
+        RefusalReason.DENIED,
+        f"denied by policy: {said}. The call did not run. Do not try it again in another form; tell the user.",
+        tool=verdict.tool,
+    )
+
+
+def ended(tool: str, resolution: Resolution) -> CallRefused:
+    """A request ended without a permit."""
+    reason, told = _ENDS[resolution.state]
+    words = f' They said: "{resolution.comment}".' if resolution.comment else ""
+    return CallRefused(reason, told + words, tool=tool, request_id=resolution.request)
+
+
+def stale(tool: str, request_id: str, what: str) -> CallRefused:
+    """The approval no longer fits what would run."""
+    told = f"stale: {what} since people were asked. The call did not run. Call the tool again to ask anew."
+    return CallRefused(RefusalReason.STALE, told, tool=tool, request_id=request_id)
+
+
+def forged(tool: str, request_id: str) -> CallRefused:
+    """The record of the approval does not verify."""
+    told = "forged: the approval on record does not verify. The call did not run. Tell the user to alert security."
+    return CallRefused(RefusalReason.FORGED, told, tool=tool, request_id=request_id)
+
+
+def reused(tool: str) -> CallRefused:
+    """One call id, two calls."""
+    told = "call id reused: this call id was used before with other arguments. The call did not run."
+    return CallRefused(RefusalReason.CALL_ID_REUSED, told, tool=tool)
+
+
+_ENDS: dict[State, tuple[RefusalReason, str]] = {
+    State.REJECTED: (
+        RefusalReason.REJECTED,
+        "rejected by a person. The call did not run. Do not try it again in another form; tell the user.",
+    ),
+    State.EXPIRED: (
+        RefusalReason.EXPIRED,
+        "expired: nobody approved it in time. The call did not run; tell the user.",
+    ),
+    State.WITHDRAWN: (RefusalReason.WITHDRAWN, "withdrawn: the request was taken back. The call did not run."),
+    State.DONE: (
+        RefusalReason.ALREADY_DONE,
+        "already done: this very call ran before. It did not run again; do not repeat it.",
+    ),
+    State.FAILED: (
+        RefusalReason.ALREADY_DONE,
+        "already done: this very call ran before, and failed. It did not run again.",
+    ),
+}

@@ -1,0 +1,87 @@
+"""Step 8: mask what came back, remember what it brought, record how it ended.
+
+Rules:
+- what the model gets is masked, or nothing at all;
+- labels and tokens are stored before the result is returned;
+- an error is masked too, its notes and causes with it, and raised without its context;
+- a run that was cut off is unknown, never a failure;
+- a permit is settled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from agentguard.errors import GuardUnavailable
+from agentguard.guard.asking import Asking
+from agentguard.guard.permit import Permit
+from agentguard.guard.records import Records
+from agentguard.guard.tokens import TokenBook
+from agentguard.masking import Masked, Masker
+from agentguard.model.approvals import State
+from agentguard.model.events import Ended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settling:
+    """Ends permits."""
+
+    masker: Masker
+    tokens: TokenBook
+    records: Records
+    asking: Asking
+
+    async def returned(self, permit: Permit, result: Any) -> Any:
+        """What the model may see of `result`. Raises a Fault where masking, Redis or the journal fails."""
+        _once(permit)
+        try:
+            masked = self.masker.mask(result, self.tokens.ids(permit.principal))
+            await self._keep(permit, masked, permit.verdict.labels)
+            await self.records.settled(permit, Ended.DONE, masked)
+        except BaseException:
+            await self._give_up(permit, Ended.DONE)
+            raise
+        await self._finish(permit, Ended.DONE)
+        return masked.value
+
+    async def raised(self, permit: Permit, error: Exception) -> BaseException:
+        """The error that may be shown: the same type where it can carry the masked text, else ToolFailed."""
+        _once(permit)
+        try:
+            shown, masked = self.masker.mask_error(error, self.tokens.ids(permit.principal))
+            await self._keep(permit, masked, permit.verdict.labels)
+            await self.records.settled(permit, Ended.FAILED, masked)
+        except BaseException:
+            await self._give_up(permit, Ended.FAILED)
+            raise
+        await self._finish(permit, Ended.FAILED)
+        return shown
+
+    async def interrupted(self, permit: Permit) -> None:
+        """The run was cancelled or its process is going down: nobody knows what it did."""
+        _once(permit)
+        await self.records.settled(permit, Ended.UNKNOWN, None)
+        await self._finish(permit, Ended.UNKNOWN)
+
+    async def _keep(self, permit: Permit, masked: Masked, labels: Sequence[str]) -> None:
+        await self.tokens.remember(permit.principal, masked.tokens, labels, permit.call.tool)
+
+    async def _finish(self, permit: Permit, ended: Ended) -> None:
+        if permit.claim is not None:
+            await self.asking.finish(permit.claim, State(ended.value))
+
+    async def _give_up(self, permit: Permit, ended: Ended) -> None:
+        """The tool ran and what came of it can't be shown: say so wherever it can still be said."""
+        with suppress(GuardUnavailable):
+            await self.records.settled(permit, ended, None)
+        with suppress(GuardUnavailable):
+            await self._finish(permit, ended)
+
+
+def _once(permit: Permit) -> None:
+    if permit.settled:
+        raise RuntimeError(f"this permit for {permit.call.tool} was settled before; admit the call again to run it again")
+    permit.settled.append("settled")

@@ -1,0 +1,61 @@
+"""The form of a call that is judged, shown and approved.
+
+- *input*: the restored arguments plus the values that the tool's own defaults made up; what runs is `tool.parse(input)`.
+- *snapshot*: the canonical dump of `tool.parse(input)`.
+
+Parsing the input again must give the same snapshot, now and when the call is redeemed; else what would run is not
+what was judged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agentguard.errors import InvalidArguments, NotCanonical
+from agentguard.model.calls import Tool
+from agentguard.model.canonical import canonical_json
+from agentguard.model.record import Json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """Canonical JSON texts, so that nothing can change them; `arguments` and `input` are fresh copies each time."""
+
+    text: str
+    input_text: str
+
+    @property
+    def arguments(self) -> dict[str, Json]:
+        """The parsed arguments, JSON-ready."""
+        arguments: dict[str, Json] = json.loads(self.text)
+        return arguments
+
+    @property
+    def input(self) -> dict[str, Json]:
+        """What the tool is called with."""
+        given: dict[str, Json] = json.loads(self.input_text)
+        return given
+
+
+def take_snapshot(tool: Tool, restored: Mapping[str, Any]) -> Snapshot:
+    """The snapshot of a call with these arguments. Raises InvalidArguments, with paths and rules, never a value."""
+    plain = _canonical(tool, dict(restored))
+    parsed = tool.parse(restored)
+    input_text = _canonical(tool, {**restored, **parsed.filled}) if parsed.filled else plain
+    return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text)
+
+
+def read_again(tool: Tool, input_text: str) -> Snapshot:
+    """The snapshot that a stored input gives now; nothing is filled in twice. Raises InvalidArguments."""
+    parsed = tool.parse(json.loads(input_text))
+    return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text)
+
+
+def _canonical(tool: Tool, value: dict[str, Any]) -> str:
+    try:
+        return canonical_json(value)
+    except NotCanonical as error:
+        raise InvalidArguments([(error.path, error.rule)], tool=tool.name) from None

@@ -1,0 +1,67 @@
+"""A session's tokens and labels, as the pipeline needs them: local where this process knows them, Redis where not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from agentguard.guard.link import Link
+from agentguard.masking import TokenIds
+from agentguard.model.calls import Principal
+from agentguard.model.tokens import Known, Token
+from agentguard.session import News, Sessions
+from agentguard.store.background import Background
+
+SESSIONS_KEPT = 1_024
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBook:
+    """Reads and writes what a session knows. A token of another session or tenant never resolves."""
+
+    keys: tuple[bytes, ...]
+    sessions: Sessions
+    background: Background
+    link: Link
+    _ids: dict[tuple[str, str], TokenIds] = field(default_factory=dict)
+
+    def ids(self, principal: Principal) -> TokenIds:
+        """The token ids of this principal's session."""
+        key = (principal.tenant, principal.session)
+        ids = self._ids.get(key)
+        if ids is None:
+            if len(self._ids) >= SESSIONS_KEPT:
+                self._ids.clear()
+            ids = self._ids[key] = TokenIds(self.keys, principal.tenant, principal.session)
+        return ids
+
+    async def resolve(self, principal: Principal, texts: Iterable[str]) -> dict[str, Known]:
+        """What these tokens stand for; a text that is no token of this session is absent."""
+        wanted = list(dict.fromkeys(texts))
+        if not wanted:
+            return {}
+        known, missing = self.sessions.cached(principal, wanted)
+        if not missing:
+            return known
+        return known | await self.background.hop(lambda: self._fetch(principal, missing))
+
+    async def labels(self, principal: Principal) -> tuple[str, ...]:
+        """The labels that results have put on the session so far."""
+        return await self.background.hop(lambda: self._labels(principal))
+
+    async def remember(
+        self, principal: Principal, tokens: Sequence[Token], labels: Sequence[str], origin: str
+    ) -> None:
+        """Keep new tokens and labels: one round trip for all of them, none where nothing is new."""
+        news = self.sessions.unseen(principal, tokens, labels, origin)
+        if news is not None:
+            await self.background.hop(lambda: self._remember(principal, news, origin))
+
+    async def _fetch(self, principal: Principal, texts: Sequence[str]) -> dict[str, Known]:
+        return await self.sessions.fetch(await self.link.connection(), principal, texts)
+
+    async def _labels(self, principal: Principal) -> tuple[str, ...]:
+        return await self.sessions.labels(await self.link.connection(), principal)
+
+    async def _remember(self, principal: Principal, news: News, origin: str) -> None:
+        await self.sessions.remember(await self.link.connection(), principal, news, origin)

@@ -1,0 +1,71 @@
+"""Plain Python functions as tools: the signature is the schema, pydantic is the validation."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from agentguard.errors import ConfigurationError
+from agentguard.integrations.parsing import parsed, validate
+from agentguard.model.calls import Parsed
+from agentguard.model.record import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionTool:
+    """A function, sync or async, as a tool. Its arguments are validated by its annotations; others are refused."""
+
+    name: str
+    description: str
+    function: Callable[..., Any]
+    model: type[BaseModel]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], *, name: str | None = None, description: str | None = None) -> FunctionTool:
+        """The tool of this function; name and description default to its own.
+
+        Raises ConfigurationError for *args, **kwargs and positional-only parameters, which no model can fill by name.
+        """
+        named = name or function.__name__
+        return cls(
+            name=named,
+            description=description if description is not None else inspect.getdoc(function) or "",
+            function=function,
+            model=_model(function, named),
+        )
+
+    @functools.cached_property
+    def schema(self) -> Mapping[str, Any]:
+        """JSON Schema of the parameters."""
+        return self.model.model_json_schema()
+
+    def parse(self, arguments: Mapping[str, Any]) -> Parsed:
+        """The arguments as the annotations read them. Raises InvalidArguments."""
+        return parsed(validate(self.model, arguments, tool=self.name), tool=self.name)
+
+    def call(self, arguments: dict[str, Json]) -> Any:
+        """Run the function with parsed arguments; an async function gives its coroutine."""
+        instance = validate(self.model, arguments, tool=self.name)
+        return self.function(**{name: getattr(instance, name) for name in self.model.model_fields})
+
+    async def __call__(self, arguments: dict[str, Json]) -> Any:
+        """Run the function, awaiting it where it is async."""
+        result = self.call(arguments)
+        return await result if inspect.isawaitable(result) else result
+
+
+def _model(function: Callable[..., Any], name: str) -> type[BaseModel]:
+    hints = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ConfigurationError(f"tool {name}: parameter {parameter} can't be filled by name; give it a name of its own")
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields)
