@@ -112,6 +112,10 @@ class Refused(Record):
     request: str | None = None
 
 
+Joined = Literal["created", "found", "joined"]
+"""How a call came to its request: it opened one, found its own again, or joined one for the very same call."""
+
+
 class Asked(Record):
     """A request opened, found again or joined; `deadline_ms` stands on Redis's clock."""
 
@@ -120,7 +124,7 @@ class Asked(Record):
     tool: str
     request: str
     revision: int
-    joined: Literal["created", "found", "joined"]
+    joined: Joined
     digest: str
     card_digest: str
     needs: tuple[str, ...]

@@ -1,0 +1,9 @@
+"""The journal: one append-only file per writing process, chained with a key, and what reads and verifies it."""
+
+from agentguard.audit.disk import Disk
+from agentguard.audit.journal import Journal
+from agentguard.audit.reading import UNREADABLE, Entry, read
+from agentguard.audit.report import Bad, Report, What, WriterReport
+from agentguard.audit.verification import verify
+
+__all__ = ["UNREADABLE", "Bad", "Disk", "Entry", "Journal", "Report", "What", "WriterReport", "read", "verify"]

@@ -1,0 +1,122 @@
+"""The keyed chain of journal lines, and the head that says where a chain ends.
+
+Rules:
+- a line is compact JSON with `mac` as its last member: HMAC-SHA256(key, MAC of the line before || the line without `mac`);
+- the MAC covers the bytes as they stand in the file, so no byte can change, and no line can move;
+- the first line of a chain follows 32 zero bytes;
+- a head is one line of fixed width, rewritten in place: sequence number, segment, key id, MAC of the last line, its own MAC.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from agentguard.model.record import Json
+
+START = bytes(32)
+"""What stands in for the MAC before the first line of a chain."""
+
+HEAD_BYTES = 20 + 1 + 6 + 1 + 16 + 1 + 64 + 1 + 64 + 1
+"""How long a head is."""
+
+_MAC = b',"mac":"'
+_END = b'"}'
+_TAIL = len(_MAC) + 64 + len(_END)
+_HEX = re.compile(rb"[0-9a-f]{64}")
+_HEAD = re.compile(rb"([0-9]{20}) ([0-9]{6}) ([0-9a-f]{16}) ([0-9a-f]{64}) ([0-9a-f]{64})\n")
+
+
+def key_id(key: bytes) -> str:
+    """A name for a key that gives nothing of it away."""
+    return hmac.digest(key, b"agentguard journal key id", "sha256")[:8].hex()
+
+
+def key_named(keys: Sequence[bytes], name: str) -> bytes | None:
+    """The key with this id."""
+    return next((key for key in keys if hmac.compare_digest(key_id(key), name)), None)
+
+
+def payload(body: bytes, *, kind: str, seq: int, time_ms: int, writer: str) -> bytes:
+    """A line without its MAC and closing brace. `kind` and `writer` are plain names, `body` is compact JSON."""
+    return b'{"body":%b,"kind":"%b","seq":%d,"time_ms":%d,"writer":"%b"' % (
+        body,
+        kind.encode(),
+        seq,
+        time_ms,
+        writer.encode(),
+    )
+
+
+def link(key: bytes, before: bytes, unsigned: bytes) -> bytes:
+    """The MAC of a line that follows the line with MAC `before`."""
+    return hmac.digest(key, before + unsigned, "sha256")
+
+
+def line(unsigned: bytes, mac: bytes) -> bytes:
+    """The whole line, newline included."""
+    return b"%b%b%b%b\n" % (unsigned, _MAC, mac.hex().encode(), _END)
+
+
+class Parts(NamedTuple):
+    """A line taken apart: what the MAC covers, and the MAC that it carries."""
+
+    unsigned: bytes
+    mac: bytes
+
+
+def parts(text: bytes) -> Parts | None:
+    """A line (without its newline) taken apart, or None where it does not have the form of one."""
+    unsigned, tail = text[:-_TAIL], text[-_TAIL:]
+    digits = tail[len(_MAC) : len(_MAC) + 64]
+    if not (unsigned and tail.startswith(_MAC) and tail.endswith(_END) and _HEX.fullmatch(digits)):
+        return None
+    return Parts(unsigned, bytes.fromhex(digits.decode()))
+
+
+def fields(unsigned: bytes) -> dict[str, Json] | None:
+    """The members of a line without its MAC, or None where it is not a journal line."""
+    try:
+        found = json.loads(unsigned + b"}")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.keys() != {"body", "kind", "seq", "time_ms", "writer"}:
+        return None
+    typed = type(found["seq"]) is int and type(found["time_ms"]) is int and type(found["body"]) is dict
+    named = type(found["kind"]) is str and type(found["writer"]) is str
+    return found if typed and named else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where a chain ends: its last sequence number, that line's segment and MAC, and the key that says so."""
+
+    seq: int
+    segment: int
+    key_id: str
+    mac: bytes
+
+    def text(self, key: bytes, name: str) -> bytes:
+        """The head as it stands in the file of the chain called `name`."""
+        said = b"%020d %06d %b %b" % (self.seq, self.segment, self.key_id.encode(), self.mac.hex().encode())
+        return b"%b %b\n" % (said, _head_mac(key, name, said).hex().encode())
+
+
+def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:
+    """The head of the chain called `name`, or None where its form, its key or its MAC is wrong."""
+    match = _HEAD.fullmatch(text)
+    if match is None:
+        return None
+    seq, segment, key_name, mac, said_mac = (found.decode() for found in match.groups())
+    key = key_named(keys, key_name)
+    if key is None or not hmac.compare_digest(_head_mac(key, name, text[:-66]).hex(), said_mac):
+        return None
+    return Head(seq=int(seq), segment=int(segment), key_id=key_name, mac=bytes.fromhex(mac))
+
+
+def _head_mac(key: bytes, name: str, said: bytes) -> bytes:
+    return hmac.digest(key, b"agentguard journal head\n" + name.encode() + b"\n" + said, "sha256")

@@ -1,0 +1,114 @@
+"""A file that carries a chain, and the head beside it, kept in step.
+
+Rules:
+- a line is written with one write, then the head is rewritten in place; only then does the chain count it;
+- whatever stops that half-way is rolled back at once, or before the next line: the file ends where the chain ends;
+- after a failed fsync the file is lost for writing: what the page cache says of it is not trusted again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from threading import Lock
+from typing import NamedTuple
+
+from agentguard.audit.chain import Head, key_id, line, link, payload
+from agentguard.audit.disk import Disk
+from agentguard.errors import GuardUnavailable
+
+
+class Tip(NamedTuple):
+    """Where the chain ends, in its file and in its head."""
+
+    seq: int
+    mac: bytes
+    size: int
+    head: bytes
+
+
+class ChainFile:
+    """One open file of the chain `name`. One thread may append while another syncs."""
+
+    def __init__(self, *, disk: Disk, key: bytes, name: str, number: int, fd: int, head_fd: int, tip: Tip) -> None:
+        self.number = number
+        self.tip = tip
+        self.lost = False
+        self.fd = fd
+        self._disk = disk
+        self._key = key
+        self._key_id = key_id(key)
+        self._name = name
+        self._head_fd = head_fd
+        self._torn = False
+        self._closed = False
+        self._syncing = Lock()
+
+    def append(self, body: bytes, *, kind: str, time_ms: int) -> None:
+        """Add one line. Raises GuardUnavailable, and then the line is not there."""
+        if self._torn:
+            self._roll_back()
+        try:
+            self._write(body, kind, time_ms)
+        except OSError as error:
+            self._roll_back()
+            raise unwritable(error) from None
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def sync(self) -> None:
+        """Return when all lines written so far are on the disk. Raises OSError."""
+        with self._syncing:
+            if self.lost:
+                raise OSError(errno.EIO, "an earlier fsync failed")
+            if not self._closed:
+                self._sync()
+
+    def close(self) -> None:
+        """Let the file go; the head stays open."""
+        with self._syncing:
+            if not self._closed:
+                self._closed = True
+                os.close(self.fd)
+
+    def _write(self, body: bytes, kind: str, time_ms: int) -> None:
+        tip = self.tip
+        seq = tip.seq + 1
+        unsigned = payload(body, kind=kind, seq=seq, time_ms=time_ms, writer=self._name)
+        mac = link(self._key, tip.mac, unsigned)
+        text = line(unsigned, mac)
+        head = Head(seq=seq, segment=self.number, key_id=self._key_id, mac=mac).text(self._key, self._name)
+        _must_be_whole(self._disk.write(self.fd, text), text)
+        _must_be_whole(self._disk.rewrite(self._head_fd, head), head)
+        # One assignment, last: an interrupt before it is rolled back, one after it finds nothing to roll back.
+        self.tip = Tip(seq, mac, tip.size + len(text), head)
+
+    def _roll_back(self) -> None:
+        self._torn = True
+        try:
+            self._disk.cut(self.fd, self.tip.size)
+            _must_be_whole(self._disk.rewrite(self._head_fd, self.tip.head), self.tip.head)
+        except OSError as error:
+            raise unwritable(error) from None
+        self._torn = False
+
+    def _sync(self) -> None:
+        try:
+            self._disk.sync(self.fd)
+            self._disk.sync(self._head_fd)
+        except OSError:
+            self.lost = True
+            raise
+
+
+def unwritable(error: OSError) -> GuardUnavailable:
+    """The fault for a disk that does not take a line."""
+    return GuardUnavailable(
+        "journal", f"can't be written ({error.strerror or 'unknown error'}), so the call does not run"
+    )
+
+
+def _must_be_whole(taken: int, data: bytes) -> None:
+    if taken != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
