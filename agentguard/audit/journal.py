@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -48,7 +49,7 @@ class Journal:
         *,
         keys: Sequence[bytes],
         policy_version: str,
-        now_ms: Callable[[], int],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         segment_ms: int = SEGMENT_MS,

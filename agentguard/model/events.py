@@ -11,6 +11,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from agentguard.errors import RefusalReason
 from agentguard.model.approvals import Decision
 from agentguard.model.calls import Principal
@@ -69,8 +71,8 @@ class Judged(Record):
     policy_version: str
     arguments: str
     snapshot_digest: str
-    entities: dict[str, int] = {}
-    revealed: dict[str, tuple[str, ...]] = {}
+    entities: dict[str, int] = Field(default_factory=dict)
+    revealed: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @classmethod
     def of(
@@ -173,7 +175,7 @@ class Settled(Record):
     request: str | None = None
     result_digest: str = ""
     result_bytes: int = 0
-    entities: dict[str, int] = {}
+    entities: dict[str, int] = Field(default_factory=dict)
     labels_added: tuple[str, ...] = ()
     duration_ms: int
 

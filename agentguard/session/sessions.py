@@ -1,0 +1,150 @@
+"""What sessions have seen: the tokens that the model was given, and the labels that results brought.
+
+Rules:
+- a token of one session or tenant is nothing in another;
+- labels only grow, and neither a label nor a token lapses while its session goes on;
+- a token that stands for one value never comes to stand for another: two values under one token stop the call;
+- what this process has stored or read it does not store or read again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
+from typing import NamedTuple
+
+from agentguard.errors import GuardUnavailable
+from agentguard.model.calls import Principal
+from agentguard.model.tokens import Known, Token
+from agentguard.session.memory import SESSIONS_KEPT, TOKENS_KEPT, Memory
+from agentguard.session.vault import ORIGINS, VALUE, Vault, split_origins
+from agentguard.store.names import Names
+from agentguard.store.redis import Connection, Script
+from agentguard.store.seal import Sealer
+
+TTL_MS = 7 * 24 * 60 * 60 * 1000
+
+_REMEMBER = Script("remember", (files("agentguard.session") / "scripts" / "remember.lua").read_text(encoding="utf-8"))
+
+
+class News(NamedTuple):
+    """Tokens and labels that this process has not stored yet. Both empty: the session only needs its time to live again."""
+
+    tokens: tuple[Token, ...]
+    labels: tuple[str, ...]
+
+
+class Sessions:
+    """The sessions of one tenant. `unseen` and `cached` are local and thread-safe; the coroutines make one round trip each."""
+
+    def __init__(
+        self,
+        *,
+        names: Names,
+        sealer: Sealer,
+        keys: Sequence[bytes],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        ttl_ms: int = TTL_MS,
+        sessions_kept: int = SESSIONS_KEPT,
+        tokens_kept: int = TOKENS_KEPT,
+    ) -> None:
+        if not keys:
+            raise GuardUnavailable("vault", "there is no key for the digests of values")
+        self._names = names
+        self._vault = Vault(sealer=sealer, keys=tuple(keys))
+        self._now_ms = now_ms
+        self._ttl_ms = ttl_ms
+        self._memory = Memory(fresh_ms=ttl_ms // 2, sessions_kept=sessions_kept, tokens_kept=tokens_kept)
+
+    def unseen(self, principal: Principal, tokens: Sequence[Token], labels: Sequence[str], origin: str) -> News | None:
+        """What of this must be remembered, or None: nothing. Raises GuardUnavailable for two values under one token."""
+        now_ms = self._now_ms()
+        wanted = _one_value_each(tokens)
+        known = self._memory.tokens(principal, wanted, now_ms)
+        _one_value_each([*wanted.values(), *(one.token for one in known.values())])
+        new = tuple(token for token in wanted.values() if not _has_origin(known.get(token.text), origin))
+        if self._memory.is_due(principal, now_ms):
+            return News(new, tuple(dict.fromkeys((*self._memory.labels(principal, now_ms), *labels))))
+        new_labels = self._memory.new_labels(principal, labels, now_ms)
+        return News(new, new_labels) if new or new_labels else None
+
+    async def remember(self, connection: Connection, principal: Principal, news: News, origin: str) -> None:
+        """Store what is new, in one move whatever its size. `origin` is the tool whose result it came from.
+
+        Raises GuardUnavailable, for two values under one token as well.
+        """
+        _check_origin(origin)
+        now_ms = self._now_ms()
+        entries = [part for token in news.tokens for part in self._vault.entry(principal, token)]
+        arguments = [self._ttl_ms, origin, len(news.labels), *news.labels, *entries]
+        origins = await connection.run(_REMEMBER, self._keys(principal), arguments)
+        if len(origins) != len(news.tokens) or None in origins:
+            raise _collision()
+        stored = [Known(token, split_origins(lines)) for token, lines in zip(news.tokens, origins, strict=True)]
+        self._memory.learn(principal, stored, news.labels, now_ms)
+
+    def cached(self, principal: Principal, texts: Iterable[str]) -> tuple[dict[str, Known], tuple[str, ...]]:
+        """What is known here of these tokens, and the texts that must be fetched."""
+        wanted = tuple(dict.fromkeys(texts))
+        found = self._memory.tokens(principal, wanted, self._now_ms())
+        return found, tuple(text for text in wanted if text not in found)
+
+    async def fetch(self, connection: Connection, principal: Principal, texts: Iterable[str]) -> dict[str, Known]:
+        """What these tokens stand for; a text that is no token of this session is absent. Raises GuardUnavailable."""
+        wanted = tuple(dict.fromkeys(texts))
+        if not wanted:
+            return {}
+        now_ms = self._now_ms()
+        vault, _ = self._keys(principal)
+        values, origins, *_ = await connection.pipeline(
+            [
+                ["HMGET", vault, *(VALUE + text for text in wanted)],
+                ["HMGET", vault, *(ORIGINS + text for text in wanted)],
+                *self._keep_alive(principal),
+            ]
+        )
+        found = {
+            text: self._vault.known(principal, text, value, lines)
+            for text, value, lines in zip(wanted, values, origins, strict=True)
+            if value is not None
+        }
+        self._memory.learn(principal, found.values(), (), now_ms)
+        return found
+
+    async def labels(self, connection: Connection, principal: Principal) -> tuple[str, ...]:
+        """The labels on the session, sorted: those in Redis and those that this process put there. Raises GuardUnavailable."""
+        now_ms = self._now_ms()
+        _, key = self._keys(principal)
+        members, *_ = await connection.pipeline([["SMEMBERS", key], *self._keep_alive(principal)])
+        stored = tuple(member.decode() for member in members)
+        self._memory.learn(principal, (), stored, now_ms)
+        return tuple(sorted({*stored, *self._memory.labels(principal, now_ms)}))
+
+    def _keys(self, principal: Principal) -> tuple[str, str]:
+        return self._names.vault(principal.session), self._names.labels(principal.session)
+
+    def _keep_alive(self, principal: Principal) -> list[list[str | bytes | int]]:
+        return [["PEXPIRE", key, self._ttl_ms] for key in self._keys(principal)]
+
+
+def _one_value_each(tokens: Iterable[Token]) -> dict[str, Token]:
+    """The tokens by text."""
+    found: dict[str, Token] = {}
+    for token in tokens:
+        if found.setdefault(token.text, token) != token:
+            raise _collision()
+    return found
+
+
+def _has_origin(known: Known | None, origin: str) -> bool:
+    return known is not None and (not origin or origin in known.origins)
+
+
+def _check_origin(origin: str) -> None:
+    if "\n" in origin:
+        raise GuardUnavailable("vault", "the name of a tool holds a line break")
+
+
+def _collision() -> GuardUnavailable:
+    return GuardUnavailable("vault", "two values came to the same token, so neither is stored")

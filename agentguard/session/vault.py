@@ -1,0 +1,58 @@
+"""How a token lies in Redis: a keyed digest of its value, then the value sealed for this token of this session alone.
+
+Rules:
+- what is sealed for one tenant, session or token opens for no other;
+- the digest tells two values apart without opening either, and is of no use without the key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentguard.errors import GuardUnavailable
+from agentguard.model.calls import Principal
+from agentguard.model.canonical import canonical_json
+from agentguard.model.tokens import Known, Token
+from agentguard.store.seal import SealBroken, Sealer
+
+MAC_BYTES = 16
+VALUE, ORIGINS = "v:", "o:"
+"""What stands before a token's text in the names of the vault's fields."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vault:
+    """Writes and reads a token's entry. `keys` are for the digests, newest first."""
+
+    sealer: Sealer
+    keys: Sequence[bytes]
+
+    def entry(self, principal: Principal, token: Token) -> tuple[str, bytes, bytes]:
+        """A token as the script takes it: text, digests under each key, sealed value."""
+        plain = canonical_json([token.entity_type, token.value]).encode()
+        context = _context(principal, token.text)
+        macs = b"".join(hmac.digest(key, context.encode() + b"\n" + plain, "sha256")[:MAC_BYTES] for key in self.keys)
+        return token.text, macs, self.sealer.seal(plain, context)
+
+    def known(self, principal: Principal, text: str, stored: bytes, origins: bytes | None) -> Known:
+        """A token from its entry. Raises GuardUnavailable where the entry is not this token's."""
+        try:
+            plain = self.sealer.open(stored[MAC_BYTES:], _context(principal, text))
+        except SealBroken:
+            raise GuardUnavailable(
+                "vault", "a token's value can't be opened: it was changed, or its key is not in the keyring"
+            ) from None
+        entity_type, value = json.loads(plain)
+        return Known(Token(text, entity_type, value), split_origins(origins))
+
+
+def split_origins(lines: bytes | None) -> tuple[str, ...]:
+    """Origins as the script writes them, sorted."""
+    return tuple(sorted(lines.decode().split("\n"))) if lines else ()
+
+
+def _context(principal: Principal, text: str) -> str:
+    return canonical_json(["vault", principal.tenant, principal.session, text])
