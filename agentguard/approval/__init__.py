@@ -1,0 +1,32 @@
+"""Approvals: requests on Redis, votes that are signed, counted in one place, and waited for."""
+
+from agentguard.approval.channel import Channel, How, Opened
+from agentguard.approval.desk import Desk, Shown
+from agentguard.approval.roster import Person, Roster, Signer, read_roster
+from agentguard.approval.stored import RecordMac, Stored
+from agentguard.approval.tally import Standing, Tally, Uncounted, obstacles, tally
+from agentguard.approval.votes import check_vote, recount, sign_vote
+from agentguard.approval.waiting import Waiters
+
+__all__ = [
+    "Channel",
+    "Desk",
+    "How",
+    "Opened",
+    "Person",
+    "RecordMac",
+    "Roster",
+    "Shown",
+    "Signer",
+    "Standing",
+    "Stored",
+    "Tally",
+    "Uncounted",
+    "Waiters",
+    "check_vote",
+    "obstacles",
+    "read_roster",
+    "recount",
+    "sign_vote",
+    "tally",
+]

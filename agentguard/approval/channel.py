@@ -1,0 +1,246 @@
+"""The approval channel: requests in Redis, moved only by Lua scripts.
+
+Rules:
+- the record in Redis is the truth; every event is a hint;
+- each move is one script, which checks, takes Redis's clock, writes, and appends to the tenant's event stream;
+- a move that its caller repeats (same request id, same vote, same fence) succeeds again;
+- the agent's side puts a MAC on each record and reads none whose MAC does not verify; the approvers' side has no key for it;
+- a move that is refused raises DecisionRefused, whose code says why; where Redis is away, GuardUnavailable.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from agentguard.approval import moves
+from agentguard.approval.clock import RedisClock
+from agentguard.approval.stored import RecordMac, Stored, read_stored
+from agentguard.errors import DecisionRefused, GuardUnavailable, RequestNotFound
+from agentguard.model.approvals import Request, State, Vote
+from agentguard.store.names import Names
+from agentguard.store.redis import Connection, Script
+
+LEASE_MS = 30_000
+"""How long a permit counts as running without being renewed."""
+
+PERMIT_MS = 300_000
+"""How long after the deadline of the decision an approved request can still be redeemed."""
+
+RETENTION_MS = 30 * 24 * 3600 * 1000
+"""How long requests are kept after they ended."""
+
+EVENTS_MAX = 100_000
+"""About how many events a tenant's stream keeps."""
+
+_READ_AT_ONCE = 100
+_OPEN_ATTEMPTS = 5
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_log = logging.getLogger("agentguard.approval")
+
+
+class How(StrEnum):
+    """How an opened request came about: new; that of the same call id; that of another call with the same digest."""
+
+    CREATED = "created"
+    FOUND = "found"
+    JOINED = "joined"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """The request that a call has now."""
+
+    how: How
+    stored: Stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """One tenant's requests. `mac` is None on the approvers' side."""
+
+    connection: Connection
+    names: Names
+    mac: RecordMac | None = None
+    retention_ms: int = RETENTION_MS
+    events_max: int = EVENTS_MAX
+    clock: RedisClock = field(default_factory=RedisClock)
+
+    async def open(self, request: Request, sealed_input: bytes) -> Opened:
+        """Open a request, or find the one that this call has. Its times are set here, on Redis's clock.
+
+        Raises DecisionRefused: call_id_reused, no_approvals, forged.
+        """
+        if not request.needs:
+            raise DecisionRefused("no_approvals", "the request names no approval, so nobody could ever approve it")
+        seen = ""
+        for _ in range(_OPEN_ATTEMPTS):
+            timed = self._timed(request)
+            word, other = await self._try_open(timed, sealed_input, seen)
+            match word:
+                case How.CREATED:
+                    return Opened(how=How.CREATED, stored=await self.read(timed.id))
+                case How.FOUND | How.JOINED:
+                    return Opened(how=How(word), stored=await self.read(other))
+                case "reused":
+                    told = "this call id was used before in this session, with other arguments"
+                    raise DecisionRefused("call_id_reused", told)
+                case "taken":
+                    raise DecisionRefused("taken", "another request has this id")
+                case "look":
+                    seen = other
+        raise GuardUnavailable("redis", "could not agree with it on the time, or on which request this call has")
+
+    async def read(self, request_id: str) -> Stored:
+        """One request as it stands. Raises RequestNotFound, and DecisionRefused ("forged")."""
+        stored = (await self._read([request_id], "whole"))[0]
+        if isinstance(stored, DecisionRefused):
+            raise stored
+        assert stored is not None, "a whole read gives every request"
+        return stored
+
+    async def read_decided(self, request_ids: Sequence[str]) -> Sequence[Stored | DecisionRefused | None]:
+        """Those requests that are no longer pending, in few round trips; None for each that still is."""
+        return await self._read(request_ids, "decided")
+
+    async def list(self, states: Collection[State], *, at_most: int = 200) -> Sequence[Stored]:
+        """Requests in these states: pending ones by their deadline, then the newest others.
+
+        One that is forged is left out, and said in the log.
+        """
+        ids = await self.connection.execute("ZRANGE", self.names.pending, 0, -1)
+        if set(states) - {State.PENDING}:
+            ids += await self.connection.execute("ZREVRANGE", self.names.ended, 0, at_most - 1)
+        wanted = tuple(dict.fromkeys(one.decode() for one in ids))
+        listed = _readable(wanted, await self._read(wanted, "whole"))
+        return tuple(islice((stored for stored in listed if stored.state in states), at_most))
+
+    async def vote(self, vote: Vote, expected_version: str, becomes: State) -> State:
+        """Put a vote on its request, and the state that the tally of all votes gives. Gives the state then.
+
+        Raises RequestNotFound, and DecisionRefused: ended (with the state), changed (tally again).
+        """
+        word, state = await self._move(
+            moves.VOTE, vote.request, "votes", vote.person, vote.canonical(), expected_version, becomes.value,
+            vote.revision, vote.digest, self.retention_ms, self.events_max,
+        )  # fmt: skip
+        return self._settled(word, state, vote.request)
+
+    async def withdraw(self, request_id: str, reason: str) -> State:
+        """Take a request back. Raises RequestNotFound, and DecisionRefused ("ended")."""
+        word, state = await self._move(moves.WITHDRAW, request_id, "votes", reason, self.retention_ms, self.events_max)
+        return self._settled(word, state, request_id)
+
+    async def expire(self, request_id: str) -> State:
+        """Say, once among all who try, that the deadline passed, if it did. Gives the state."""
+        word, state = await self._move(moves.EXPIRE, request_id, "votes", self.retention_ms, self.events_max)
+        return self._settled(word, state, request_id)
+
+    async def redeem(self, request_id: str, expected_version: str, fence: str, *, lease_ms: int = LEASE_MS) -> None:
+        """Take the one permit of an approved request. Raises RequestNotFound, and DecisionRefused: ended, changed."""
+        word, state = await self._move(
+            moves.REDEEM, request_id, "claim", expected_version, fence, lease_ms, self.retention_ms, self.events_max
+        )
+        self._settled(word, state, request_id)
+
+    async def renew(self, request_id: str, fence: str, *, lease_ms: int = LEASE_MS) -> None:
+        """Say that the call still runs. Raises RequestNotFound, and DecisionRefused ("ended")."""
+        reply = await self.connection.run(moves.RENEW, self._keys(request_id), [fence, lease_ms])
+        self._settled(*self._heard(reply), request_id)
+
+    async def finish(self, request_id: str, fence: str, state: State) -> None:
+        """Say how the run ended: done, failed or unknown. Raises RequestNotFound, and DecisionRefused ("ended")."""
+        word, now = await self._move(
+            moves.FINISH, request_id, "claim", fence, state.value, self.retention_ms, self.events_max
+        )
+        self._settled(word, now, request_id)
+
+    async def learn_time(self) -> None:
+        """Ask Redis for its time."""
+        seconds, micros = await self.connection.execute("TIME")
+        self.clock.set(int(seconds) * 1000 + int(micros) // 1000)
+
+    def _timed(self, request: Request) -> Request:
+        """The request with its times: the shortest deadline of its needs counts."""
+        now = self.clock.now_ms()
+        deadline = now + 1000 * min(need.deadline_seconds for need in request.needs)
+        times = {"opened_ms": now, "deadline_ms": deadline, "redeem_by_ms": deadline + PERMIT_MS}
+        return request.model_copy(update=times)
+
+    async def _try_open(self, request: Request, sealed_input: bytes, seen: str) -> tuple[str, str]:
+        if self.mac is None:
+            raise DecisionRefused("not_the_agent", "only the agent's side opens requests")
+        principal, record = request.principal, request.canonical().encode()
+        own = self._keys(request.id)
+        join = self.names.join(principal.session, request.digest)
+        call = join if request.call_id is None else self.names.call(principal.session, principal.run, request.call_id)
+        keys = [*own, call, join, self.names.pending, self.names.events, *(self._keys(seen) if seen else own)]
+        reply = await self.connection.run(
+            moves.OPEN,
+            keys,
+            [
+                request.id, record, self.mac.of(record), sealed_input, request.revision, request.digest,
+                request.model_digest, request.opened_ms, request.deadline_ms, request.redeem_by_ms,
+                "" if request.call_id is None else "1", seen, self.retention_ms, self.events_max,
+            ],
+        )  # fmt: skip
+        word, other = self._heard(reply)
+        return word, other
+
+    async def _move(self, script: Script, request_id: str, side: str, *args: str | bytes | int) -> tuple[str, str]:
+        indexes = [self.names.pending, self.names.ended] if side == "votes" else []
+        keys = [*self._keys(request_id), *indexes, self.names.events]
+        return self._heard(await self.connection.run(script, keys, [request_id, *args]))
+
+    def _heard(self, reply: Sequence[Any]) -> tuple[str, str]:
+        """The word and the state (or id) in a script's reply; its clock is kept."""
+        self.clock.set(reply[1])
+        return reply[0].decode(), reply[2].decode()
+
+    def _settled(self, word: str, state: str, request_id: str) -> State:
+        match word:
+            case "missing":
+                raise RequestNotFound(request_id)
+            case "ended":
+                raise DecisionRefused("ended", f"request {request_id} is already {state}")
+            case "changed":
+                raise DecisionRefused("changed", f"request {request_id} changed meanwhile; look at it again")
+            case _:
+                return State(state)
+
+    async def _read(self, request_ids: Sequence[str], how: str) -> Sequence[Stored | DecisionRefused | None]:
+        found: tuple[Stored | DecisionRefused | None, ...] = ()
+        for first in range(0, len(request_ids), _READ_AT_ONCE):
+            some = request_ids[first : first + _READ_AT_ONCE]
+            reply = await self.connection.run(moves.READ, [key for one in some for key in self._keys(one)], [how])
+            self.clock.set(reply[0])
+            found += tuple(self._stored(one, entry, reply[0]) for one, entry in zip(some, reply[1:], strict=True))
+        return found
+
+    def _stored(self, request_id: str, entry: Sequence[Any], now_ms: int) -> Stored | DecisionRefused | None:
+        if entry[0] == b"missing":
+            return RequestNotFound(request_id)
+        if len(entry) == 1:
+            return None
+        try:
+            return read_stored(request_id, self.names.tenant, entry, now_ms=now_ms, mac=self.mac)
+        except DecisionRefused as refused:
+            return refused
+
+    def _keys(self, request_id: str) -> Sequence[str]:
+        if not _ID.fullmatch(request_id):
+            raise RequestNotFound(request_id[:80])
+        return [self.names.request(request_id), self.names.votes(request_id), self.names.claim(request_id)]
+
+
+def _readable(request_ids: Iterable[str], found: Iterable[Stored | DecisionRefused | None]) -> Iterator[Stored]:
+    for request_id, stored in zip(request_ids, found, strict=True):
+        if isinstance(stored, Stored):
+            yield stored
+        elif not isinstance(stored, RequestNotFound):
+            _log.error("request %s left out of the list: %s", request_id, stored)

@@ -1,0 +1,187 @@
+"""Where people decide: what the command line and the server use.
+
+Rules:
+- who decides is a person of approvers.yaml, named by whoever authenticated them; the key is theirs, or a signer's;
+- a decision is on the card that the person saw: if another one waits now, nothing is decided;
+- every refusal says what is wrong and what can be done;
+- the same decision again is the same vote; another one, while the request is pending, takes its place;
+- all votes are checked and counted anew for each vote, and the vote is put only if nothing changed since.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from agentguard.approval.channel import Channel
+from agentguard.approval.roster import Roster
+from agentguard.approval.stored import Stored, forged
+from agentguard.approval.tally import Tally, Uncounted, entitled_to, requester_of, tally
+from agentguard.approval.votes import check_comment, check_vote, recount, sign_vote
+from agentguard.errors import DecisionRefused
+from agentguard.model.approvals import Decision, Request, Resolution, State, Vote
+from agentguard.store.keys import SigningKey
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """A request as a person sees it: how it stands, and how its votes count. `card_digest` goes into their decision.
+
+    `unverified` are votes that no key of today's roster verifies: forged, or from before a key was changed. They count for nothing.
+    """
+
+    stored: Stored
+    tally: Tally
+    unverified: tuple[Uncounted, ...]
+
+    @property
+    def card_digest(self) -> str:
+        """The digest of the card."""
+        return self.stored.request.card.digest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ballot:
+    """One person's decision, before it is signed. `signer` is the person, or the server of `signers:` that holds `key`."""
+
+    person: str
+    decision: Decision
+    comment: str
+    card_digest: str
+    signer: str
+    key: SigningKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One tenant's requests, for people. `roster` is today's."""
+
+    channel: Channel
+    roster: Roster
+
+    async def list(self, states: Collection[State] = (State.PENDING,), *, at_most: int = 200) -> Sequence[Stored]:
+        """Requests in these states, the most urgent first."""
+        return await self.channel.list(states, at_most=at_most)
+
+    async def show(self, request_id: str) -> Shown:
+        """One request with its votes counted. Raises RequestNotFound, and DecisionRefused ("forged")."""
+        stored = await self.channel.read(request_id)
+        request = stored.request
+        why = {vote: _why_unverified(vote, request, self.roster) for vote in stored.votes}
+        genuine = [vote for vote, fault in why.items() if not fault]
+        return Shown(
+            stored=stored,
+            tally=tally(request.needs, genuine, self.roster, request.principal),
+            unverified=tuple(Uncounted(person=vote.person, why=fault) for vote, fault in why.items() if fault),
+        )
+
+    async def decide(
+        self,
+        request_id: str,
+        *,
+        person: str,
+        key: SigningKey,
+        decision: Decision,
+        card_digest: str,
+        comment: str = "",
+        signer: str | None = None,
+    ) -> Resolution:
+        """Sign and put one person's decision, and how the request stands then. `signer` is a server's name, if one signs.
+
+        Raises RequestNotFound, and DecisionRefused: ended, self_approval, not_entitled, unknown_person, bad_comment,
+        bad_signature, no_key, unknown_signer, other_card, changed, forged.
+        """
+        check_comment(comment)
+        name = self._known(person)
+        ballot = Ballot(
+            person=name, decision=decision, comment=comment, card_digest=card_digest, signer=signer or name, key=key
+        )
+        for _ in range(len(self.roster.people) + 2):
+            stored = await self.channel.read(request_id)
+            if stored.state is State.PENDING:
+                self._count(stored, stored.votes)
+            if _said_before(stored, ballot):
+                return stored.resolution
+            try:
+                await self._put(stored, ballot)
+                return (await self.channel.read(request_id)).resolution
+            except DecisionRefused as refused:
+                if refused.code != "changed":
+                    raise
+        raise DecisionRefused("changed", f"request {request_id} keeps changing; look at it again")
+
+    async def _put(self, stored: Stored, ballot: Ballot) -> None:
+        if stored.state is not State.PENDING:
+            raise DecisionRefused(
+                "ended", f"request {stored.request.id} is already {stored.state}; nothing was decided"
+            )
+        needs = self._may_decide(stored, ballot.person)
+        if not hmac.compare_digest(ballot.card_digest.encode(), stored.request.card.digest().encode()):
+            raise DecisionRefused("other_card", "what waits now is not what you saw; look at it again, then decide")
+        vote = self._signed(stored, ballot, needs)
+        others = [other for other in stored.votes if other.person != ballot.person]
+        becomes = self._count(stored, [*others, vote]).state
+        await self.channel.vote(vote, stored.version, becomes)
+
+    def _signed(self, stored: Stored, ballot: Ballot, needs: Sequence[str]) -> Vote:
+        vote = sign_vote(
+            stored.request,
+            person=ballot.person,
+            groups=self.roster.groups_of(ballot.person),
+            approvals=needs,
+            decision=ballot.decision,
+            comment=ballot.comment,
+            card_digest=ballot.card_digest,
+            time_ms=self.channel.clock.now_ms(),
+            signer=ballot.signer,
+            key=ballot.key,
+        )
+        check_vote(vote, stored.request, self.roster)
+        return vote
+
+    def _known(self, person: str) -> str:
+        name = self.roster.find(person)
+        if name is None:
+            told = f"{person[:80]!r} is not in approvers.yaml; only people listed there decide"
+            raise DecisionRefused("unknown_person", told)
+        return name
+
+    def _may_decide(self, stored: Stored, person: str) -> Sequence[str]:
+        """The needs that this person may decide. Raises DecisionRefused: self_approval, not_entitled."""
+        request = stored.request
+        entitled = {need.name: entitled_to(need, self.roster, request.principal) for need in request.needs}
+        needs = [name for name, people in entitled.items() if person in people]
+        if needs:
+            return needs
+        others = ", ".join(sorted(frozenset().union(*entitled.values()))) or "nobody"
+        if person == requester_of(request.principal, self.roster):
+            told = (
+                f"{person} asked for this call and cannot approve it; those who can: {others}. "
+                "Where one person should be enough, the policy says `ask: confirm`"
+            )
+            raise DecisionRefused("self_approval", told)
+        wanted = ", ".join(approver for need in request.needs for approver in need.approvers)
+        told = f"{person} is not among those who decide this ({wanted or 'the requester'}); those who can: {others}"
+        raise DecisionRefused("not_entitled", told)
+
+    def _count(self, stored: Stored, votes: Sequence[Vote]) -> Tally:
+        try:
+            return recount(stored.request, votes, self.roster)
+        except DecisionRefused as refused:
+            raise forged(f"a vote on it does not verify ({refused.code})") from None
+
+
+def _said_before(stored: Stored, ballot: Ballot) -> bool:
+    return any(
+        vote.person == ballot.person and vote.decision is ballot.decision and vote.card_digest == ballot.card_digest
+        for vote in stored.votes
+    )
+
+
+def _why_unverified(vote: Vote, request: Request, roster: Roster) -> str:
+    try:
+        check_vote(vote, request, roster)
+    except DecisionRefused as refused:
+        return str(refused)
+    return ""

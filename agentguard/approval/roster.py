@@ -1,0 +1,274 @@
+"""Who may decide: the people, groups and signers of approvers.yaml.
+
+Rules:
+- a person is one human: name, e-mail and key are each nobody else's, compared the way people write them (NFKC, any case);
+- a group is the people who list it and those that `groups:` lists for it; nobody else, and never by pattern;
+- a key is an Ed25519 public key on the curve and of full order, or the roster does not load;
+- a signer is a server that authenticates people and signs for them; its name and its key are no person's;
+- a group whose members a command would give is a load error: nothing here would run it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from agentguard.approval.matching import stands_for
+from agentguard.approval.public_keys import is_public_key
+from agentguard.errors import PolicyError
+from agentguard.model.marked_yaml import Marked, parse, read_yaml
+from agentguard.model.problems import Problem
+from agentguard.model.record import Record
+from agentguard.model.verdicts import CONFIRM
+
+Path = tuple[str | int, ...]
+Found = tuple[Path, str, str]
+"""Something wrong: where in the document, what, what to write instead."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+_NAME_RULE = "a name is lower-case letters, digits, '.', '_' and '-', at most 64, such as ann or data-stewards"
+_KEY_RULE = "write the line that `agentguard keys show` prints: ed25519: and 44 characters of base64"
+
+
+class Person(Record):
+    """One human: how messages reach them, what they belong to, and the public key that their votes verify with."""
+
+    email: str
+    slack: str | None = None
+    groups: tuple[str, ...] = ()
+    key: str | None = None
+
+
+class Signer(Record):
+    """A server's public key, and for whom its signature counts."""
+
+    key: str
+    speaks_for: Literal["everyone"]
+
+
+class RosterFile(Record):
+    """The form of approvers.yaml."""
+
+    people: dict[str, Person]
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    signers: dict[str, Signer] = Field(default_factory=dict)
+
+
+class ApprovalTerms(Protocol):
+    """What is read of one entry of a policy's `approvals:`."""
+
+    @property
+    def approvers(self) -> Sequence[str]: ...
+    @property
+    def quorum(self) -> int: ...
+    @property
+    def from_each(self) -> bool: ...
+
+
+class Document(Protocol):
+    """What is read of a policy document."""
+
+    @property
+    def approvals(self) -> Mapping[str, ApprovalTerms]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roster:
+    """Today's people. Read it with `read_roster`, which checks it."""
+
+    people: Mapping[str, Person]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    signers: Mapping[str, Signer] = field(default_factory=dict)
+
+    def find(self, who: str) -> str | None:
+        """The name of the person with this name or e-mail address, as people write them; None for nobody here."""
+        return self._names.get(plain(who))
+
+    def members(self, approver: str) -> frozenset[str]:
+        """The names of whom `group:NAME`, `person:NAME` or `user:NAME-OR-EMAIL` means today; empty where that is nobody."""
+        kind, _, name = approver.partition(":")
+        if kind == "group":
+            return self._members.get(name, frozenset())
+        if kind in ("person", "user"):
+            found = self.find(name)
+            return frozenset() if found is None else frozenset({found})
+        return frozenset()
+
+    def entitled(self, approvers: Iterable[str]) -> frozenset[str]:
+        """The names of everybody whom any of these means."""
+        return frozenset().union(*map(self.members, approvers))
+
+    def groups_of(self, person: str) -> tuple[str, ...]:
+        """The groups that a person is in today, sorted."""
+        return tuple(sorted(name for name, members in self._members.items() if person in members))
+
+    def checks(self) -> tuple[Callable[[Document], Iterable[Found]], ...]:
+        """Checks of a policy document against these people, for the policy's loader."""
+        return (self._check_approvals,)
+
+    def _check_approvals(self, document: Document) -> Iterator[Found]:
+        for name, terms in document.approvals.items():
+            found = list(self._check_approvers(("approvals", name), terms.approvers))
+            yield from found or self._check_quorum(("approvals", name), terms)
+
+    def _check_approvers(self, path: Path, approvers: Sequence[str]) -> Iterator[Found]:
+        if not approvers:
+            yield (
+                (*path, "approvers"),
+                "nobody could ever approve this",
+                "name a group or a person, such as group:on-call",
+            )
+        for index, approver in enumerate(approvers):
+            place = (*path, "approvers", index)
+            if approver in approvers[:index]:
+                yield place, f"{approver} stands here twice", "name each approver once"
+            elif not self.members(approver):
+                yield place, *self._unknown(approver)
+
+    def _check_quorum(self, path: Path, terms: ApprovalTerms) -> Iterator[Found]:
+        if terms.from_each:
+            if stands_for([self.members(approver) for approver in terms.approvers], terms.quorum) is None:
+                what = f"{terms.quorum} from each of {', '.join(terms.approvers)} takes more people than there are"
+                yield (*path, "quorum"), what, "nobody stands for two groups: add people to them, or ask for fewer"
+            return
+        people = self.entitled(terms.approvers)
+        if terms.quorum > len(people):
+            what = f"a quorum of {terms.quorum}, but only {len(people)} distinct: {', '.join(sorted(people))}"
+            yield (*path, "quorum"), what, f"write a quorum of at most {len(people)}, or name more approvers"
+
+    def _unknown(self, approver: str) -> tuple[str, str]:
+        kind, _, name = approver.partition(":")
+        if kind == "group":
+            what = f"group {name!r} has nobody in it" if name in self.groups else f"no group {name!r} in approvers.yaml"
+            return what, f"groups with people in them: {', '.join(sorted(self._members)) or 'none'}"
+        if kind in ("person", "user"):
+            return f"no person {name!r} in approvers.yaml", f"people: {', '.join(sorted(self.people)) or 'none'}"
+        return f"{approver!r} is neither a group nor a person", "write group:NAME or person:NAME"
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        by_mail = {plain(person.email): name for name, person in self.people.items()}
+        return by_mail | {name: name for name in self.people}
+
+    @cached_property
+    def _members(self) -> dict[str, frozenset[str]]:
+        members: dict[str, set[str]] = {}
+        for name, person in self.people.items():
+            for group in person.groups:
+                members.setdefault(group, set()).add(name)
+        for group, names in self.groups.items():
+            members.setdefault(group, set()).update(name for name in names if name in self.people)
+        return {group: frozenset(names) for group, names in members.items() if names}
+
+
+def plain(text: str) -> str:
+    """A name or an address in the one form in which two spellings of it are equal."""
+    return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
+def read_roster(text: str, file: str) -> Roster:
+    """The roster in the text of an approvers.yaml. Raises PolicyError with all problems."""
+    marked = read_yaml(text, file)
+    _refuse(marked, _not_enforced(marked))
+    read = parse(RosterFile, marked)
+    _refuse(marked, [*_check_names(read), *_check_people(read), *_check_groups(read), *_check_keys(read)])
+    return Roster(people=read.people, groups=read.groups, signers=read.signers)
+
+
+def _refuse(marked: Marked, found: Iterable[Found]) -> None:
+    problems = [Problem(place=marked.place(path), what=what, instead=instead) for path, what, instead in found]
+    if problems:
+        raise PolicyError(problems)
+
+
+def _not_enforced(marked: Marked) -> Iterator[Found]:
+    groups = marked.value.get("groups") if isinstance(marked.value, dict) else None
+    for name, members in groups.items() if isinstance(groups, dict) else ():
+        if isinstance(members, dict):
+            yield (
+                ("groups", name),
+                f"group {name!r} from a command is not enforced by this version",
+                "list its people: [ann, dan]",
+            )
+
+
+def _check_names(read: RosterFile) -> Iterator[Found]:
+    for section in ("people", "groups", "signers"):
+        for name in getattr(read, section):
+            if not _NAME.fullmatch(name):
+                yield (section, name), f"{name!r} is no name", _NAME_RULE
+    for name, person in read.people.items():
+        for index, group in enumerate(person.groups):
+            if not _NAME.fullmatch(group):
+                yield ("people", name, "groups", index), f"{group!r} is no name", _NAME_RULE
+    if not read.people:
+        yield (
+            ("people",),
+            "nobody is listed, so nobody could approve anything",
+            "run `agentguard init`, or list a person",
+        )
+    if CONFIRM in read.people or CONFIRM in read.signers:
+        yield ("people", CONFIRM), f"{CONFIRM!r} is a reserved word", "choose another name"
+
+
+def _check_people(read: RosterFile) -> Iterator[Found]:
+    mails: dict[str, str] = {}
+    slacks: dict[str, str] = {}
+    for name, person in read.people.items():
+        if not _EMAIL.fullmatch(person.email):
+            yield (
+                ("people", name, "email"),
+                f"the e-mail of {name} is not an address",
+                "write one such as ann@acme.example",
+            )
+        other = mails.setdefault(plain(person.email), name)
+        if other != name:
+            yield (
+                ("people", name, "email"),
+                f"{name} and {other} have the same e-mail",
+                "one human is one person: merge them",
+            )
+        if person.slack is not None and slacks.setdefault(person.slack, name) != name:
+            other = slacks[person.slack]
+            yield (
+                ("people", name, "slack"),
+                f"{name} and {other} have the same Slack id",
+                "one human is one person: merge them",
+            )
+
+
+def _check_groups(read: RosterFile) -> Iterator[Found]:
+    for group, names in read.groups.items():
+        if not names:
+            yield ("groups", group), f"group {group!r} is empty", "list its people, or leave the group out"
+        for index, name in enumerate(names):
+            if name not in read.people:
+                instead = f"people: {', '.join(sorted(read.people)) or 'none'}"
+                yield ("groups", group, index), f"no person {name!r} in approvers.yaml", instead
+
+
+def _check_keys(read: RosterFile) -> Iterator[Found]:
+    owners: dict[str, str] = {}
+    for path, owner, key in _keys(read):
+        if not is_public_key(key):
+            yield path, f"the key of {owner} is not an Ed25519 public key", _KEY_RULE
+        elif owners.setdefault(key, owner) != owner:
+            yield path, f"{owner} and {owners[key]} have the same key", "each has their own: `agentguard keys new`"
+    for name in read.signers:
+        if name in read.people:
+            yield ("signers", name), f"{name!r} is a person and a signer", "give the server a name of its own"
+
+
+def _keys(read: RosterFile) -> Iterator[tuple[Path, str, str]]:
+    for name, person in read.people.items():
+        if person.key is not None:
+            yield ("people", name, "key"), name, person.key
+    for name, signer in read.signers.items():
+        yield ("signers", name, "key"), f"signer {name}", signer.key
