@@ -1,0 +1,75 @@
+"""Every key that agentguard has in Redis.
+
+All keys of a tenant share one hash tag, so that a script may touch any of them in Redis Cluster. What comes from outside (tenant,
+session, run and call ids) is hashed where it could hold a separator or be long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The keys of one tenant."""
+
+    tenant: str
+
+    @cached_property
+    def _prefix(self) -> str:
+        return f"ag:{{{_part(self.tenant)}}}:"
+
+    @property
+    def events(self) -> str:
+        """Stream of what happened to requests."""
+        return self._prefix + "events"
+
+    @property
+    def pending(self) -> str:
+        """Sorted set of pending requests by deadline."""
+        return self._prefix + "pending"
+
+    @property
+    def ended(self) -> str:
+        """Sorted set of ended requests by the time they ended."""
+        return self._prefix + "ended"
+
+    def request(self, request_id: str) -> str:
+        """Hash of a request; the agent's side writes it."""
+        return f"{self._prefix}request:{_part(request_id)}"
+
+    def votes(self, request_id: str) -> str:
+        """Hash of the votes on a request; the approvers' side writes it."""
+        return f"{self._prefix}votes:{_part(request_id)}"
+
+    def claim(self, request_id: str) -> str:
+        """Hash of who runs an approved request; the agent's side writes it."""
+        return f"{self._prefix}claim:{_part(request_id)}"
+
+    def call(self, session: str, run: str, call_id: str) -> str:
+        """Index from a call id to its request."""
+        return f"{self._prefix}call:{_part(session)}:{_part(run)}:{_part(call_id)}"
+
+    def join(self, session: str, digest: str) -> str:
+        """Index from a call's digest to its pending request in the session."""
+        return f"{self._prefix}join:{_part(session)}:{_part(digest)}"
+
+    def vault(self, session: str) -> str:
+        """Hash of a session's tokens, sealed."""
+        return f"{self._prefix}vault:{_part(session)}"
+
+    def labels(self, session: str) -> str:
+        """Set of a session's labels."""
+        return f"{self._prefix}labels:{_part(session)}"
+
+
+def _part(text: str) -> str:
+    """A part of a key: the text where it is plain, else its hash, marked so that the two can't meet."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return "#" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,56 @@
+"""Sealing values before they go to Redis: AES-256-GCM with a random nonce.
+
+A sealed value is: version byte, 12 bytes of nonce, ciphertext and tag. The context (what the value is for) is bound to it as
+associated data: a value moved elsewhere does not open. Keys come newest first, for rotation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from agentguard.errors import GuardUnavailable
+
+VERSION = b"\x01"
+NONCE_BYTES = 12
+
+
+class SealBroken(GuardUnavailable):
+    """A sealed value that does not open: changed, of another context, or sealed with a key that is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("vault", "a sealed value does not open; it was changed, moved, or its key is gone")
+
+
+class Sealer:
+    """Seals with the newest key, opens with any. `keys` are 32 bytes each."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys:
+            raise GuardUnavailable("keys", "there is no key to seal with")
+        self._keys = tuple(keys)
+
+    def seal(self, plain: bytes, context: str) -> bytes:
+        """`plain`, sealed for this context."""
+        nonce = os.urandom(NONCE_BYTES)
+        return VERSION + nonce + self._ciphers[0].encrypt(nonce, plain, context.encode())
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """What was sealed for this context. Raises SealBroken."""
+        nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        if sealed[:1] != VERSION or len(rest) < 16:
+            raise SealBroken
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(nonce, rest, context.encode())
+            except InvalidTag:
+                continue
+        raise SealBroken
+
+    @cached_property
+    def _ciphers(self) -> tuple[AESGCM, ...]:
+        return tuple(AESGCM(key) for key in self._keys)
