@@ -5,18 +5,21 @@ Settings come from the environment: AGENTGUARD_REDIS_URL, AGENTGUARD_STATE_DIR, 
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from agentguard.approval import Channel, Desk, Roster
+from agentguard.approval import Channel, Desk, RecordMac, Roster
+from agentguard.approval import read_roster as roster_of
 from agentguard.audit import Journal
-from agentguard.errors import ConfigurationError, PolicyError
+from agentguard.errors import ConfigurationError
 from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
 from agentguard.guard.link import Link
@@ -26,17 +29,19 @@ from agentguard.guard.records import Records
 from agentguard.guard.settling import Settling
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masker
-from agentguard.model.problems import Place, Problem
+from agentguard.masking import checks as masking_checks
 from agentguard.policy import Policy, Source, load
 from agentguard.session import Sessions
 from agentguard.store.background import Background
 from agentguard.store.embedded import Embedded, Lease
-from agentguard.store.keys import Keyring
+from agentguard.store.keys import Keyring, SigningKey
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from agentguard.store.seal import Sealer
 
 APPROVERS = "approvers.yaml"
+CASES = ".cases.yaml"
+CLOSE_SECONDS = 10.0
 
 
 class Settings(BaseSettings):
@@ -73,18 +78,18 @@ def open_guard(
     """
     settings = settings or Settings()
     policy, _ = read_policies(Path(policies))
-    keyring = Keyring.load_or_create(settings.keys or settings.state_dir / "keys.json")
+    keyring = _keyring(settings)
     names = Names(tenant)
     binding = Binding(key=keyring.derive("binding")[0])
     background = Background()
     server = Server(settings=settings)
-    request_keys = keyring.derive("request")
+    mac = RecordMac(keys=keyring.derive("request"))
     link = Link(
         url=server.url,
-        channel=lambda connection: Channel(connection=connection, names=names, mac_keys=request_keys),
+        channel=lambda connection: Channel(connection=connection, names=names, mac=mac),
     )
     journal = Journal(
-        directory=settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version=policy.version
+        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version=policy.version, now_ms=_now_ms
     )
     records = Records(journal=journal, binding=binding)
     masker = masker_of(policy)
@@ -118,7 +123,144 @@ def open_guard(
 
 def read_policies(folder: Path) -> tuple[Policy, Roster]:
     """The policy in a folder, checked against the people beside it. Raises PolicyError."""
-    files = policy_files(folder)
     roster = read_roster(folder)
-    sources = [Source(file=str(file), text=read_text(file)) for file in files]
+    sources = [_source(file) for file in policy_files(folder)]
     return load(sources, checks=[*roster.checks(), masking_checks]), roster
+
+
+def read_roster(folder: Path) -> Roster:
+    """The people of approvers.yaml beside the policy; nobody where there is no such file. Raises PolicyError."""
+    file = _folder(folder) / APPROVERS
+    return roster_of(_read_text(file), str(file)) if file.exists() else Roster(people={})
+
+
+def policy_files(folder: Path) -> list[Path]:
+    """The policy files of a folder (or the one file given). Raises PolicyError where there is none."""
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder}: no such folder; `agentguard init {folder}` writes a first policy")
+    files = sorted(file for file in folder.glob("*.yaml") if file.name != APPROVERS and not file.name.endswith(CASES))
+    if not files:
+        raise ConfigurationError(f"{folder}: no policy in it; `agentguard init {folder}` writes a first one")
+    return files
+
+
+def case_sources(folder: Path) -> list[Source]:
+    """The cases beside the policies of a folder."""
+    return [_source(file) for file in sorted(_folder(folder).glob(f"*{CASES}"))]
+
+
+def masker_of(policy: Policy) -> Masker:
+    """The masker that a policy's `masking` section describes."""
+    return Masker(fields=policy.masking.fields, actions=policy.masking.actions)
+
+
+def journal_keys(settings: Settings) -> tuple[bytes, ...]:
+    """The keys that the journal is chained with, newest first."""
+    return _keyring(settings).derive("journal")
+
+
+def own_key(settings: Settings, name: str | None) -> tuple[str, SigningKey]:
+    """The person's name and signing key in the configuration folder. Raises ConfigurationError where it isn't clear whose."""
+    folder = settings.config_dir / "keys"
+    found = {file.stem: file for file in sorted(folder.glob("*.key"))}
+    if name is None and len(found) == 1:
+        name = next(iter(found))
+    if name is None:
+        known = ", ".join(found) or "none"
+        raise ConfigurationError(
+            f"whose key? keys in {folder}: {known}; `agentguard init` makes one, --as NAME chooses"
+        )
+    if name not in found:
+        raise ConfigurationError(f"no key of {name!r} in {folder}; `agentguard init --name {name}` makes one")
+    return name, SigningKey.load(found[name])
+
+
+@asynccontextmanager
+async def open_connection(settings: Settings) -> AsyncIterator[Connection]:
+    """A connection on the running loop, and the embedded server under it where no URL is set."""
+    server = Server(settings=settings)
+    try:
+        connection = await Connection.open(await asyncio.to_thread(server.url))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+@asynccontextmanager
+async def open_desk(policies: Path, settings: Settings, *, tenant: str = "default") -> AsyncIterator[Desk]:
+    """The approvers' side: requests to look at and decide. It holds none of the agent's keys."""
+    roster = read_roster(policies)
+    async with open_connection(settings) as connection:
+        yield Desk(channel=Channel(connection=connection, names=Names(tenant)), roster=roster)
+
+
+@dataclass(kw_only=True)
+class Server:
+    """The address of Redis; the embedded server is started when it is first asked for, and again in a forked child."""
+
+    settings: Settings
+    _lease: Lease | None = None
+    _pid: int = 0
+
+    def url(self) -> str:
+        """Where Redis is. Raises GuardUnavailable or ConfigurationError."""
+        if self.settings.redis_url:
+            return self.settings.redis_url
+        if self._lease is None or self._pid != os.getpid():
+            self._lease, self._pid = Embedded.acquire(self.settings.state_dir), os.getpid()
+        return self._lease.url
+
+    def close(self) -> None:
+        """Let the embedded server go; its last user stops it."""
+        if self._lease is not None and self._pid == os.getpid():
+            self._lease.release()
+        self._lease = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closer:
+    """Closes what a guard holds, in the order in which each needs the next."""
+
+    background: Background
+    link: Link
+    journal: Journal
+    server: Server
+
+    def close(self) -> None:
+        """Close journal, line, loop and embedded server, whatever fails on the way."""
+        with ExitStack() as stack:
+            stack.callback(self.server.close)
+            stack.callback(self.background.close)
+            stack.callback(self._close_link)
+            stack.callback(self.journal.close)
+
+    def _close_link(self) -> None:
+        self.background.start(self.link.close).result(timeout=CLOSE_SECONDS)
+
+
+def _keyring(settings: Settings) -> Keyring:
+    return Keyring.load_or_create(settings.keys or settings.state_dir / "keys.json")
+
+
+def _folder(path: Path) -> Path:
+    return path.parent if path.is_file() else path
+
+
+def _source(file: Path) -> Source:
+    return Source(file=str(file), text=_read_text(file))
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: can't be read ({type(error).__name__}); it must be UTF-8 text") from None
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

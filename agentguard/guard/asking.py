@@ -80,8 +80,7 @@ class Asking:
         Raises CallRefused, OutcomeUnknown or GuardUnavailable.
         """
         opened = await self._open(case)
-        if opened.how is How.CREATED:
-            await self.records.asked(opened.stored.request)
+        await self.records.asked(opened.stored.request, opened.how.value)
         stored = await self._decided(opened)
         self._must_be_approved(case, stored)
         case = self._adopt(case, stored)
@@ -143,7 +142,9 @@ class Asking:
                     request_id=stored.request.id,
                 )
             case State.PENDING:
-                raise GuardUnavailable("redis", "the request is still pending and its deadline is not known to have passed")
+                raise GuardUnavailable(
+                    "redis", "the request is still pending and its deadline is not known to have passed"
+                )
             case State.REJECTED | State.EXPIRED | State.WITHDRAWN | State.DONE | State.FAILED:
                 raise refusals.ended(case.tool.name, stored.resolution)
             case _:
@@ -167,7 +168,7 @@ class Asking:
             try:
                 check_vote(vote, stored.request, roster)
             except DecisionRefused as refused:
-                await self.records.forged(case, stored.request.id, refused.code)
+                self.records.forged(case.principal, case.call, stored.request.id, refused.code)
                 await self.background.hop(lambda: self._withdraw(stored.request.id, "forged"))
                 raise refusals.forged(case.tool.name, stored.request.id) from None
         if tally(stored.request.needs, stored.votes, roster, case.principal).state is not State.APPROVED:
@@ -188,7 +189,7 @@ class Asking:
         renewing = self.background.start(lambda: self._renew(stored.request.id, fence))
         claim = Claim(request_id=stored.request.id, fence=fence, renewing=renewing)
         try:
-            await self.records.permitted(case, stored)
+            await self.records.permitted(case.principal, case.call, case.snapshot, stored)
         except BaseException:
             await self.finish(claim, State.FAILED)
             raise

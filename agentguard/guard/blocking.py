@@ -57,7 +57,7 @@ class BlockingGuard:
         outcome = Outcome()
         try:
             yield outcome
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
             raise self.settle_error(permit, error) from None
         except BaseException:
             drive(self.guard.settler.interrupted(permit))

@@ -46,7 +46,9 @@ class RunnableTool(Tool, Protocol):
 class Closing(Protocol):
     """Whatever must be closed with the guard."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close it, once."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ class Guard:
         outcome = Outcome()
         try:
             yield outcome
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
             raise await self.settle_error(permit, error) from None
         except BaseException:
             await self.settler.interrupted(permit)
@@ -184,7 +186,4 @@ class Guard:
         labels = await self.tokens.labels(case.principal) if self.policy.reads_session(case.tool.name) else None
         now = case.facts.model_copy(update={"labels": labels})
         arguments = case.snapshot.arguments
-        return tuple(
-            self.policy.classify(case.tool.name, arguments, case.principal, facts) for facts in (stored, now)
-        )
-
+        return tuple(self.policy.classify(case.tool.name, arguments, case.principal, facts) for facts in (stored, now))

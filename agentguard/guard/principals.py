@@ -36,7 +36,9 @@ class Principals:
                 "or guard.session(autonomous=True), which nobody can confirm for"
             )
         if id is not None and not id.strip():
-            raise ConfigurationError("a session's id is empty; leave it out for a new one, or give the conversation's own id")
+            raise ConfigurationError(
+                "a session's id is empty; leave it out for a new one, or give the conversation's own id"
+            )
         principal = Principal(
             tenant=self.tenant, agent=self.agent, user=user, session=id or secrets.token_hex(8), run=run
         )

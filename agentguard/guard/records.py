@@ -10,11 +10,12 @@ Rules:
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from agentguard.approval import Stored
 from agentguard.audit import Journal
@@ -25,12 +26,14 @@ from agentguard.guard.snapshot import Snapshot
 from agentguard.masking import Masked
 from agentguard.model.approvals import Request
 from agentguard.model.calls import Principal, ToolCall
-from agentguard.model.events import Asked, Counted, Ended, Faulted, Joined, Judged, Permitted, Refused, Settled
+from agentguard.model.events import Asked, Counted, Ended, Faulted, Judged, Permitted, Refused, Settled
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.store.doors import wait_for
 
 ID_LENGTH_MAX = 128
+
+_log = logging.getLogger("agentguard.guard")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ class Records:
         )
         await self._write("refused", line, durable=True)
 
-    async def asked(self, request: Request, how: Joined) -> None:
+    async def asked(self, request: Request, how: Literal["created", "found", "joined"]) -> None:
         """A request that people see, before anybody decides."""
         line = Asked(
             principal=request.principal,
@@ -122,6 +125,19 @@ class Records:
         )
         await self._write("settled", line, durable=permit.claim is not None)
 
+    def forged(self, principal: Principal, call: ToolCall, request_id: str, code: str) -> None:
+        """Somebody put into Redis what no person signed; said as loudly as a library can."""
+        _log.error("request %s is forged (%s); the call does not run", request_id, code)
+        line = Faulted(
+            principal=principal,
+            call_id=_short(call.id),
+            tool=call.tool,
+            component="approval",
+            code=code,
+            request=request_id,
+        )
+        self.journal.append("faulted", line, durable=True)
+
     def fault(self, principal: Principal, call: ToolCall, fault: Fault) -> None:
         """What was broken, if the journal itself is not."""
         component = fault.component if isinstance(fault, GuardUnavailable) else "outcome"
@@ -157,4 +173,6 @@ def _digestible(masked: Any) -> str:
 
 def _text(masked: Any) -> str:
     """Masked values as text; what has no JSON form is named by its type, since only masked text may be written."""
-    return json.dumps(masked, ensure_ascii=False, separators=(",", ":"), default=lambda value: f"<{type(value).__name__}>")
+    return json.dumps(
+        masked, ensure_ascii=False, separators=(",", ":"), default=lambda value: f"<{type(value).__name__}>"
+    )

@@ -83,5 +83,7 @@ class Settling:
 
 def _once(permit: Permit) -> None:
     if permit.settled:
-        raise RuntimeError(f"this permit for {permit.call.tool} was settled before; admit the call again to run it again")
+        raise RuntimeError(
+            f"this permit for {permit.call.tool} was settled before; admit the call again to run it again"
+        )
     permit.settled.append("settled")

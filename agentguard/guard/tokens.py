@@ -49,9 +49,7 @@ class TokenBook:
         """The labels that results have put on the session so far."""
         return await self.background.hop(lambda: self._labels(principal))
 
-    async def remember(
-        self, principal: Principal, tokens: Sequence[Token], labels: Sequence[str], origin: str
-    ) -> None:
+    async def remember(self, principal: Principal, tokens: Sequence[Token], labels: Sequence[str], origin: str) -> None:
         """Keep new tokens and labels: one round trip for all of them, none where nothing is new."""
         news = self.sessions.unseen(principal, tokens, labels, origin)
         if news is not None:

@@ -27,7 +27,9 @@ class FunctionTool:
     model: type[BaseModel]
 
     @classmethod
-    def of(cls, function: Callable[..., Any], *, name: str | None = None, description: str | None = None) -> FunctionTool:
+    def of(
+        cls, function: Callable[..., Any], *, name: str | None = None, description: str | None = None
+    ) -> FunctionTool:
         """The tool of this function; name and description default to its own.
 
         Raises ConfigurationError for *args, **kwargs and positional-only parameters, which no model can fill by name.
@@ -65,7 +67,9 @@ def _model(function: Callable[..., Any], name: str) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise ConfigurationError(f"tool {name}: parameter {parameter} can't be filled by name; give it a name of its own")
+            raise ConfigurationError(
+                f"tool {name}: parameter {parameter} can't be filled by name; give it a name of its own"
+            )
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
     return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields)

@@ -97,4 +97,6 @@ def _rule(kind: str, context: Mapping[str, Any] | None) -> str:
     return kind + (f" ({', '.join(f'{name}={value}' for name, value in bounds.items())})" if bounds else "")
 
 
-_TALKATIVE = frozenset({"value_error", "assertion_error", "json_invalid", "union_tag_invalid", "datetime_parsing", "url_parsing"})
+_TALKATIVE = frozenset(
+    {"value_error", "assertion_error", "json_invalid", "union_tag_invalid", "datetime_parsing", "url_parsing"}
+)

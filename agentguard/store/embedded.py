@@ -23,8 +23,8 @@ import sys
 import tempfile
 import time
 import weakref
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,7 +133,9 @@ def _prepare(state_dir: Path) -> Place:
         told = f"{place.folder}: the state directory can't be made ({error.strerror}); set AGENTGUARD_STATE_DIR"
         raise ConfigurationError(told) from None
     if owner.st_uid != os.getuid() or owner.st_mode & 0o077:
-        raise ConfigurationError(f"{place.socket.parent}: must be yours alone (chmod 700), since the server's socket lies there")
+        raise ConfigurationError(
+            f"{place.socket.parent}: must be yours alone (chmod 700), since the server's socket lies there"
+        )
     return place
 
 
@@ -154,7 +156,7 @@ def _open_lock(path: Path) -> int:
 def _start(place: Place) -> None:
     place.socket.unlink(missing_ok=True)
     with place.log.open("ab") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own binary, our own arguments
             [
                 str(_binary()), "--port", "0", "--unixsocket", str(place.socket), "--unixsocketperm", "700",
                 "--dir", str(place.folder), "--pidfile", str(place.pid_file), "--daemonize", "no",
@@ -212,7 +214,9 @@ def _server_pid(place: Place) -> int | None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(1.0)
             line.connect(str(place.socket))
-            credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12) if hasattr(socket, "SO_PEERCRED") else b""
+            credentials = (
+                line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12) if hasattr(socket, "SO_PEERCRED") else b""
+            )
     except OSError:
         return None
     if credentials:

@@ -44,7 +44,9 @@ class Keyring:
             if not path.exists():
                 _create(path)
         except OSError as error:
-            raise ConfigurationError(f"{path}: the keyring can't be made ({error.strerror}); set AGENTGUARD_STATE_DIR") from None
+            raise ConfigurationError(
+                f"{path}: the keyring can't be made ({error.strerror}); set AGENTGUARD_STATE_DIR"
+            ) from None
         return cls(_masters(path))
 
     def derive(self, purpose: str) -> tuple[bytes, ...]:
@@ -148,7 +150,9 @@ def _masters(path: Path) -> tuple[bytes, ...]:
         keys = tuple(_decoded(entry["key"]) for entry in read["keys"])
         version = read["version"]
     except (ValueError, KeyError, TypeError):
-        raise ConfigurationError(f"{path}: not a keyring; restore it from a copy, or start with another state directory") from None
+        raise ConfigurationError(
+            f"{path}: not a keyring; restore it from a copy, or start with another state directory"
+        ) from None
     good = tuple(key for key in keys if key is not None and len(key) == KEY_BYTES)
     if version != 1 or not good or len(good) != len(keys):
         raise ConfigurationError(f"{path}: a key in it is not 32 bytes of base64; restore it from a copy")

@@ -59,7 +59,11 @@ class Connection:
             reading = _pool(url, size=1, reply_seconds=None)
         except ValueError as error:
             raise ConfigurationError(f"AGENTGUARD_REDIS_URL: {error}") from None
-        opened = cls(commands=redis.Redis(connection_pool=pool), reader=redis.Redis(connection_pool=reading), _pools=[pool, reading])
+        opened = cls(
+            commands=redis.Redis(connection_pool=pool),
+            reader=redis.Redis(connection_pool=reading),
+            _pools=[pool, reading],
+        )
         try:
             await opened.execute("PING")
         except BaseException:
@@ -71,29 +75,28 @@ class Connection:
         """Run a script. Raises GuardUnavailable; then nobody knows whether it ran."""
         rest = [len(keys), *keys, *args]
         try:
-            return await _answer(self.commands.execute_command("EVALSHA", script.sha, *rest))
+            return await _answer(_send(self.commands, "EVALSHA", script.sha, *rest))
         except NoScriptError:
-            return await _answer(self.commands.execute_command("EVAL", script.source, *rest))
+            return await _answer(_send(self.commands, "EVAL", script.source, *rest))
 
     async def execute(self, *command: Part) -> Any:
         """Send one command. Raises GuardUnavailable."""
-        return await _answer(self.commands.execute_command(*command))
+        return await _answer(_send(self.commands, *command))
 
     async def pipeline(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
         """Send commands in one round trip. Raises GuardUnavailable if any of them failed."""
         if not commands:
             return []
         async with self.commands.pipeline(transaction=False) as pipe:
+            queue: Any = pipe.execute_command
             for command in commands:
-                pipe.execute_command(*command)
+                queue(*command)
             replies: list[Any] = await _answer(pipe.execute())
         return replies
 
     async def read_stream(self, stream: str, after: str, block_ms: int) -> list[tuple[str, dict[str, bytes]]]:
         """Events after an id, waiting up to `block_ms` for the first; (id, fields) each."""
-        reply = await _answer(
-            self.reader.execute_command("XREAD", "COUNT", 1000, "BLOCK", block_ms, "STREAMS", stream, after)
-        )
+        reply = await _answer(_send(self.reader, "XREAD", "COUNT", 1000, "BLOCK", block_ms, "STREAMS", stream, after))
         if not reply:
             return []
         entries = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
@@ -117,6 +120,12 @@ def _pool(url: str, *, size: int, reply_seconds: float | None) -> redis.Blocking
     )
 
 
+def _send(client: redis.Redis, *command: Part) -> Awaitable[Any]:
+    send: Any = client.execute_command  # redis-py does not type it
+    reply: Awaitable[Any] = send(*command)
+    return reply
+
+
 async def _answer(asked: Awaitable[T]) -> T:
     try:
         return await asked
@@ -127,7 +136,9 @@ async def _answer(asked: Awaitable[T]) -> T:
     except ResponseError as error:
         raise GuardUnavailable("redis", f"it refused a command ({_code(error)})") from None
     except (RedisError, OSError) as error:
-        raise GuardUnavailable("redis", f"it can't be reached or did not answer in time ({type(error).__name__})") from None
+        raise GuardUnavailable(
+            "redis", f"it can't be reached or did not answer in time ({type(error).__name__})"
+        ) from None
 
 
 def _code(error: ResponseError) -> str:

@@ -1,0 +1,5 @@
+"""The `agentguard` command."""
+
+from agentguard.cli.app import main
+
+__all__ = ["main"]

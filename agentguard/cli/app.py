@@ -1,0 +1,48 @@
+"""The command and its groups, and what a person sees when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from agentguard.cli import approvals, audit, demo, doctor, init, mask, policy, serve
+from agentguard.cli.screen import complain
+from agentguard.errors import AgentGuardError, ConfigurationError
+
+app = typer.Typer(
+    name="agentguard",
+    help="Stands between an LLM agent and its tools: policy, masking, approvals, journal.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("init")(init.init)
+app.command("demo")(demo.demo)
+app.command("mask")(mask.mask)
+app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
+app.add_typer(policy.app, name="policy")
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(audit.app, name="audit")
+app.add_typer(serve.tokens, name="token")
+
+
+def main() -> None:
+    """Run the command: exit code 0 done, 1 the answer is no or something is broken, 2 wrong use or wrong files."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        complain("aborted")
+        sys.exit(1)
+    except ConfigurationError as error:
+        complain(str(error))
+        sys.exit(2)
+    except AgentGuardError as error:
+        complain(str(error))
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,61 @@
+"""`agentguard audit`: read the journal, and find out whether anybody changed it."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from agentguard.audit import read
+from agentguard.audit import verify as verify_journal
+from agentguard.cli.screen import say, say_json
+from agentguard.config import Settings, journal_keys
+from agentguard.errors import ConfigurationError
+
+app = typer.Typer(help="Read and verify the journal.", no_args_is_help=True)
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@app.command()
+def verify() -> None:
+    """Check every record: changed, removed, reordered or cut. Exit code 1: something is wrong, and it says what."""
+    settings = Settings()
+    report = verify_journal(settings.state_dir / "journal", journal_keys(settings))
+    say(str(report))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def tail(lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many records.")] = 20) -> None:
+    """Print the newest records, a line each."""
+    entries = list(read(Settings().state_dir / "journal"))
+    for entry in entries[-lines:]:
+        when = datetime.fromtimestamp(entry.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        say(f"{when}  {entry.kind:9}  {_told(entry.body)}")
+
+
+@app.command()
+def export(
+    since: Annotated[str, typer.Option("--since", help="How far back: 30m, 12h, 7d.")] = "1d",
+) -> None:
+    """Print records as JSON lines, oldest first."""
+    for entry in read(Settings().state_dir / "journal", since_ms=int(time.time() * 1000) - _milliseconds(since)):
+        say_json(entry.as_json())
+
+
+def _milliseconds(text: str) -> int:
+    matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if matched is None:
+        raise ConfigurationError(f"--since {text!r}: write a number and a unit, such as 30m, 12h or 7d")
+    return int(matched[1]) * _UNITS[matched[2]] * 1000
+
+
+def _told(body: dict[str, object]) -> str:
+    """The few fields that a person looks for first."""
+    wanted = ("tool", "effect", "risk", "reason", "outcome", "request", "component", "cause", "arguments")
+    return "  ".join(f"{name}={body[name]}" for name in wanted if body.get(name))

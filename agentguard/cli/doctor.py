@@ -1,0 +1,78 @@
+"""`agentguard doctor`: whether everything is there that a guard needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from agentguard.audit import verify
+from agentguard.cli.options import Policies
+from agentguard.cli.screen import say
+from agentguard.config import Settings, journal_keys, open_connection, read_policies
+from agentguard.errors import AgentGuardError, ConfigurationError
+from agentguard.store.embedded import stop_left_over
+
+
+def doctor(
+    policies: Policies = Path("tool_policies"),
+    stop: Annotated[bool, typer.Option("--stop", help="Stop an embedded server that a killed process left.")] = False,
+) -> None:
+    """Check policies, Redis and journal; exit code 1 where something is wrong."""
+    settings = Settings()
+    if stop:
+        stopped = stop_left_over(settings.state_dir)
+        say("stopped the embedded server" if stopped else "no embedded server was left, or somebody still uses it")
+        return
+    results = [
+        _checked(name, check) for name, check in _checks(settings, policies)
+    ]  # all of them, whatever the first says
+    if not all(results):
+        raise typer.Exit(1)
+
+
+def _checks(settings: Settings, policies: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "policies", lambda: read_policies(policies)[0].version
+    yield "redis", lambda: anyio.run(_redis, settings)
+    yield "journal", lambda: _journal(settings)
+
+
+def _checked(name: str, check: Callable[[], str]) -> bool:
+    try:
+        say(f"ok     {name}: {check()}", style="green")
+    except AgentGuardError as error:
+        say(f"wrong  {name}: {error}", style="red")
+        return False
+    return True
+
+
+async def _redis(settings: Settings) -> str:
+    async with open_connection(settings) as connection:
+        reply = await connection.execute("CONFIG", "GET", *_WANTED)
+    found = {name.decode(): value.decode() for name, value in _pairs(reply)}
+    wrong = [
+        f"{name} is {found.get(name, 'unknown')}, set it to {want}"
+        for name, want in _WANTED.items()
+        if found.get(name) != want
+    ]
+    if wrong:
+        raise ConfigurationError("; ".join(wrong))
+    return ", ".join(f"{name} {value}" for name, value in found.items())
+
+
+def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:
+    """CONFIG GET gives a map or a flat list, by protocol."""
+    return list(reply.items()) if isinstance(reply, dict) else list(zip(reply[::2], reply[1::2], strict=True))
+
+
+def _journal(settings: Settings) -> str:
+    report = verify(settings.state_dir / "journal", journal_keys(settings))
+    if not report.ok:
+        raise ConfigurationError(str(report))
+    return f"{sum(writer.records for writer in report.writers)} records, all in place"
+
+
+_WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}

@@ -1,0 +1,46 @@
+"""`agentguard mask`: what the model would see."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentguard.cli.screen import say
+from agentguard.config import masker_of, policies_if_any
+from agentguard.errors import ConfigurationError
+from agentguard.masking import Masker, TokenIds
+
+
+def mask(
+    file: Annotated[Path, typer.Argument(help="A file of text or JSON; - reads standard input.")],
+    policies: Annotated[
+        Path | None, typer.Option("--policies", help="Use the masking section of this folder's policy.yaml.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="List what was found, without the values.")] = False,
+) -> None:
+    """Print FILE as the model would see it. Nothing is stored; the tokens are those of a made-up session."""
+    text = _read(file)
+    masker = masker_of(policies_if_any(policies)) if policies else Masker()
+    masked = masker.mask(text, TokenIds((bytes(32),), "mask", "command line"))
+    if explain:
+        for finding in masker.find(text):
+            say(f"{finding.start}-{finding.end}  {finding.entity_type}  {finding.score:.2f}  {finding.detector}")
+        say(json.dumps(dict(masked.entities), sort_keys=True))
+        return
+    sys.stdout.write(masked.value if masked.value.endswith("\n") else masked.value + "\n")
+
+
+def _read(file: Path) -> str:
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file}: {error.strerror}; name a file of text or JSON, or - for standard input"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: not UTF-8 text (byte {error.start}); convert it first") from None

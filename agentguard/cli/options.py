@@ -1,0 +1,15 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Policies = Annotated[
+    Path,
+    typer.Option("--policies", envvar="AGENTGUARD_POLICIES", help="The folder with policy.yaml and approvers.yaml."),
+]
+Tenant = Annotated[str, typer.Option("--tenant", help="The tenant whose requests and records are meant.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -1,0 +1,70 @@
+"""`agentguard policy`: check, test and explain policies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agentguard.cli.screen import complain, say
+from agentguard.config import case_sources, read_policies
+from agentguard.errors import ConfigurationError, NotCanonical
+from agentguard.model.calls import Principal
+from agentguard.model.canonical import canonical_json
+from agentguard.model.facts import Facts
+from agentguard.policy import lint as warnings_of
+from agentguard.policy import run_cases
+
+app = typer.Typer(help="Check, test and explain policies.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="A folder with policy.yaml.")]
+
+
+@app.command()
+def lint(path: Folder) -> None:
+    """Load the policies as a guard would, and warn of what can't be meant. Exit code 2: they don't load."""
+    policy, _ = read_policies(path)
+    for warning in warnings_of(policy):
+        say(f"warning: {warning}", style="yellow")
+    say(f"{path}: ok, {policy.version}")
+
+
+@app.command()
+def test(path: Folder) -> None:
+    """Run the cases beside the policies (*.cases.yaml). Exit code 1: a case fails, or there is none."""
+    policy, _ = read_policies(path)
+    results = run_cases(policy, case_sources(path))
+    failed = [result for result in results if not result.passed]
+    for result in failed:
+        complain(str(result))
+    say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    if failed or not results:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    path: Folder,
+    tool: Annotated[str, typer.Option("--tool", help="The tool's name.")],
+    args: Annotated[str, typer.Option("--args", help="The arguments, as JSON.")] = "{}",
+    user: Annotated[str, typer.Option("--user", help="On whose behalf the agent acts.")] = "ann@acme.example",
+    label: Annotated[list[str] | None, typer.Option("--label", help="A label of the session; repeat for more.")] = None,
+) -> None:
+    """Say what would happen to one call, and which clause says so."""
+    policy, _ = read_policies(path)
+    principal = Principal(tenant="default", agent="agent", user=user, session="explain")
+    facts = Facts(labels=tuple(sorted(label or ())))
+    say(policy.explain(policy.classify(tool, _arguments(args), principal, facts)))
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        arguments = json.loads(text)
+        canonical_json(arguments)
+    except (ValueError, RecursionError, NotCanonical) as error:
+        raise ConfigurationError(f"--args: not JSON ({error}); write an object such as '{{\"limit\": 5}}'") from None
+    if not isinstance(arguments, dict):
+        raise ConfigurationError("--args: write a JSON object, such as '{\"limit\": 5}'")
+    return arguments
