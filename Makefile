@@ -1,0 +1,58 @@
+# Each target sets up all it needs, given Python 3.11 or newer and make; the rest goes into .venv.
+#
+#   make demo        watch the main job: a masked lookup, a restored address, an approved export, a denied leak
+#   make test        every test, at most five minutes on two cores (REQUIRE_ALL=1: a skip is a failure)
+#   make test-fast   the tests that take less than about two seconds each
+#   make check       format, lint, types, layers, shipped policies, documentation, notebooks
+#   make clean       remove .venv and everything that was built
+#
+# PYTHON=python3.12 chooses the interpreter that .venv is made with.
+
+SHELL := /bin/sh
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$name; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+export AGENTGUARD_REQUIRE_ALL := $(REQUIRE_ALL)
+
+.PHONY: demo test test-fast check clean
+.DEFAULT_GOAL := test
+
+demo: $(READY)
+	@if [ -t 0 ]; then $(BIN)/agentguard demo; else $(BIN)/agentguard demo --auto; fi
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+
+test-fast: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict agentguard
+	$(BIN)/lint-imports
+	$(BIN)/agentguard policy lint tool_policies
+	$(BIN)/agentguard policy test tool_policies
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_notebooks.py
+
+clean:
+	rm -rf $(VENV) build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made again when pyproject.toml changes; .venv itself only where it doesn't work.
+$(READY): pyproject.toml
+	@if ! $(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null; then \
+		if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
+			echo "agentguard needs Python 3.11 or newer, and $(or $(PYTHON),no python3 here) is not: make PYTHON=/path/to/python3.11" >&2; \
+			exit 1; \
+		fi; \
+		echo "Making $(VENV) with $(PYTHON)"; \
+		$(PYTHON) -m venv --clear $(VENV); \
+	fi
+	@echo "Installing agentguard and its tools into $(VENV) (once; a few minutes at most)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
