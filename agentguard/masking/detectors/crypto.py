@@ -1,0 +1,33 @@
+"""Addresses of crypto wallets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agentguard.masking.detectors.checksums import base58check, bech32
+from agentguard.masking.finding import Finding
+from agentguard.masking.page import Page
+
+_BASE58 = re.compile(r"[13](?<![0-9A-Za-z][13])[1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
+_BECH32 = re.compile(r"(?<![0-9A-Za-z])(?:bc1[02-9ac-hj-np-z]{8,87}|BC1[02-9AC-HJ-NP-Z]{8,87})(?![0-9A-Za-z])")
+_ETHEREUM = re.compile(r"0x[0-9A-Fa-f]{40}(?![0-9A-Za-z])")
+
+
+class Wallets:
+    """CRYPTO: Bitcoin with its checksum, Ethereum by its form."""
+
+    name = "crypto"
+
+    def find(self, page: Page) -> Iterator[Finding]:
+        text = page.text
+        for match in _BASE58.finditer(text):
+            if base58check(match.group()):
+                yield Finding(*match.span(), "CRYPTO", 0.95, self.name)
+        if "bc1" in text or "BC1" in text:
+            for match in _BECH32.finditer(text):
+                if bech32(match.group()):
+                    yield Finding(*match.span(), "CRYPTO", 0.95, self.name)
+        if "0x" in text:
+            for match in _ETHEREUM.finditer(text):
+                yield Finding(*match.span(), "CRYPTO", 0.8, self.name)

@@ -1,0 +1,61 @@
+"""Numbers that a state gives its people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agentguard.masking.finding import Finding
+from agentguard.masking.page import Page
+
+_FORM = re.compile(r"(?<![0-9])[0-9]{3}([ .-]?)[0-9]{2}\1[0-9]{4}(?![0-9])")
+_SSN = re.compile(r"\b(?:ssn|ssns|social security|social insurance|soc sec|ss ?#|socialsecurity)")
+_ITIN = re.compile(r"\b(?:itin|taxpayer|tax id)")
+# A letter that a scanner read for a digit, told apart from codes only by the word before it.
+_MISREAD = re.compile(r"\b(?:ssn|social security(?: number| no\.?)?)\b[^\w]{0,4}(?:is )?((?=[^\s]*[0-9])[0-9OoSsIlBZ]{3}-[0-9OoSsIlBZ]{2}-[0-9OoSsIlBZ]{4})\b", re.I)  # fmt: skip
+_ITIN_GROUPS = frozenset([*range(50, 66), *range(70, 89), *range(90, 93), *range(94, 100)])
+
+
+class UsNumbers:
+    """US_SSN and US_ITIN. Dashes make the form telling; spaces, dots or bare digits need a word beside them."""
+
+    name = "us_numbers"
+
+    def find(self, page: Page) -> Iterator[Finding]:
+        text = page.text
+        for start, end in page.digit_runs:
+            if end - start < 9:
+                continue
+            for match in _FORM.finditer(text, start, end):
+                yield from self._judged(page, match)
+        if "-" in text and ("SSN" in text or "ssn" in text or "ocial" in text):
+            for match in _MISREAD.finditer(text):
+                yield Finding(match.start(1), match.end(1), "US_SSN", 0.8, self.name)
+
+    def _judged(self, page: Page, match: re.Match[str]) -> Iterator[Finding]:
+        start, end = match.span()
+        digits = "".join(c for c in match.group() if c.isdigit())
+        dashed = match.group(1) == "-"
+        if _glued(page.text, start, end) or digits[:3] == "000":
+            return
+        words = page.context(start, end)
+        if _SSN.search(words):
+            yield Finding(start, end, "US_SSN", 0.95, self.name)
+        elif _ITIN.search(words):
+            yield Finding(start, end, "US_ITIN", 0.9, self.name)
+        elif digits[0] == "9" and int(digits[3:5]) in _ITIN_GROUPS:
+            yield Finding(start, end, "US_ITIN", 0.6 if dashed else 0.2, self.name)
+        elif digits[3:5] == "00" or digits[5:] == "0000" or digits[:3] == "666":
+            yield Finding(start, end, "US_SSN", 0.3 if dashed else 0.1, self.name)
+        else:
+            yield Finding(start, end, "US_SSN", 0.7 if dashed else 0.2, self.name)
+
+
+def _glued(text: str, start: int, end: int) -> bool:
+    before, after = text[start - 1 : start], text[end : end + 1]
+    return (
+        before.isalnum()
+        or after.isalnum()
+        or (before != "" and before in "-._/" and text[start - 2 : start - 1].isalnum())
+        or (after != "" and after in "-_/" and text[end + 1 : end + 2].isalnum())
+    )

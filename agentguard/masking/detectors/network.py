@@ -1,0 +1,118 @@
+"""Addresses on a network: IP, MAC, and URLs that carry credentials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+from agentguard.masking.finding import Finding
+from agentguard.masking.page import Page
+
+_V4 = re.compile(r"(?<![0-9A-Za-z_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])")
+_V4_FOR = re.compile(r"\b(?:ip|ips|ipv4|address|host|addr|client|server|remote|from|login|logged)\b")
+_VERSION = re.compile(r"(?:\bv|version|release|build|upgrade[ds]? to|chapter|section)[ :=\"']*\Z")
+# An anchor in the middle: text is searched for a colon, and what stands around it is read then.
+_HEX_COLON = re.compile(r":[0-9A-Fa-f]{0,4}:")
+_WIDE = re.compile(r"[0-9A-Fa-f:.]{2,45}")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}\Z")
+_MAC_DASHED = re.compile(
+    r"-[0-9A-Fa-f]{2}-(?<=[^0-9A-Za-z-][0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-)(?:[0-9A-Fa-f]{2}-){3}[0-9A-Fa-f]{2}(?![\w-])"
+)
+_HEX = frozenset("0123456789abcdefABCDEF:.")
+_LOGIN = re.compile(r"://[^\s/@:\"'<>\x1f]{0,128}:[^\s/@\"'<>\x1f]{1,256}@[^\s\"'<>\x1f]{1,2000}")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{1,24}\Z")
+
+
+class IpAddresses:
+    """IP_ADDRESS, versions 4 and 6. Not: loopback, the unspecified, and what stands after the word version."""
+
+    name = "ip"
+
+    def find(self, page: Page) -> Iterator[Finding]:
+        text = page.text
+        for start, end in page.digit_runs:
+            for match in _V4.finditer(text, start, end):
+                score = _v4_score(page, match)
+                if score:
+                    yield Finding(match.start(), match.end(), "IP_ADDRESS", score, self.name)
+        for start, end in _around_colons(text):
+            if _is_v6(text[start:end]):
+                yield Finding(start, end, "IP_ADDRESS", 0.9, self.name)
+
+
+class MacAddresses:
+    """MAC_ADDRESS: six pairs of hex digits between colons or dashes."""
+
+    name = "mac"
+
+    def find(self, page: Page) -> Iterator[Finding]:
+        text = page.text
+        for start, end in _around_colons(text):
+            if _MAC.match(text[start:end]):
+                yield Finding(start, end, "MAC_ADDRESS", 0.9, self.name)
+        if "-" in text:
+            for match in _MAC_DASHED.finditer(text):
+                yield Finding(match.start() - 2, match.end(), "MAC_ADDRESS", 0.8, self.name)
+
+
+class UrlLogins:
+    """URL: an address with a user and a password in it, whole. Other URLs are not personal."""
+
+    name = "url_login"
+
+    def find(self, page: Page) -> Iterator[Finding]:
+        text = page.text
+        if "://" not in text or "@" not in text:
+            return
+        for match in _LOGIN.finditer(text):
+            scheme = _SCHEME.search(text[max(0, match.start() - 25) : match.start()])
+            if scheme:
+                end = match.end() - len(match.group()) + len(match.group().rstrip(".,;:!?)]}"))
+                yield Finding(match.start() - len(scheme.group()), end, "URL", 0.95, self.name)
+
+
+def _v4_score(page: Page, match: re.Match[str]) -> float:
+    octets = match.group().split(".")
+    if any(int(octet) > 255 or (len(octet) > 1 and octet[0] == "0") for octet in octets):
+        return 0.0
+    address = IPv4Address(match.group())
+    if address.is_loopback or address.is_unspecified or match.group() == "255.255.255.255" or octets[0] == "255":
+        return 0.0
+    before = page.before(match.start())
+    if _VERSION.search(before) or "version" in page.key_at(match.start()).words:
+        return 0.2
+    short = sum(map(len, octets)) <= 5
+    return 0.75 if not short or _V4_FOR.search(page.context(*match.span())) else 0.3
+
+
+def _around_colons(text: str) -> Iterator[tuple[int, int]]:
+    """Stretches of hex digits, colons and dots that hold `:x:`, and end at no letter."""
+    if ":" not in text:
+        return
+    done = 0
+    for match in _HEX_COLON.finditer(text):
+        if match.start() < done:
+            continue
+        start, least = match.start(), max(done, match.start() - 45)
+        while start > least and text[start - 1] in _HEX:
+            start -= 1
+        wide = _WIDE.match(text, start)
+        if wide is None:
+            continue
+        done = wide.end()
+        end = done
+        while end > start and (text[end - 1] == "." or (text[end - 1] == ":" and text[end - 2 : end] != "::")):
+            end -= 1
+        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()) and end - start >= 3:
+            yield start, end
+
+
+def _is_v6(text: str) -> bool:
+    if text.count(":") < 2 or (text.count("::") == 0 and text.count(":") < 6):
+        return False
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified) and len(text) > 4

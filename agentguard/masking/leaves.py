@@ -1,0 +1,247 @@
+"""Any value as a list of text leaves, and back.
+
+Rules:
+- Walked: dict (keys too), list, tuple, set, deque and their subclasses, dataclasses, pydantic models, text, bytes, numbers, Decimal, date and
+  time, UUID, Enum, paths, network addresses, exceptions. Anything else is refused: what can't be read can't be masked.
+- Nothing recurses; depth and number of nodes are bounded, so a value that holds itself is refused, not followed.
+- Put back, only containers around a changed leaf are new; all else is the very object that came in. Order and types stay.
+- A number, a date or an Enum that was masked becomes text: the token has no other form.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+import decimal
+import enum
+import ipaddress
+import pathlib
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from agentguard.masking.fields import NO_KEY, Fields, Key, Scope
+from agentguard.masking.limits import Limits, refused
+from agentguard.masking.sheet import Leaf
+
+_PASSED = (bool, type(None), complex, datetime.timedelta, datetime.tzinfo, type(Ellipsis), range)
+_WRITTEN = (
+    decimal.Decimal,
+    uuid.UUID,
+    pathlib.PurePath,
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+    datetime.date,
+    datetime.time,
+)
+_LONGEST_NUMBER = 4000
+
+
+class _Node(NamedTuple):
+    """A container: where it stands in its own container, and its parts in order (a dict's keys, for a dict)."""
+
+    value: Any
+    parent: int
+    slot: int
+    parts: list[Any]
+
+
+class Walk:
+    """The leaves of one value. `leaves[i]` is the text, and `rebuilt({i: new text})` the value with those texts in place."""
+
+    def __init__(self, value: Any, fields: Fields, limits: Limits) -> None:
+        self._value, self._fields, self._limits = value, fields, limits
+        self._nodes: list[_Node] = []
+        self._spots: list[tuple[int, int, Callable[[str], Any]]] = []
+        self._pending: list[tuple[Any, int, int, int, Key, Scope]] = [(value, -1, 0, 0, NO_KEY, fields.root)]
+        self._characters = self._count = 0
+        self.leaves: list[Leaf] = []
+        while self._pending:
+            self._visit(*self._pending.pop())
+
+    def rebuilt(self, texts: Mapping[int, str]) -> Any:
+        """The value with the text of some leaves replaced; the same object where there are none."""
+        changes: dict[int, dict[int, Any]] = {}
+        for index, text in texts.items():
+            node, slot, made = self._spots[index]
+            changes.setdefault(node, {})[slot] = made(text)
+        for at in range(len(self._nodes) - 1, -1, -1):
+            if at in changes:
+                node = self._nodes[at]
+                changes.setdefault(node.parent, {})[node.slot] = _remade(node, changes.pop(at))
+        return changes[-1][0] if changes else self._value
+
+    def _visit(self, value: Any, node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
+        self._count += 1
+        if self._count > self._limits.nodes:
+            raise refused(f"more than {self._limits.nodes} values in one, or one that holds itself")
+        kind = type(value)
+        if kind is str:
+            self._leaf(value, node, slot, key, scope, str)
+        elif kind is dict or isinstance(value, Mapping):
+            self._mapping(value, node, slot, depth, scope)
+        elif isinstance(value, (list, tuple, set, frozenset, deque)):
+            self._sequence(value, node, slot, depth, key, scope)
+        elif kind is int or kind is float:
+            self._number(value, node, slot, key, scope)
+        elif not isinstance(value, _PASSED):
+            self._rarer(value, node, slot, depth, key, scope)
+
+    def _rarer(self, value: Any, node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
+        if isinstance(value, enum.Enum):
+            if isinstance(value.value, str):
+                self._leaf(value.value, node, slot, key, scope, str)
+        elif isinstance(value, str):
+            self._leaf(str(value), node, slot, key, scope, str)
+        elif isinstance(value, (int, float)):
+            self._number(value, node, slot, key, scope)
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            text, encoding = _decoded(bytes(value))
+            made = bytearray if isinstance(value, bytearray) else bytes
+            self._leaf(text, node, slot, key, scope, lambda new: made(new.encode(encoding)))
+        elif isinstance(value, _WRITTEN):
+            self._leaf(str(value), node, slot, key, scope, type(value) if isinstance(value, pathlib.PurePath) else str)
+        elif isinstance(value, BaseException):
+            self._leaf(str(value), node, slot, key, scope, str)
+        else:
+            self._record(value, node, slot, depth, scope)
+
+    def _leaf(self, text: str, node: int, slot: int, key: Key, scope: Scope, made: Callable[[str], Any]) -> None:
+        self._characters += len(text)
+        if self._characters > self._limits.characters:
+            raise refused(f"more than {self._limits.characters} characters in one value")
+        self._spots.append((node, slot, made))
+        self.leaves.append(Leaf(text, key, scope))
+
+    def _number(self, value: int | float, node: int, slot: int, key: Key, scope: Scope) -> None:
+        """Numbers too short to be anything are left out, unless their field says what they are."""
+        if key.entity is None and -1_000_000 < value < 1_000_000:
+            return
+        if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
+            raise refused("an integer of more than a thousand digits")
+        self._leaf(repr(value) if type(value) in (int, float) else str(value), node, slot, key, scope, str)
+
+    def _opened(self, value: Any, node: int, slot: int, depth: int, parts: list[Any]) -> int:
+        if depth >= self._limits.depth:
+            raise refused(f"nested deeper than {self._limits.depth} levels, or holding itself")
+        self._nodes.append(_Node(value, node, slot, parts))
+        return len(self._nodes) - 1
+
+    def _mapping(self, value: Mapping[Any, Any], node: int, slot: int, depth: int, scope: Scope) -> None:
+        """Slots of a mapping: the value of key i is at i, the key itself at -1 - i."""
+        names = list(value)
+        at = self._opened(value, node, slot, depth, names)
+        said = self._fields.keys(scope, tuple(map(_name, names)))
+        pending = [
+            (inner, at, i, depth + 1, key, its_scope)
+            for i, (inner, (key, its_scope)) in enumerate(zip(value.values(), said, strict=True))
+        ]
+        for i, name in enumerate(names):
+            if type(name) is str:
+                if _may_be_personal(name):
+                    self._leaf(name, at, -1 - i, NO_KEY, scope, str)
+            else:
+                self._visit(name, at, -1 - i, depth + 1, NO_KEY, scope)
+        self._pending += reversed(pending)
+
+    def _sequence(self, value: Iterable[Any], node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
+        parts = list(value)
+        at = self._opened(value, node, slot, depth, parts)
+        names = getattr(type(value), "_fields", None)
+        if isinstance(value, tuple) and names is not None:
+            said = self._fields.keys(scope, names)
+            self._pending += [(inner, at, i, depth + 1, *said[i]) for i, inner in reversed(list(enumerate(parts)))]
+        else:
+            self._pending += [(inner, at, i, depth + 1, key, scope) for i, inner in reversed(list(enumerate(parts)))]
+
+    def _record(self, value: Any, node: int, slot: int, depth: int, scope: Scope) -> None:
+        """A dataclass or a pydantic model: its fields are keys."""
+        names = record_fields(value)
+        if names is None:
+            raise refused(
+                f"a value of type {type(value).__name__} can't be read; return text, numbers, lists, dicts or models"
+            )
+        at = self._opened(value, node, slot, depth, names)
+        said = self._fields.keys(scope, tuple(names))
+        self._pending += [
+            (getattr(value, name), at, i, depth + 1, *said[i]) for i, name in reversed(list(enumerate(names)))
+        ]
+
+
+def record_fields(value: Any) -> list[str] | None:
+    """The names of the fields of a dataclass or a pydantic model; None for anything else."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [field.name for field in dataclasses.fields(value) if hasattr(value, field.name)]
+    if isinstance(getattr(type(value), "model_fields", None), dict):
+        return [*type(value).model_fields, *(getattr(value, "model_extra", None) or ())]
+    return None
+
+
+def _name(key: Any) -> str:
+    return key if type(key) is str else str(key) if isinstance(key, str) else ""
+
+
+def _may_be_personal(name: str) -> bool:
+    """Keys are mostly names of fields; only those with a mark or a digit in them can hold what a pattern finds."""
+    return not name.isidentifier() or len(name) > 30 or any(c.isdigit() for c in name)
+
+
+def _decoded(raw: bytes) -> tuple[str, str]:
+    try:
+        return raw.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return raw.decode("latin-1"), "latin-1"
+
+
+def _remade(node: _Node, changes: dict[int, Any]) -> Any:
+    value = node.value
+    if isinstance(value, Mapping):
+        return _remade_mapping(value, node.parts, changes)
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        parts = list(node.parts)
+        for slot, new in changes.items():
+            parts[slot] = new
+        return _remade_sequence(value, parts)
+    return _remade_record(value, {node.parts[slot]: new for slot, new in changes.items()})
+
+
+def _remade_mapping(value: Mapping[Any, Any], names: list[Any], changes: dict[int, Any]) -> Any:
+    made: dict[Any, Any] = {}
+    for i, (name, inner) in enumerate(zip(names, value.values(), strict=True)):
+        new_name = changes.get(-1 - i, name)
+        made[_free(new_name, made) if new_name is not name else name] = changes.get(i, inner)
+    if type(value) is dict or not hasattr(value, "clear"):
+        return made
+    emptied: Any = copy.copy(value)
+    emptied.clear()
+    emptied.update(made)
+    return emptied
+
+
+def _free(name: Any, made: Mapping[Any, Any]) -> Any:
+    """Two keys that were masked to one text keep apart."""
+    number, free = 2, name
+    while free in made:
+        free, number = f"{name} ({number})", number + 1
+    return free
+
+
+def _remade_sequence(value: Any, parts: list[Any]) -> Any:
+    if type(value) is list:
+        return parts
+    if hasattr(value, "_make"):
+        return value._make(parts)
+    if isinstance(value, deque):
+        return type(value)(parts, value.maxlen)
+    return type(value)(parts)
+
+
+def _remade_record(value: Any, changes: dict[str, Any]) -> Any:
+    if dataclasses.is_dataclass(value):
+        made = copy.copy(value)
+        for name, new in changes.items():
+            object.__setattr__(made, name, new)
+        return made
+    return value.model_copy(update=changes)

@@ -1,0 +1,213 @@
+"""Masking: what is personal or secret in a value, replaced on its way to the model, to people, and into errors."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentguard.errors import GuardUnavailable
+from agentguard.masking.detectors import DEFAULT_DETECTORS, Detector
+from agentguard.masking.fields import NO_KEY, Fields
+from agentguard.masking.finding import THRESHOLD, Finding, one_per_place
+from agentguard.masking.leaves import Walk
+from agentguard.masking.limits import Limits, refused
+from agentguard.masking.people import partial, visible
+from agentguard.masking.raised import masked_error
+from agentguard.masking.sheet import Bare, Leaf, Sheet
+from agentguard.masking.shown import json_ready
+from agentguard.masking.tokens import TokenIds, candidates
+from agentguard.model.tokens import Token
+
+ACTIONS = ("allow", "mask", "redact", "token")
+"""What may be done with a finding: left in clear, shown in part, named by its type alone, or replaced by a token."""
+
+Spans = Callable[[str], Iterable[tuple[int, int, str]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Masked:
+    """A masked value. `tokens`: those that stand in it now, each once. `entities`: how many findings of which type.
+
+    `changed` is whether anything was replaced; if not, `value` is the very object that came in.
+    """
+
+    value: Any
+    tokens: tuple[Token, ...]
+    entities: Mapping[str, int]
+    changed: bool
+
+
+class Masker:
+    """Finds and masks. Pure: no I/O, no clock; one object may serve many threads.
+
+    `detectors`: the default ones where None is given. `fields`: globs of dotted paths to entity types, on top of the field names that
+    are known anyway. `actions`: entity type (or `*`) to one of ACTIONS; `token` where nothing is said.
+    """
+
+    def __init__(
+        self,
+        detectors: Sequence[Detector] | None = None,
+        *,
+        fields: Mapping[str, str] | None = None,
+        actions: Mapping[str, str] | None = None,
+        limits: Limits = Limits(),
+    ) -> None:
+        self._detectors = tuple(DEFAULT_DETECTORS if detectors is None else detectors)
+        self._fields = Fields(fields)
+        self._actions = dict(actions or {})
+        self._limits = limits
+        unknown = sorted(set(self._actions.values()) - set(ACTIONS))
+        if unknown:
+            raise ValueError(f"unknown masking action {unknown[0]!r}; write one of: {', '.join(ACTIONS)}")
+
+    def find(self, text: str) -> list[Finding]:
+        """What is personal or secret in a text, in order of place."""
+        if len(text) > self._limits.characters:
+            raise refused(f"more than {self._limits.characters} characters in one value")
+        found = self._findings([Leaf(text, NO_KEY, self._fields.root)])[0]
+        return [piece for finding in found.get(0, ()) for piece in _around(finding, text, candidates)]
+
+    def mask(self, value: Any, tokens: TokenIds) -> Masked:
+        """The value with findings replaced as `actions` say. Raises GuardUnavailable where it can't be masked for certain.
+
+        A number, date or Enum that is masked becomes text. Tokens of this session that stand in it already are left alone.
+        """
+        made: dict[str, Token] = {}
+        counted: Counter[str] = Counter()
+
+        def replacement(finding: Finding, text: str) -> str | None:
+            counted[finding.entity_type] += 1
+            return self._acted(finding.entity_type, text, tokens, made)
+
+        masked = self._replaced(value, replacement, tokens.read)
+        return Masked(value=masked, tokens=tuple(made.values()), entities=dict(counted), changed=masked is not value)
+
+    def for_people(self, value: Any, shown: Mapping[str, Token] | None = None) -> Any:
+        """The value as JSON, for a person who decides: findings in part, invisible characters as escapes.
+
+        Tokens stay as they are, but for those in `shown` (text to token), in whose place the partial value stands.
+        """
+        resolved = shown or {}
+
+        def resolve(text: str) -> str:
+            pieces, done = [], 0
+            for start, end, name in candidates(text) if resolved else ():
+                if name in resolved:
+                    token = resolved[name]
+                    pieces += (text[done:start], partial(token.entity_type, token.value))
+                    done = end
+            return "".join([*pieces, text[done:]])
+
+        masked = self._replaced(json_ready(value), lambda finding, text: partial(finding.entity_type, text), candidates)
+        return json_ready(masked, lambda text: visible(resolve(text)))
+
+    def mask_error(self, error: BaseException, tokens: TokenIds) -> tuple[BaseException, Masked]:
+        """The error with nothing raw in its text, arguments, notes and causes; of the same type, or ToolFailed.
+
+        `Masked.value` is the masked text. An error that holds nothing to mask comes back as it is.
+        """
+        made: dict[str, Token] = {}
+        counted: Counter[str] = Counter()
+
+        def mask(value: Any) -> Any:
+            masked = self.mask(value, tokens)
+            made.update((token.text, token) for token in masked.tokens)
+            counted.update(masked.entities)
+            return masked.value
+
+        masked = masked_error(error, mask)
+        return masked, Masked(
+            value=str(masked), tokens=tuple(made.values()), entities=dict(counted), changed=masked is not error
+        )
+
+    def _acted(self, entity_type: str, text: str, tokens: TokenIds, made: dict[str, Token]) -> str | None:
+        action = self._actions.get(entity_type) or self._actions.get("*", "token")
+        if action == "allow":
+            return None
+        if action == "redact":
+            return f"[{entity_type} redacted]"
+        if action == "mask":
+            return partial(entity_type, text)
+        token = tokens.token(entity_type, text)
+        made.setdefault(token.text, token)
+        return token.text
+
+    def _findings(self, leaves: Sequence[Leaf]) -> tuple[dict[int, list[Finding]], Mapping[int, list[Bare]]]:
+        """For each leaf that holds something: its findings in order, and the JSON numbers in it."""
+        sheet = Sheet(leaves, self._fields)
+        found = list(sheet.found)
+        for detector in self._detectors:
+            try:
+                found += [finding for finding in detector.find(sheet.page) if finding.score >= THRESHOLD]
+            except GuardUnavailable:
+                raise
+            except Exception:
+                # What failed may hold a value in its text: only the name of the detector is told.
+                raise refused(f"detector {detector.name} failed") from None
+        placed: dict[int, list[Finding]] = {}
+        for finding in one_per_place(found):
+            for leaf, its in sheet.place(finding):
+                placed.setdefault(leaf, []).append(its)
+        return {leaf: one_per_place(several) for leaf, several in placed.items()}, sheet.bare
+
+    def _replaced(self, value: Any, replacement: Callable[[Finding, str], str | None], spans: Spans) -> Any:
+        walk = Walk(value, self._fields, self._limits)
+        found, bare = self._findings(walk.leaves)
+        texts = {}
+        for index, findings in found.items():
+            text = walk.leaves[index].text
+            new = _rewritten(text, _apart(findings, text, spans), bare.get(index, []), replacement)
+            if new != text:
+                texts[index] = new
+        return walk.rebuilt(texts)
+
+
+def _apart(findings: Iterable[Finding], text: str, spans: Spans) -> list[Finding]:
+    return [piece for finding in findings for piece in _around(finding, text, spans)]
+
+
+def _around(finding: Finding, text: str, spans: Spans) -> list[Finding]:
+    """The finding without tokens and redactions that stand in it; trimmed; nothing where nothing is left."""
+    found = text[finding.start : finding.end]
+    kept = [(start, end) for start, end, _ in spans(found)] if "_" in found else []
+    kept += [match.span() for match in _REDACTED.finditer(found)] if "redacted]" in found else []
+    pieces, done = [], 0
+    for start, end in [*sorted(kept), (len(found), len(found))]:
+        piece = found[done:start]
+        trimmed = piece.strip(_EDGES)
+        if trimmed and any(c.isalnum() for c in trimmed):
+            first = finding.start + done + piece.index(trimmed)
+            pieces.append(finding._replace(start=first, end=first + len(trimmed)))
+        done = max(done, end)
+    return pieces
+
+
+def _rewritten(
+    text: str, findings: Sequence[Finding], bare: Sequence[Bare], replacement: Callable[[Finding, str], str | None]
+) -> str:
+    pieces, done = [], 0
+    for finding in findings:
+        start, end, quote = _whole_number(finding, bare)
+        if start < done:
+            continue
+        new = replacement(finding, text[start:end])
+        if new is not None:
+            pieces += (text[done:start], quote, new, quote)
+            done = end
+    return "".join([*pieces, text[done:]])
+
+
+def _whole_number(finding: Finding, bare: Sequence[Bare]) -> tuple[int, int, str]:
+    """The span to replace, and the quotes it needs: inside a JSON number it is the whole number."""
+    at = bisect_right(bare, finding.start, key=lambda one: one.start) - 1
+    if at >= 0 and bare[at].end > finding.start:
+        return bare[at]
+    return finding.start, finding.end, ""
+
+
+_REDACTED = re.compile(r"\[[A-Z0-9_]{2,40} redacted\]")
+_EDGES = " \t\r\n"

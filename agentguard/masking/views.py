@@ -1,0 +1,233 @@
+"""Other ways to write the same text, undone, with the way back.
+
+A view is a text in plain form, and where each of its characters came from. Undone, each only where it occurs:
+- compatibility forms (NFKC): full-width and Arabic-Indic digits, ligatures, no-break spaces;
+- characters that show nothing: zero-width, soft hyphen, bidirectional marks, tags;
+- letters of another alphabet inside a Latin word (homoglyphs), and dashes that are not the hyphen;
+- %xx, \\uXXXX and HTML entities;
+- base64 and hex: each such word is a view of its own, and what is found there covers the whole word.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from html import unescape
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+_ODD = re.compile(r"[^\x00-\x7f\xc0-\u024f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
+_FOREIGN_WORD = re.compile(r"[^\s\x1f]*[\u0370-\u03ff\u0400-\u04ff][^\s\x1f]*")
+_FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")
+_LATIN = re.compile(r"[A-Za-z@]")
+_ESCAPES = re.compile(
+    r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|(?:\\x[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+)
+_HOMOGLYPHS = dict(
+    zip(
+        "аеорсухѕіјһԁԛԝкмтвнАВЕКМНОРСТУХЅІЈ" + "αεορνικτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+        "aeopcyxsijhdqwkmtbhABEKMHOPCTYXSIJ" + "aeopvıktuxABEZHIKMNOPTYX".replace("ı", "i"),
+        strict=True,
+    )
+)
+_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\uff0d")
+_DOTS = frozenset("\u3002\uff61\u2024")
+
+
+class View:
+    """A text and its way back to the text it was made from, which may itself be a view."""
+
+    def __init__(self, text: str, ours: list[int], theirs: list[int], parent: View | None = None) -> None:
+        self.text = text
+        self._ours, self._theirs, self._parent = ours, theirs, parent
+
+    @classmethod
+    def of(cls, text: str, changes: Iterable[tuple[int, int, str]], parent: View | None = None) -> View:
+        """`text` with each (start, end, new) put in place. Changes are in order and do not overlap."""
+        pieces: list[str] = []
+        ours, theirs = [0], [0]
+        length = done = 0
+        for start, end, new in changes:
+            pieces += (text[done:start], new)
+            ours += (length + start - done, length + start - done + len(new))
+            theirs += (start, end)
+            length, done = ours[-1], end
+        pieces.append(text[done:])
+        ours.append(length + len(text) - done)
+        theirs.append(len(text))
+        return cls("".join(pieces), ours, theirs, parent)
+
+    @classmethod
+    def inside(
+        cls, text: str, start: int, end: int, changes: Iterable[tuple[int, int, str]], parent: View | None
+    ) -> View:
+        """A view of `text[start:end]`, with changes given in offsets of that slice; the way back leads to `text`."""
+        view = cls.of(text[start:end], changes, parent)
+        view._theirs = [start + offset for offset in view._theirs]
+        return view
+
+    @classmethod
+    def whole(cls, text: str, start: int, end: int, parent: View | None) -> View:
+        """A decoded text whose every part comes from all of [start, end)."""
+        return (
+            cls(text, [0, len(text)], [start, end], parent)
+            if len(text) != end - start
+            else cls(text + " ", [0, len(text) + 1], [start, end], parent)
+        )
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original text that [start, end) of this view stands for."""
+        i = bisect_right(self._ours, start) - 1
+        j = bisect_right(self._ours, max(start, end - 1)) - 1
+        first = self._theirs[i] + (start - self._ours[i] if self._is_plain(i) else 0)
+        last = (
+            self._theirs[j] + (end - self._ours[j])
+            if self._is_plain(j)
+            else self._theirs[min(j + 1, len(self._theirs) - 1)]
+        )
+        return self._parent.origin(first, last) if self._parent else (first, last)
+
+    def _is_plain(self, i: int) -> bool:
+        if i + 1 >= len(self._ours):
+            return True
+        return self._ours[i + 1] - self._ours[i] == self._theirs[i + 1] - self._theirs[i]
+
+
+def may_need_view(text: str) -> bool:
+    """Cheap: whether any part of `text` could be written in another way."""
+    return not text.isascii() or "%" in text or "\\" in text or "&" in text
+
+
+def plain_view(text: str, parent: View | None = None) -> View | None:
+    """`text` in plain form, or None where it is so already."""
+    changes = _escape_changes(text) if "%" in text or "\\" in text or "&" in text else []
+    if changes:
+        first = View.of(text, changes, parent)
+        return _unicode_view(first.text, first) or first
+    return _unicode_view(text, parent)
+
+
+def _unicode_view(text: str, parent: View | None) -> View | None:
+    if text.isascii() or (_ODD.search(text) is None and unicodedata.is_normalized("NFKC", text)):
+        return None
+    changes = list(_character_changes(text))
+    if _FOREIGN.search(text):
+        changes = sorted({*changes, *_homoglyph_changes(text)})
+    return View.of(text, changes, parent) if changes else None
+
+
+def _character_changes(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in _ODD_OR_COMPOSED.finditer(text):
+        plain = _plain_character(match.group())
+        if plain is not None:
+            yield match.start(), match.end(), plain
+
+
+_ODD_OR_COMPOSED = re.compile(r"[^\x00-\x7f]")
+
+
+@lru_cache(maxsize=4096)
+def _plain_character(c: str) -> str | None:
+    """What stands for a character in plain text; None: itself."""
+    if c in _DASHES:
+        return "-"
+    if c in _DOTS:
+        return "."
+    if (
+        unicodedata.category(c) in ("Cf", "Cc")
+        or c in "\u115f\u1160\u3164\u034f\u17b4\u17b5"
+        or 0xFE00 <= ord(c) <= 0xFE0F
+    ):
+        return ""
+    if unicodedata.category(c) == "Nd":
+        return str(unicodedata.digit(c))
+    plain = unicodedata.normalize("NFKC", c)
+    return None if plain == c else plain
+
+
+def _homoglyph_changes(text: str) -> Iterator[tuple[int, int, str]]:
+    for word in _FOREIGN_WORD.finditer(text):
+        if _LATIN.search(word.group()):
+            for offset, c in enumerate(word.group(), word.start()):
+                if c in _HOMOGLYPHS:
+                    yield offset, offset + 1, _HOMOGLYPHS[c]
+
+
+def _escape_changes(text: str) -> list[tuple[int, int, str]]:
+    changes = []
+    for match in _ESCAPES.finditer(text):
+        written = match.group()
+        plain = _unescaped(written)
+        if plain != written:
+            changes.append((match.start(), match.end(), plain))
+    return changes
+
+
+def _unescaped(written: str) -> str:
+    if written[0] == "%":
+        return unquote_to_bytes(written).decode("utf-8", "replace").replace("\x1f", " ")
+    if written[0] == "&":
+        return unescape(written)
+    code = (
+        bytes(int(written[i + 2 : i + 6], 16).to_bytes(2, "big")[k] for i in range(0, len(written), 6) for k in (0, 1))
+        if written[1] == "u"
+        else b""
+    )
+    return (
+        code.decode("utf-16-be", "replace")
+        if code
+        else bytes.fromhex(written.replace("\\x", "")).decode("utf-8", "replace")
+    )
+
+
+class Encoded(NamedTuple):
+    """A word that is text in base64 or hex, and that text."""
+
+    start: int
+    end: int
+    text: str
+
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{12,}={0,2}")
+_HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
+_LONGEST_WORD = 200_000
+_MIXED = re.compile(r"[0-9]|[a-z][A-Z]|=\Z")
+
+
+def encoded_words(text: str) -> Iterator[Encoded]:
+    """Words of `text` that are printable text in base64, base64url or hex."""
+    for match in _BASE64.finditer(text):
+        word = match.group()
+        if len(word) > _LONGEST_WORD or _MIXED.search(word) is None:
+            continue
+        plain = _from_hex(word) if _HEX.match(word) else _from_base64(word)
+        if plain is not None:
+            yield Encoded(match.start(), match.end(), plain)
+
+
+def _from_hex(word: str) -> str | None:
+    return _printable(bytes.fromhex(word.removeprefix("0x")))
+
+
+def _from_base64(word: str) -> str | None:
+    bare = word.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(bare) % 4 == 1:
+        return None
+    try:
+        return _printable(base64.b64decode(bare + "=" * (-len(bare) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _printable(raw: bytes) -> str | None:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    odd = sum(not (c.isprintable() or c in "\n\r\t") for c in text)
+    return text if text and not odd else None
