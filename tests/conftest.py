@@ -1,0 +1,93 @@
+"""What every test may use, and what none may see: the developer's own settings."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+
+from agentguard.store.embedded import Embedded
+from agentguard.store.redis import Connection
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+REQUIRE_ALL = bool(os.environ.get("AGENTGUARD_REQUIRE_ALL"))
+"""`make test REQUIRE_ALL=1`: nothing may skip."""
+
+OUTSIDE = ("AGENTGUARD_", "LANGCHAIN_", "LANGSMITH_", "OPENAI_")
+"""Prefixes of variables that would point tests at a person's own server, state, traces or model."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this process an environment of its own, before any test module is imported."""
+    own = tempfile.TemporaryDirectory(prefix="ag-")
+    config.add_cleanup(own.cleanup)
+    for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
+        del os.environ[name]
+    os.environ["AGENTGUARD_STATE_DIR"] = f"{own.name}/state"
+    os.environ["AGENTGUARD_CONFIG_DIR"] = f"{own.name}/config"
+    if REQUIRE_ALL:
+        os.environ["AGENTGUARD_REQUIRE_ALL"] = "1"  # for the workers that this process starts
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count a skipped test as failed where nothing may skip."""
+    report = yield
+    return report if hasattr(report, "wasxfail") else _no_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Count a skipped module as failed where nothing may skip."""
+    report = yield
+    return _no_skip(report)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The loop that async tests run on."""
+    return "asyncio"
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """An empty state directory with a path short enough for a Unix socket."""
+    with tempfile.TemporaryDirectory(prefix="ag-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """A real server for all tests of this process; each test keeps to a tenant of its own."""
+    with tempfile.TemporaryDirectory(prefix="ag-") as folder:
+        lease = Embedded.acquire(Path(folder))
+        yield lease.url
+        lease.release()
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant that no other test has, so that its keys start empty."""
+    return f"tenant-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def connection(valkey_url: str) -> AsyncIterator[Connection]:
+    """A connection on the test's own loop."""
+    opened = await Connection.open(valkey_url)
+    yield opened
+    await opened.close()
+
+
+def _no_skip(report: Report) -> Report:
+    if REQUIRE_ALL and report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"nothing may skip under REQUIRE_ALL=1, and this did: {reason}"
+    return report
