@@ -17,7 +17,7 @@ from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from agentguard.errors import PolicyError
@@ -172,12 +172,11 @@ class _Building:
 
     def _take_key(self, event: yaml.ScalarEvent, value: Json) -> None:
         around = self._open[-1]
-        assert isinstance(around.value, dict)
         if event.value == "<<" and not event.style:
             self._refuse(event, "a merge key", "write the entries out")
         elif not isinstance(value, str):
             self._refuse(event, f"the key {event.value[:40]!r} is not text", f'quote it: "{event.value[:40]}"')
-        elif value in around.value:
+        elif (*around.path, value) in self.keys:
             first, column = self.keys[(*around.path, value)]
             where = f"the first is at {self.file}:{first}:{column}"
             self._refuse(event, f"duplicate key {value[:80]!r}", f"remove one; {where}")
@@ -240,7 +239,8 @@ class _Building:
 
 
 def _mark(event: yaml.Event) -> tuple[int, int]:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 def _problem(file: str, line: int, column: int, what: str, instead: str) -> Problem:
@@ -307,6 +307,8 @@ def _models_at(kind: Any, path: Path) -> Iterator[type[BaseModel]]:
     if get_origin(kind) in (Union, UnionType):
         for arm in get_args(kind):
             yield from _models_at(arm, path)
+    elif isinstance(kind, type) and issubclass(kind, RootModel):
+        yield from _models_at(kind.model_fields["root"].annotation, path)
     elif isinstance(kind, type) and issubclass(kind, BaseModel):
         if not path:
             yield kind

@@ -1,0 +1,26 @@
+"""Policy: what may run, what must be asked for, and what never runs. Pure: no I/O, no clock, no environment."""
+
+from agentguard.policy.cases import Case, CaseResult, Expectation, read_cases, run_cases
+from agentguard.policy.document import Document, MaskingSection
+from agentguard.policy.lint import lint
+from agentguard.policy.loading import Source, load
+from agentguard.policy.policy import Policy
+from agentguard.policy.soundness import Check
+from agentguard.policy.terms import Reveal, ToolTerms
+
+__all__ = [
+    "Case",
+    "CaseResult",
+    "Check",
+    "Document",
+    "Expectation",
+    "MaskingSection",
+    "Policy",
+    "Reveal",
+    "Source",
+    "ToolTerms",
+    "lint",
+    "load",
+    "read_cases",
+    "run_cases",
+]

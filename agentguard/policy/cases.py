@@ -1,0 +1,92 @@
+"""Cases: calls beside a policy with the verdicts that they must get.
+
+A file `NAME.cases.yaml` is a list of cases; every case of it is run against the whole policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from pydantic import Field, RootModel
+
+from agentguard.model.calls import Principal
+from agentguard.model.facts import Facts
+from agentguard.model.marked_yaml import parse, read_yaml
+from agentguard.model.problems import Place
+from agentguard.model.record import Json, Record
+from agentguard.model.verdicts import Effect, Risk, Verdict
+from agentguard.policy.loading import Source
+from agentguard.policy.policy import Policy
+
+
+class Expectation(Record):
+    """What the verdict must be. `clauses` are the ids of all that must speak, the tool's pattern too; left out: any."""
+
+    effect: Effect
+    risk: Risk
+    clauses: tuple[str, ...] | None = None
+    needs: tuple[str, ...] | None = None
+
+
+class Case(Record):
+    """A call and its expectation. `user` left out: an autonomous agent."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    tool: str
+    args: dict[str, Json] = {}
+    user: str | None = None
+    agent: str = "agent"
+    labels: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    expect: Expectation
+
+
+class CaseFile(RootModel[tuple[Case, ...]]):
+    """The form of a file of cases."""
+
+
+class CaseResult(Record):
+    """How a case went. `wrong` says each thing that differs; empty for a case that holds."""
+
+    name: str
+    place: Place
+    wrong: tuple[str, ...]
+    verdict: Verdict
+
+
+def read_cases(source: Source) -> list[tuple[Case, Place]]:
+    """The cases in a file, each with its place. Raises PolicyError."""
+    marked = read_yaml(source.text, source.file)
+    return [(case, marked.place((index,))) for index, case in enumerate(parse(CaseFile, marked).root)]
+
+
+def run_cases(policy: Policy, sources: Sequence[Source]) -> list[CaseResult]:
+    """Every case in these files against a policy. Raises PolicyError for a file that is no list of cases."""
+    return [_run(policy, case, place) for source in sources for case, place in read_cases(source)]
+
+
+def _run(policy: Policy, case: Case, place: Place) -> CaseResult:
+    principal = Principal(tenant="cases", agent=case.agent, user=case.user, session="cases")
+    facts = Facts(entities=case.entities, origins=case.origins, labels=case.labels)
+    verdict = policy.classify(case.tool, case.args, principal, facts)
+    return CaseResult(name=case.name, place=place, wrong=tuple(_differences(case.expect, verdict)), verdict=verdict)
+
+
+def _differences(expected: Expectation, verdict: Verdict) -> Iterator[str]:
+    if verdict.effect is not expected.effect:
+        yield f"effect is {verdict.effect}, expected {expected.effect}"
+    if verdict.risk is not expected.risk:
+        yield f"risk is {verdict.risk}, expected {expected.risk}"
+    yield from _differing("clauses", {clause.id for clause in verdict.clauses}, expected.clauses)
+    yield from _differing("needs", {need.name for need in verdict.needs}, expected.needs)
+
+
+def _differing(what: str, found: set[str], expected: tuple[str, ...] | None) -> Iterator[str]:
+    if expected is not None and found != set(expected):
+        yield f"{what} are {_listed(found)}, expected {_listed(set(expected))}"
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,211 @@
+"""Conditions: CEL, type-checked when the policy loads, evaluated so that a failure can only make a verdict stricter.
+
+Rules:
+- a condition reads `args`, `params.<role>`, `session.labels`, `data.entities`, `data.origins`, `call.tool`,
+  `call.agent`, `call.user` (empty for an autonomous agent) and calls `domain(text)`; any other name is a load error;
+- it must be able to give a boolean; true is met, false is not met;
+- an error value, an exception and a value of another type are met, recorded as a code and never with a value;
+- facts that were not read are absent, so a condition that needs them fails, and is met;
+- the activation is built once a call, at the first condition, from arguments that have a canonical form (depth <= 64).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal, NamedTuple
+
+from cel_expr_python import cel
+
+from agentguard.errors import NotCanonical
+from agentguard.model.calls import Principal
+from agentguard.model.canonical import check_canonical
+from agentguard.model.facts import Facts
+from agentguard.model.record import Json
+from agentguard.policy.domains import domain
+from agentguard.policy.roles import KNOWN_ROLES, role_values
+
+_TEXTS = cel.Type.List(cel.Type.STRING)
+_SESSION = {"session.labels": _TEXTS}
+_COMMON = {
+    "args": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
+    "data.entities": _TEXTS,
+    "data.origins": _TEXTS,
+    "call.tool": cel.Type.STRING,
+    "call.agent": cel.Type.STRING,
+    "call.user": cel.Type.STRING,
+}
+_ERROR_LINE = re.compile(r"ERROR: <input>:([0-9]+):([0-9]+): (.+)")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
+_CODE = re.compile(r"([A-Z_]{1,40}):")
+
+
+class BadCondition(Exception):
+    """A condition that does not compile: what is wrong with it, and what to write instead."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.instead = instead
+
+
+class Met(NamedTuple):
+    """How a condition counted as met; `code` says why one failed."""
+
+    how: Literal["always", "true", "error"]
+    code: str = ""
+
+
+TRUE = Met("true")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A compiled condition."""
+
+    text: str
+    expression: cel.Expression
+    reads: frozenset[str]
+    """The names that it may read, and perhaps some that it doesn't."""
+    reads_session: bool
+
+
+class Language:
+    """What conditions of one policy may read: the common names and `params.<role>` for each of its roles."""
+
+    def __init__(self, roles: Iterable[str]) -> None:
+        self.roles = tuple(sorted({*roles, *KNOWN_ROLES}))
+        names = _COMMON | {f"params.{role}": _TEXTS for role in self.roles}
+        self._names = sorted(names | _SESSION)
+        self._without_session = _environment(names)
+        self._whole = _environment(names | _SESSION)
+
+    def compile(self, text: str) -> Condition:
+        """The condition in a text. Raises BadCondition."""
+        expression = self._compiled(text)
+        if expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+            raise BadCondition(f"this gives {expression.return_type().name()}, not a boolean", "write a comparison")
+        reads = frozenset(name for name in self._names if name.rpartition(".")[2] in text)
+        reads_session = not _compiles(self._without_session, text)
+        return Condition(text=text, expression=expression, reads=reads, reads_session=reads_session)
+
+    def activation(self, data: Mapping[str, Json]) -> cel.Activation:
+        """The values of one call under their names."""
+        return self._whole.Activation(dict(data))
+
+    def _compiled(self, text: str) -> cel.Expression:
+        try:
+            return self._whole.compile(text)
+        except RuntimeError as error:
+            raise self._told(str(error)) from None
+
+    def _told(self, message: str) -> BadCondition:
+        found = _ERROR_LINE.search(message)
+        if found is None:
+            return BadCondition("not a CEL expression", "see the examples of conditions in the documentation")
+        line, column, what = found[1], found[2], found[3].replace(" (in container '')", "")
+        name = _UNDECLARED.search(what)
+        near = get_close_matches(name[1], [*self._names, "domain"], n=1, cutoff=0.6) if name else []
+        meant = f"did you mean {near[0]}? " if near else ""
+        instead = (
+            f"{meant}conditions read {', '.join(self._names)} and call domain(text)"
+            if name
+            else "correct the expression"
+        )
+        return BadCondition(f"at {line}:{column} of the condition: {what}", instead)
+
+
+class Reading:
+    """One call as conditions see it; its activation is built when the first condition is asked."""
+
+    def __init__(
+        self,
+        language: Language,
+        *,
+        reads: frozenset[str],
+        params: Mapping[str, tuple[str, ...]],
+        tool: str,
+        arguments: Mapping[str, Json],
+        principal: Principal,
+        facts: Facts,
+    ) -> None:
+        self._language = language
+        self._reads = reads
+        self._params = params
+        self._tool = tool
+        self._arguments = arguments
+        self._principal = principal
+        self._facts = facts
+        self._activation: cel.Activation | None = None
+        self._broken = ""
+
+    def met(self, condition: Condition) -> Met | None:
+        """How a condition counts as met by this call, or None for one that is plainly false."""
+        if self._activation is None and not self._broken:
+            self._prepare()
+        if self._activation is None:
+            return Met("error", self._broken)
+        try:
+            value = condition.expression.eval(self._activation)
+        except RuntimeError as error:
+            return Met("error", _code(str(error), "EVALUATION_FAILED"))
+        if value.type() == cel.Type.BOOL:
+            return TRUE if value.value() is not False else None
+        if value.type() == cel.Type.ERROR:
+            return Met("error", _code(str(value.value()), "ERROR"))
+        return Met("error", "NOT_A_BOOLEAN")
+
+    def _prepare(self) -> None:
+        try:
+            if any(name.startswith(("args", "params.")) for name in self._reads):
+                check_canonical(dict(self._arguments))
+            self._activation = self._language.activation(self._values())
+        except NotCanonical:
+            self._broken = "NOT_CANONICAL"
+        except (RuntimeError, ValueError, TypeError):
+            self._broken = "NOT_READABLE"
+
+    def _values(self) -> dict[str, Json]:
+        """What the conditions of this tool may read; facts that were not read stay absent."""
+        known = {name: self._value(name) for name in self._reads}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def _value(self, name: str) -> Json:
+        match name:
+            case "args":
+                return dict(self._arguments)
+            case "session.labels":
+                return None if self._facts.labels is None else list(self._facts.labels)
+            case "data.entities":
+                return list(self._facts.entities)
+            case "data.origins":
+                return list(self._facts.origins)
+            case "call.tool":
+                return self._tool
+            case "call.agent":
+                return self._principal.agent
+            case "call.user":
+                return self._principal.user or ""
+        return role_values(self._arguments, self._params.get(name.removeprefix("params."), ()))
+
+
+def _environment(names: Mapping[str, cel.Type]) -> cel.Env:
+    overload = cel.Overload("domain_string", cel.Type.STRING, [cel.Type.STRING], is_member=False, impl=domain)
+    extension = cel.CelExtension("agentguard", [cel.FunctionDecl("domain", [overload])])
+    return cel.NewEnv(variables=dict(names), extensions=[extension])
+
+
+def _compiles(environment: cel.Env, text: str) -> bool:
+    try:
+        environment.compile(text)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _code(message: str, otherwise: str) -> str:
+    """The stable first word of an error: what follows it may hold a value."""
+    found = _CODE.match(message)
+    return found[1] if found else otherwise

@@ -1,0 +1,205 @@
+"""The form of a policy: every section of the YAML, and what may stand in it.
+
+Each field here has an enforcer. What the language has beyond that is in `unenforced`, and is a load error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from agentguard.model.record import Record
+from agentguard.model.verdicts import CONFIRM, Effect, Risk
+from agentguard.policy.patterns import check_pattern
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+DEADLINE_SECONDS_MAX = 30 * 86400
+CONFIRM_SECONDS = 600
+"""How long the user has to confirm a call."""
+
+
+def _text_like(pattern: str, what: str, instead: str) -> AfterValidator:
+    """A check that the whole text has a form."""
+    form = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if form.fullmatch(text) is None:
+            raise PydanticCustomError("form", "{what}", {"what": f"{text[:80]!r} is not {what}", "instead": instead})
+        return text
+
+    return AfterValidator(check)
+
+
+def _check_duration(text: str) -> str:
+    found = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", text)
+    if found is None or int(found[1]) * _UNITS[found[2]] > DEADLINE_SECONDS_MAX:
+        what = f"{text[:80]!r} is not a duration of at most 30 days"
+        raise PydanticCustomError("duration", "{what}", {"what": what, "instead": "write such as 30s, 10m, 4h or 1d"})
+    return text
+
+
+def _check_pattern(text: str) -> str:
+    problem = check_pattern(text)
+    if problem:
+        raise PydanticCustomError("pattern", "{what}", {"what": problem[0], "instead": problem[1]})
+    return text
+
+
+def _kind(value: Any) -> str:
+    return "entry" if isinstance(value, (dict, BaseModel)) else "short"
+
+
+def _list_or_entry(value: Any) -> str:
+    return "short" if isinstance(value, (list, tuple)) else "entry"
+
+
+Name = Annotated[
+    str, _text_like(r"[a-z0-9][a-z0-9._-]{0,63}", "a name", "write lower-case letters, digits, '.', '_', '-'")
+]
+Label = Annotated[str, _text_like(r"[a-z][a-z0-9-]{0,63}", "a label", "write lower-case letters, digits and '-'")]
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
+Duration = Annotated[str, AfterValidator(_check_duration)]
+EntityType = Annotated[
+    str, _text_like(r"[A-Z][A-Z0-9_]{0,63}", "an entity type", "write such as EMAIL_ADDRESS, PERSON or US_SSN")
+]
+AnyEntityType = Annotated[
+    str, _text_like(r"\*|[A-Z][A-Z0-9_]{0,63}", "an entity type", 'write such as EMAIL_ADDRESS, or "*" for all others')
+]
+Role = Annotated[str, _text_like(r"[a-z][a-z0-9_]{0,63}", "a role", "write such as recipient, url, text or amount")]
+ArgumentPath = Annotated[
+    str,
+    _text_like(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,15}", "a path to an argument", "write such as to or customer.email"),
+]
+Approver = Annotated[
+    str, _text_like(r"(group|person):[a-z0-9][a-z0-9._-]{0,63}", "an approver", "write group:NAME or person:NAME")
+]
+Sentence = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class AskFor(Record):
+    """`{ask: NAME}`: the level's calls need this approval."""
+
+    ask: Name
+
+
+Level = Annotated[
+    Annotated[Literal["allow", "deny"], Tag("short")] | Annotated[AskFor, Tag("entry")], Discriminator(_kind)
+]
+
+
+def level_effect(level: Level) -> tuple[Effect, str | None]:
+    """What a level does, and which approval it asks for."""
+    return (Effect.ASK, level.ask) if isinstance(level, AskFor) else (Effect(level), None)
+
+
+class RiskSection(Record):
+    """What each level of risk means here."""
+
+    low: Level
+    medium: Level
+    high: Level
+    critical: Level
+
+    def of(self, risk: Risk) -> Level:
+        """The meaning of one level."""
+        level: Level = getattr(self, risk.value)
+        return level
+
+
+class RevealEntry(Record):
+    """Which entity types a parameter gets back; `inside_text`: also where a token stands in a longer text."""
+
+    types: Annotated[tuple[EntityType, ...], Field(min_length=1)]
+    inside_text: bool = False
+
+
+RevealTerms = Annotated[
+    Annotated[tuple[EntityType, ...], Field(min_length=1), Tag("short")] | Annotated[RevealEntry, Tag("entry")],
+    Discriminator(_list_or_entry),
+]
+
+
+class ToolEntry(Record):
+    """A tool's risk and its knobs. `labels` left out: its results count as untrusted."""
+
+    risk: Risk
+    ask: Name | None = None
+    deny: Literal[True] | None = None
+    labels: tuple[Label, ...] | None = None
+    params: dict[Role, tuple[ArgumentPath, ...]] = {}
+    reveal: dict[ArgumentPath, RevealTerms] = {}
+    title: Sentence | None = None
+
+
+ToolTermsWritten = Annotated[Annotated[Risk, Tag("short")] | Annotated[ToolEntry, Tag("entry")], Discriminator(_kind)]
+
+
+class RuleEntry(Record):
+    """What makes a call stricter: an approval, a denial or a higher risk, always or where the condition is met."""
+
+    id: Name
+    tools: Annotated[tuple[Pattern, ...], Field(min_length=1)]
+    when: Annotated[str, Field(min_length=1, max_length=4000)] | None = None
+    ask: Name | None = None
+    deny: Literal[True] | None = None
+    risk: Risk | None = None
+    reason: Sentence | None = None
+
+
+class ApprovalEntry(Record):
+    """Who approves, how many of them, and how long there is."""
+
+    approvers: tuple[Approver, ...]
+    quorum: Annotated[int, Field(ge=1, le=1000)] = 1
+    from_each: bool = False
+    deadline: Duration
+
+    @property
+    def deadline_seconds(self) -> int:
+        """The deadline in seconds."""
+        return int(self.deadline[:-1]) * _UNITS[self.deadline[-1]]
+
+
+class MaskingSection(Record):
+    """What to mask, and how.
+
+    `fields`: a path of keys, with `*` and `**`, and the entity type of what stands there. `actions`: what happens to
+    each entity type, and to all others under "*".
+    """
+
+    fields: dict[Annotated[str, Field(min_length=1, max_length=200)], EntityType] = {}
+    actions: dict[AnyEntityType, Literal["allow", "token", "redact", "mask", "drop"]] = {}
+
+
+class Fragment(Record):
+    """A file beside the root: tools and rules, nothing else."""
+
+    version: Literal[1]
+    tools: dict[Pattern, ToolTermsWritten] = {}
+    rules: tuple[RuleEntry, ...] = ()
+
+
+class Root(Fragment):
+    """policy.yaml: what only one file may hold, and tools and rules of its own."""
+
+    risk: RiskSection
+    approvals: dict[Name, ApprovalEntry] = {}
+    masking: MaskingSection = MaskingSection()
+
+
+class Document(Record):
+    """The whole policy: all files together, tools by pattern and rules by id, both sorted."""
+
+    version: Literal[1] = 1
+    risk: RiskSection
+    tools: dict[str, ToolEntry]
+    rules: tuple[RuleEntry, ...]
+    approvals: dict[str, ApprovalEntry]
+    masking: MaskingSection
+
+    def asks_for(self, name: str) -> bool:
+        """Whether `ask: name` can be answered by anybody."""
+        return name == CONFIRM or name in self.approvals

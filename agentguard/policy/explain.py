@@ -1,0 +1,47 @@
+"""A verdict in plain words."""
+
+from __future__ import annotations
+
+from agentguard.model.verdicts import CONFIRM, Clause, Effect, Need, Verdict
+
+_WORDS = {Effect.ALLOW: "is allowed", Effect.ASK: "must be asked about", Effect.DENY: "is denied"}
+
+
+def explain(verdict: Verdict) -> str:
+    """What was decided, which clauses said so and where they stand, and who would have to approve."""
+    lines = [f"{verdict.tool} {_WORDS[verdict.effect]}; risk {verdict.risk}"]
+    lines += [f"  {_clause(clause)}" for clause in verdict.clauses]
+    lines += [f"  needs {_need(need)}" for need in verdict.needs]
+    if verdict.effect is not Effect.DENY:
+        lines.append(f"  results carry: {', '.join(verdict.labels) or 'no labels'}")
+    lines.append(f"  policy {verdict.policy_version}")
+    return "\n".join(lines)
+
+
+def _clause(clause: Clause) -> str:
+    kind = "tools" if clause.kind == "tool" else "rule"
+    said = [str(clause.effect)]
+    if clause.ask:
+        said.append(f"for {clause.ask}")
+    if clause.risk is not None:
+        said.append(f"at risk {clause.risk}")
+    why = f": {clause.reason}" if clause.reason else ""
+    return f"{clause.place}: {kind} {clause.id} says {' '.join(said)}{why}{_met(clause)}"
+
+
+def _met(clause: Clause) -> str:
+    match clause.met:
+        case "always":
+            return ""
+        case "true":
+            return " (its condition is met)"
+        case "error":
+            return f" (its condition failed with {clause.error}, which counts as met)"
+
+
+def _need(need: Need) -> str:
+    minutes = f"within {need.deadline_seconds} s"
+    if need.name == CONFIRM:
+        return f"the user's own confirmation {minutes}"
+    each = " in each of" if need.from_each else " of"
+    return f"{need.name}: {need.quorum}{each} {', '.join(need.approvers)}, {minutes}"

@@ -1,0 +1,106 @@
+"""Several files as one policy: what each may hold, and where each part of the whole came from.
+
+Rules:
+- exactly one file is named policy.yaml; it alone holds risk, approvals and masking;
+- the others hold tools and rules; a tool pattern or a rule id that stands twice is an error that names both places;
+- the order of files, tools and rules makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TypeVar
+
+from agentguard.model.marked_yaml import Marked, Path
+from agentguard.model.problems import Place, Problem
+from agentguard.model.verdicts import Risk
+from agentguard.policy.document import Document, Fragment, Root, RuleEntry, ToolEntry
+
+ROOT = "policy.yaml"
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFile:
+    """One file: its form, and where everything in it stands."""
+
+    form: Fragment
+    marked: Marked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The whole document, and the file behind each of its parts."""
+
+    document: Document
+    root: Marked
+    parts: dict[Path, tuple[Marked, Path]]
+
+    def place(self, path: Sequence[str | int]) -> Place:
+        """Where something in the document stands: its key, or the nearest thing around it."""
+        steps = tuple(path)
+        marked, start = self.parts.get(steps[:2], (self.root, steps[:2]))
+        return marked.place((*start, *steps[2:]))
+
+    def value_place(self, path: Sequence[str | int]) -> Place:
+        """Where a value in the document begins."""
+        steps = tuple(path)
+        marked, start = self.parts.get(steps[:2], (self.root, steps[:2]))
+        return marked.value_place((*start, *steps[2:]))
+
+
+def is_root(file: str) -> bool:
+    """Whether a file is the root of a policy."""
+    return PurePath(file).name == ROOT
+
+
+def lay_out(files: Sequence[ReadFile]) -> tuple[Layout, list[Problem]]:
+    """All files as one document, and what stands in it twice. One of them must be the root."""
+    ordered = sorted(files, key=lambda file: file.marked.file)
+    root, form = next((file.marked, file.form) for file in ordered if isinstance(file.form, Root))
+    problems: list[Problem] = []
+    tools = _unique([item for file in ordered for item in _tools(file)], "tool pattern", problems)
+    rules = _unique([item for file in ordered for item in _rules(file)], "rule", problems)
+    document = Document(
+        risk=form.risk,
+        tools={pattern: entry for pattern, (entry, _, _) in tools.items()},
+        rules=tuple(entry for entry, _, _ in rules.values()),
+        approvals=dict(sorted(form.approvals.items())),
+        masking=form.masking,
+    )
+    parts: dict[Path, tuple[Marked, Path]] = {
+        ("tools", name): (marked, path) for name, (_, marked, path) in tools.items()
+    }
+    parts |= {("rules", index): (marked, path) for index, (_, marked, path) in enumerate(rules.values())}
+    return Layout(document=document, root=root, parts=parts), problems
+
+
+def _tools(file: ReadFile) -> Iterator[tuple[str, ToolEntry, Marked, Path]]:
+    for pattern, written in file.form.tools.items():
+        entry = ToolEntry(risk=written) if isinstance(written, Risk) else written
+        yield pattern, entry, file.marked, ("tools", pattern)
+
+
+def _rules(file: ReadFile) -> Iterator[tuple[str, RuleEntry, Marked, Path]]:
+    for index, entry in enumerate(file.form.rules):
+        yield entry.id, entry, file.marked, ("rules", index)
+
+
+def _unique(
+    items: Sequence[tuple[str, E, Marked, Path]], what: str, problems: list[Problem]
+) -> dict[str, tuple[E, Marked, Path]]:
+    """The items by name, sorted; each name that stands twice becomes a problem."""
+    found: dict[str, tuple[E, Marked, Path]] = {}
+    for name, entry, marked, path in items:
+        if name in found:
+            _, first, first_path = found[name]
+            instead = f"remove one; the first is at {first.place(first_path)}"
+            problems.append(
+                Problem(place=marked.place(path), what=f"{what} {name!r} is defined twice", instead=instead)
+            )
+        else:
+            found[name] = (entry, marked, path)
+    return dict(sorted(found.items()))

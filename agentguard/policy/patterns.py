@@ -1,0 +1,79 @@
+"""Patterns over tool names: exact names, and globs with `*` and `?` that match the whole name.
+
+Rules:
+- a tool name is 1 to 64 of letters, digits, '_' and '-'; case counts;
+- matching is linear in the name for each `*`: nothing backtracks further than the last one;
+- the most specific pattern wins: most literal characters, a tie takes the higher risk.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_PATTERN = re.compile(r"[a-zA-Z0-9_*?-]{1,64}")
+
+
+def is_tool_name(name: str) -> bool:
+    """Whether a tool may be called this."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_pattern(pattern: str) -> tuple[str, str] | None:
+    """Why no tool name can match a pattern and what to write instead, or None for a pattern that can."""
+    if _PATTERN.fullmatch(pattern) is None:
+        what = f"{pattern[:80]!r} can never match a tool's name"
+        return what, "names are 1 to 64 of letters, digits, '_' and '-'; '*' and '?' stand for any of them"
+    if "**" in pattern:
+        return f"{pattern!r} says '*' twice", f"write {re.sub('[*]+', '*', pattern)!r}"
+    return None
+
+
+def is_exact(pattern: str) -> bool:
+    """Whether a pattern is one name."""
+    return "*" not in pattern and "?" not in pattern
+
+
+def literals(pattern: str) -> int:
+    """How many characters of a pattern stand for themselves."""
+    return len(pattern) - pattern.count("*") - pattern.count("?")
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a pattern matches the whole name."""
+    at = name_at = 0
+    star = retry = -1
+    while name_at < len(name):
+        if at < len(pattern) and pattern[at] == "*":
+            star, retry = at, name_at
+            at += 1
+        elif at < len(pattern) and pattern[at] in ("?", name[name_at]):
+            at += 1
+            name_at += 1
+        elif star >= 0:
+            retry += 1
+            at, name_at = star + 1, retry
+        else:
+            return False
+    return not pattern[at:].strip("*")
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some name could match both patterns."""
+    seen: set[tuple[int, int]] = set()
+    pending = [(0, 0)]
+    while pending:
+        i, j = pending.pop()
+        if (i, j) == (len(one), len(other)):
+            return True
+        if (i, j) in seen:
+            continue
+        seen.add((i, j))
+        left, right = one[i : i + 1], other[j : j + 1]
+        if left == "*":
+            pending += [(i + 1, j)] + ([(i, j + 1)] if right else [])
+        if right == "*":
+            pending += [(i, j + 1)] + ([(i + 1, j)] if left else [])
+        if left and right and "*" not in (left, right) and (left == right or "?" in (left, right)):
+            pending.append((i + 1, j + 1))
+    return False

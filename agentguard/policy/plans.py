@@ -1,0 +1,86 @@
+"""What the policy has to say about one tool, worked out once: its terms, its clause, and the rules that can speak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from jinja2 import Template
+
+from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
+from agentguard.policy.conditions import Condition, Met
+from agentguard.policy.document import Document
+from agentguard.policy.judging import highest, needs_of, strictest
+from agentguard.policy.terms import ToolTerms
+
+ALWAYS = Met("always")
+_VERDICTS_MAX = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speaker:
+    """A clause that can speak about the tool, what it asks for, and when it speaks; no condition: always."""
+
+    clause: Clause
+    risk: Risk
+    asks: tuple[str, ...] = ()
+    condition: Condition | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One tool's part of the policy. Verdicts are shared: one for each set of clauses that spoke."""
+
+    tool: str
+    terms: ToolTerms
+    own: Speaker
+    rules: tuple[Speaker, ...]
+    title: Template | None
+    document: Document
+    version: str
+    _verdicts: dict[tuple[Met | None, ...], Verdict] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The names that conditions of the rules may read."""
+        return frozenset[str]().union(*(condition.reads for condition in self._conditions))
+
+    @cached_property
+    def reads_session(self) -> bool:
+        """Whether a condition of the rules reads the session."""
+        return any(condition.reads_session for condition in self._conditions)
+
+    def verdict(self, met: tuple[Met | None, ...]) -> Verdict:
+        """The verdict when each rule counted as `met`, in their order; None for a rule that did not speak."""
+        verdict = self._verdicts.get(met)
+        if verdict is None:
+            verdict = self._judge(met)
+            if len(self._verdicts) < _VERDICTS_MAX:
+                self._verdicts[met] = verdict
+        return verdict
+
+    @property
+    def _conditions(self) -> tuple[Condition, ...]:
+        return tuple(rule.condition for rule in self.rules if rule.condition is not None)
+
+    def _judge(self, met: Sequence[Met | None]) -> Verdict:
+        spoke = [
+            (self.own, ALWAYS),
+            *((rule, how) for rule, how in zip(self.rules, met, strict=True) if how is not None),
+        ]
+        effect = strictest(speaker.clause.effect for speaker, _ in spoke)
+        asks = [name for speaker, _ in spoke for name in speaker.asks]
+        return Verdict(
+            tool=self.tool,
+            risk=highest(speaker.risk for speaker, _ in spoke),
+            effect=effect,
+            clauses=tuple(_heard(speaker.clause, how) for speaker, how in spoke),
+            needs=needs_of(self.document, asks) if effect is Effect.ASK else (),
+            labels=self.terms.labels,
+            policy_version=self.version,
+        )
+
+
+def _heard(clause: Clause, how: Met) -> Clause:
+    return clause if how is ALWAYS else clause.model_copy(update={"met": how.how, "error": how.code})

@@ -1,0 +1,181 @@
+"""What a loaded policy says of a call. Pure: the same call and facts always give the same verdict.
+
+Rules:
+- a tool that no pattern matches, and a name that no tool may have, are denied by a clause that says so;
+- what depends on the tool alone is worked out once, and kept for the last names only: names are the model's to choose;
+- conditions are evaluated over one activation, built at the first of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+
+from jinja2 import Template
+
+from agentguard.model.calls import Principal
+from agentguard.model.facts import Facts
+from agentguard.model.record import Json
+from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
+from agentguard.policy.conditions import Condition, Language, Reading
+from agentguard.policy.document import Document, MaskingSection, ToolEntry
+from agentguard.policy.explain import explain
+from agentguard.policy.judging import rule_effect, tool_effect
+from agentguard.policy.layout import Layout
+from agentguard.policy.patterns import is_exact, is_tool_name, literals, matches
+from agentguard.policy.plans import ALWAYS, Plan, Speaker
+from agentguard.policy.terms import ToolTerms, terms_of
+from agentguard.policy.titles import render_title
+
+UNLISTED = "(unlisted)"
+NOT_A_NAME = "(not a tool name)"
+NAMES_KEPT = 1024
+
+
+class Policy:
+    """Risk, effect and obligations of every call. Built by `load`."""
+
+    def __init__(
+        self,
+        *,
+        layout: Layout,
+        language: Language,
+        conditions: Mapping[str, Condition],
+        titles: Mapping[str, Template],
+    ) -> None:
+        self._layout = layout
+        self._language = language
+        self._conditions = conditions
+        self._titles = titles
+        self._by_strictness = _sorted_patterns(layout.document)
+        self._plan = lru_cache(maxsize=NAMES_KEPT)(self._make_plan)
+        self.version = _version(layout.document)
+
+    @property
+    def document(self) -> Document:
+        """The whole policy as it was written."""
+        return self._layout.document
+
+    @property
+    def masking(self) -> MaskingSection:
+        """What to mask, and how."""
+        return self.document.masking
+
+    def classify(self, tool: str, arguments: Mapping[str, Json], principal: Principal, facts: Facts) -> Verdict:
+        """The verdict on a call. `arguments` are the snapshot's, as the tool would get them."""
+        if not is_tool_name(tool):
+            return self._refuse_name(tool)
+        plan = self._plan(tool)
+        if not plan.rules:
+            return plan.verdict(())
+        reading = Reading(
+            self._language,
+            reads=plan.reads,
+            params=plan.terms.params,
+            tool=tool,
+            arguments=arguments,
+            principal=principal,
+            facts=facts,
+        )
+        return plan.verdict(
+            tuple(ALWAYS if rule.condition is None else reading.met(rule.condition) for rule in plan.rules)
+        )
+
+    def terms(self, tool: str) -> ToolTerms:
+        """The knobs of a tool."""
+        return self._plan(tool).terms if is_tool_name(tool) else ToolTerms(pattern="")
+
+    def reads_session(self, tool: str) -> bool:
+        """Whether a clause that can match this tool reads the session's labels."""
+        return is_tool_name(tool) and self._plan(tool).reads_session
+
+    def title(self, tool: str, masked_arguments: Mapping[str, Json]) -> str:
+        """One line for people that says what the call does. Never raises: the tool's name where a template fails."""
+        if not is_tool_name(tool):
+            return _shown(tool)
+        return render_title(self._plan(tool).title, tool, masked_arguments)
+
+    def explain(self, verdict: Verdict) -> str:
+        """A verdict in plain words, with file:line of each clause."""
+        return explain(verdict)
+
+    def _make_plan(self, tool: str) -> Plan:
+        pattern = next((each for each in self._by_strictness if matches(each, tool)), None)
+        if pattern is None:
+            return self._deny_plan(tool, UNLISTED, 'no pattern of tools matches this tool; "*" would be the rest')
+        entry = self.document.tools[pattern]
+        effect, ask = tool_effect(self.document, entry)
+        own = Clause(
+            kind="tool",
+            id=pattern,
+            effect=effect,
+            risk=entry.risk,
+            ask=ask,
+            place=self._layout.place(("tools", pattern)),
+        )
+        return Plan(
+            tool=tool,
+            terms=terms_of(pattern, entry),
+            own=Speaker(clause=own, risk=entry.risk, asks=(ask,) if ask else ()),
+            rules=self._speakers(tool, entry),
+            title=self._titles.get(pattern),
+            document=self.document,
+            version=self.version,
+        )
+
+    def _speakers(self, tool: str, entry: ToolEntry) -> tuple[Speaker, ...]:
+        """The rules that match a tool, in the order of their ids."""
+        found = []
+        for index, rule in enumerate(self.document.rules):
+            if not any(matches(pattern, tool) for pattern in rule.tools):
+                continue
+            effect, asks = rule_effect(self.document, rule, entry.risk)
+            clause = Clause(
+                kind="rule",
+                id=rule.id,
+                effect=effect,
+                risk=rule.risk,
+                ask=" and ".join(asks) or None,
+                reason=rule.reason or "",
+                place=self._layout.place(("rules", index)),
+            )
+            risk = rule.risk or Risk.LOW
+            found.append(Speaker(clause=clause, risk=risk, asks=asks, condition=self._conditions.get(rule.id)))
+        return tuple(found)
+
+    def _deny_plan(self, tool: str, clause_id: str, reason: str) -> Plan:
+        """A plan that denies, for a tool that the policy does not know."""
+        place = self._layout.place(("tools",))
+        own = Clause(kind="tool", id=clause_id, effect=Effect.DENY, risk=Risk.CRITICAL, reason=reason, place=place)
+        return Plan(
+            tool=tool,
+            terms=ToolTerms(pattern=""),
+            own=Speaker(clause=own, risk=Risk.CRITICAL),
+            rules=(),
+            title=None,
+            document=self.document,
+            version=self.version,
+        )
+
+    def _refuse_name(self, tool: str) -> Verdict:
+        reason = "a tool's name is 1 to 64 of letters, digits, '_' and '-'"
+        return self._deny_plan(_shown(tool), NOT_A_NAME, reason).verdict(())
+
+
+def _sorted_patterns(document: Document) -> tuple[str, ...]:
+    """The patterns of `tools`, the one that wins first."""
+
+    def strength(pattern: str) -> tuple[int, int, bool, str]:
+        return literals(pattern), document.tools[pattern].risk.rank, is_exact(pattern), pattern
+
+    return tuple(sorted(document.tools, key=strength, reverse=True))
+
+
+def _version(document: Document) -> str:
+    return "sha256:" + hashlib.sha256(document.canonical().encode()).hexdigest()[:16]
+
+
+def _shown(tool: str) -> str:
+    """A name that no tool may have, safe to write anywhere."""
+    return ascii(tool[:64])[1:-1]

@@ -1,0 +1,141 @@
+"""What must hold in a policy besides its form.
+
+Each finding is (path in the document, what is wrong, what to write instead).
+
+Rules:
+- risk rises: allow <= ask <= deny from low to critical; critical is never allowed and never merely confirmed;
+- every approval that is asked for is defined, and somebody could give it;
+- a rule does something; a role has paths that conditions can read;
+- of two patterns that match one name, one is plainly more specific or riskier;
+- no token is restored inside a text that something executes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import combinations, pairwise
+
+from agentguard.model.marked_yaml import Path
+from agentguard.model.verdicts import CONFIRM, Risk
+from agentguard.policy.document import ApprovalEntry, AskFor, Document, RevealEntry, ToolEntry, level_effect
+from agentguard.policy.patterns import is_exact, literals, overlap
+from agentguard.policy.roles import EXECUTABLE_ROLES, RESERVED
+
+Found = tuple[tuple[str | int, ...], str, str]
+Check = Callable[[Document], Iterable[Found]]
+
+
+def check(document: Document) -> Iterator[Found]:
+    """Everything that is unsound in a document."""
+    yield from _check_levels(document)
+    yield from _check_asks(document)
+    for name, approval in document.approvals.items():
+        yield from _check_approval(("approvals", name), name, approval)
+    for pattern, entry in document.tools.items():
+        yield from _check_params(("tools", pattern), entry)
+        yield from _check_reveal(("tools", pattern), entry)
+    yield from _check_rules(document)
+    yield from _check_ambiguous(document)
+
+
+def _check_levels(document: Document) -> Iterator[Found]:
+    for lower, higher in pairwise(Risk):
+        below, above = (level_effect(document.risk.of(risk))[0] for risk in (lower, higher))
+        if above.rank < below.rank:
+            what = f"{higher} means {above}, but {lower} already means {below}"
+            yield ("risk", higher.value), what, "risk must rise: allow, then ask, then deny"
+    match document.risk.critical:
+        case "allow":
+            yield ("risk", "critical"), "critical calls would run unasked", "write {ask: NAME} or deny"
+        case AskFor(ask=name) if name == CONFIRM:
+            yield ("risk", "critical"), "critical calls can't be confirmed by their own user", "ask for an approval"
+
+
+def _check_asks(document: Document) -> Iterator[Found]:
+    for path, name, risk in _asks(document):
+        if not document.asks_for(name):
+            defined = ", ".join(sorted({*document.approvals, CONFIRM}))
+            yield (*path, "ask"), f"no approval {name!r} is defined", f"define it under approvals; there are: {defined}"
+        if name == CONFIRM and risk is Risk.CRITICAL and path[0] != "risk":
+            what = "a critical call can't be confirmed by its own user"
+            yield (*path, "ask"), what, "ask for an approval, or leave ask out to take the level's"
+
+
+def _asks(document: Document) -> Iterator[tuple[Path, str, Risk | None]]:
+    """Every `ask` of a document: where, which, and for what risk."""
+    for risk in Risk:
+        name = level_effect(document.risk.of(risk))[1]
+        if name is not None:
+            yield ("risk", risk.value), name, risk
+    for pattern, entry in document.tools.items():
+        if entry.ask is not None:
+            yield ("tools", pattern), entry.ask, entry.risk
+    for index, rule in enumerate(document.rules):
+        if rule.ask is not None:
+            yield ("rules", index), rule.ask, rule.risk
+
+
+def _check_approval(path: Path, name: str, approval: ApprovalEntry) -> Iterator[Found]:
+    people = set(approval.approvers)
+    if name == CONFIRM:
+        yield path, "confirm is the user's own confirmation and needs no definition", "give the approval another name"
+    if not people:
+        yield (*path, "approvers"), "nobody could ever approve this", "name a group or a person: [group:on-call]"
+    elif len(people) < len(approval.approvers):
+        yield (*path, "approvers"), "an approver stands here twice", "name each approver once"
+    if approval.from_each and not _two_groups(people):
+        what = "from_each counts in each of several groups, and this names fewer than two or a person"
+        yield (*path, "from_each"), what, "name two groups or more, or remove from_each"
+    only_persons = people and all(approver.startswith("person:") for approver in people)
+    if only_persons and approval.quorum > len(people):
+        what = f"a quorum of {approval.quorum}, but {len(people)} can approve"
+        yield (*path, "quorum"), what, f"write a quorum of at most {len(people)}, or name more approvers"
+
+
+def _two_groups(approvers: set[str]) -> bool:
+    return len(approvers) >= 2 and all(approver.startswith("group:") for approver in approvers)
+
+
+def _check_params(path: Path, entry: ToolEntry) -> Iterator[Found]:
+    for role, paths in entry.params.items():
+        if role in RESERVED:
+            yield (*path, "params", role), f"{role!r} is a word that conditions can't read", "choose another role"
+        if not paths:
+            yield (*path, "params", role), f"the role {role!r} has no argument", "name its arguments: [to, cc]"
+
+
+def _check_reveal(path: Path, entry: ToolEntry) -> Iterator[Found]:
+    for parameter, terms in entry.reveal.items():
+        if not isinstance(terms, RevealEntry) or not terms.inside_text:
+            continue
+        for role in sorted(EXECUTABLE_ROLES & entry.params.keys()):
+            if any(_touch(parameter, other) for other in entry.params[role]):
+                what = f"a token inside {parameter}, whose role is {role}, could change what is executed"
+                yield (
+                    (*path, "reveal", parameter, "inside_text"),
+                    what,
+                    "remove inside_text: whole values are still restored",
+                )
+
+
+def _touch(one: str, other: str) -> bool:
+    """Whether one path lies within the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _check_rules(document: Document) -> Iterator[Found]:
+    for index, rule in enumerate(document.rules):
+        if rule.ask is None and rule.deny is None and rule.risk is None:
+            yield ("rules", index), f"the rule {rule.id!r} does nothing", "add ask: NAME, deny: true or risk: LEVEL"
+
+
+def _check_ambiguous(document: Document) -> Iterator[Found]:
+    globs = [pattern for pattern in document.tools if not is_exact(pattern)]
+    for one, other in combinations(sorted(globs), 2):
+        if literals(one) == literals(other) and _as_strict(document, one, other) and overlap(one, other):
+            what = f"{other!r} and {one!r} are equally specific and of one risk, so neither wins where both match"
+            yield ("tools", other), what, "give them different risks, or make one more specific"
+
+
+def _as_strict(document: Document, one: str, other: str) -> bool:
+    return document.tools[one].risk is document.tools[other].risk

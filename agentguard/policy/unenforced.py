@@ -1,0 +1,94 @@
+"""Clauses of the policy language that this version does not enforce.
+
+A declared control that nothing reads is worse than none, so each of them is a load error that names the clause and
+its place.
+When a clause gets its enforcer, its line goes from here into `document`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agentguard.model.marked_yaml import Path
+from agentguard.model.record import Json
+
+_ANY = "*"
+
+CLAUSES: tuple[tuple[str, ...], ...] = (
+    ("use",),
+    ("mode",),
+    ("limits",),
+    ("grants",),
+    ("notify",),
+    ("notifiers",),
+    ("deployment",),
+    ("risk", _ANY, "notify"),
+    ("risk", _ANY, "wait"),
+    ("tools", _ANY, "once"),
+    ("tools", _ANY, "override"),
+    ("tools", _ANY, "mode"),
+    ("tools", _ANY, "limits"),
+    ("tools", _ANY, "defer"),
+    ("tools", _ANY, "wait"),
+    ("tools", _ANY, "notify"),
+    ("tools", _ANY, "grants"),
+    ("tools", _ANY, "masking"),
+    ("rules", _ANY, "once"),
+    ("rules", _ANY, "override"),
+    ("rules", _ANY, "mode"),
+    ("rules", _ANY, "limits"),
+    ("rules", _ANY, "defer"),
+    ("rules", _ANY, "wait"),
+    ("rules", _ANY, "notify"),
+    ("rules", _ANY, "labels"),
+    ("approvals", _ANY, "notify"),
+    ("approvals", _ANY, "reject_quorum"),
+    ("approvals", _ANY, "remind"),
+    ("approvals", _ANY, "reminders"),
+    ("approvals", _ANY, "escalate"),
+    ("approvals", _ANY, "escalation"),
+    ("approvals", _ANY, "grants"),
+    ("approvals", _ANY, "wait"),
+    ("approvals", _ANY, "defer"),
+    ("approvals", _ANY, "edit"),
+    ("masking", "answer"),
+    ("masking", "thresholds"),
+    ("masking", "detectors"),
+    ("masking", "patterns"),
+    ("masking", "allow"),
+    ("masking", "limits"),
+)
+"""Where each clause stands; `*` is any tool pattern, rule, level or approval."""
+
+ACTIONS = ("hmac", "generalise")
+"""Masking actions of the language that nothing carries out yet."""
+
+
+def unenforced(value: Json) -> Iterator[tuple[Path, str]]:
+    """The path and the name of each clause in a document that nothing would enforce."""
+    for clause in CLAUSES:
+        yield from ((path, ".".join(clause)) for path in _found(value, clause, ()))
+    for path in _found(value, ("masking", "actions", _ANY), ()):
+        action = value["masking"]["actions"][path[-1]]
+        if action in ACTIONS:
+            yield path, f"masking action {action}"
+
+
+def without(value: Json, paths: set[Path], at: Path = ()) -> Json:
+    """A copy of a document without what stands at these paths."""
+    if isinstance(value, dict):
+        return {key: without(inner, paths, (*at, key)) for key, inner in value.items() if (*at, key) not in paths}
+    if isinstance(value, list):
+        return [without(inner, paths, (*at, index)) for index, inner in enumerate(value)]
+    return value
+
+
+def _found(value: Json, clause: tuple[str, ...], at: Path) -> Iterator[Path]:
+    if not clause:
+        yield at
+    elif isinstance(value, dict):
+        for key in value if clause[0] == _ANY else [clause[0]] if clause[0] in value else []:
+            yield from _found(value[key], clause[1:], (*at, key))
+    elif isinstance(value, list) and clause[0] == _ANY:
+        for index, inner in enumerate(value):
+            yield from _found(inner, clause[1:], (*at, index))
