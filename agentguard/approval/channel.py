@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -109,16 +110,33 @@ class Channel:
         return await self._read(request_ids, "decided")
 
     async def list(self, states: Collection[State], *, at_most: int = 200) -> Sequence[Stored]:
-        """Requests in these states: pending ones by their deadline, then the newest others.
+        """Requests in these states, without their sealed input: pending ones by their deadline, then the newest others.
 
         One that is forged is left out, and said in the log.
         """
-        ids = await self.connection.execute("ZRANGE", self.names.pending, 0, -1)
+        await self.learn_time()
+        now, limit = self.clock.now_ms(), ("LIMIT", 0, at_most)
+        queries: Sequence[Sequence[str | int]] = [("ZRANGEBYSCORE", self.names.pending, now, "+inf", *limit)]
         if set(states) - {State.PENDING}:
-            ids += await self.connection.execute("ZREVRANGE", self.names.ended, 0, at_most - 1)
-        wanted = tuple(dict.fromkeys(one.decode() for one in ids))
-        listed = _readable(wanted, await self._read(wanted, "whole"))
+            queries = [
+                *queries,
+                ("ZREVRANGEBYSCORE", self.names.pending, now, "-inf", *limit),
+                ("ZREVRANGE", self.names.ended, 0, at_most - 1),
+            ]
+        wanted = tuple(dict.fromkeys(one.decode() for ids in await self.connection.pipeline(queries) for one in ids))
+        listed = _readable(wanted, await self._read(wanted, "card"))
         return tuple(islice((stored for stored in listed if stored.state in states), at_most))
+
+    async def expire_overdue(self, *, at_most: int = 100) -> int:
+        """Say of requests whose deadline passed that it did, also where the agent that asked is gone. Gives how many."""
+        await self.learn_time()
+        overdue = await self.connection.execute(
+            "ZRANGEBYSCORE", self.names.pending, "-inf", self.clock.now_ms(), "LIMIT", 0, at_most
+        )
+        for one in overdue:
+            with suppress(RequestNotFound):
+                await self.expire(one.decode())
+        return len(overdue)
 
     async def vote(self, vote: Vote, expected_version: str, becomes: State) -> State:
         """Put a vote on its request, and the state that the tally of all votes gives. Gives the state then.

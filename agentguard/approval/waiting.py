@@ -28,6 +28,7 @@ BLOCK_MS = 4_000
 REREAD_SECONDS = 5.0
 """How often everybody's record is read again, event or not."""
 
+_SILENCE_SECONDS = 3.0
 _BACKOFF_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
 _READ_MANY = 100
 
@@ -97,17 +98,21 @@ class Waiters:
                 if last is None:
                     last = await self._last_event()
                     self._everybody_soon()
-                for seen, event in await self.channel.connection.read_stream(
-                    self.channel.names.events, last, self.block_ms
-                ):
-                    self._read_soon(event.get("request", b"").decode(errors="replace"))
-                    last = seen
+                last = await self._hear(last)
                 failures = 0
-            except GuardUnavailable:
+            except (GuardUnavailable, TimeoutError):
                 await asyncio.sleep(_backoff(failures))
                 failures += 1
                 last = None
         self._stop()
+
+    async def _hear(self, last: str) -> str:
+        """The id of the last event after one blocking read. A line that carries nothing any more is a TimeoutError."""
+        async with asyncio.timeout(self.block_ms / 1000 + _SILENCE_SECONDS):
+            events = await self.channel.connection.read_stream(self.channel.names.events, last, self.block_ms)
+        for _, event in events:
+            self._read_soon(event.get("request", b"").decode(errors="replace"))
+        return events[-1][0] if events else last
 
     async def _last_event(self) -> str:
         newest = await self.channel.connection.execute("XREVRANGE", self.channel.names.events, "+", "-", "COUNT", 1)

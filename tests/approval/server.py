@@ -20,7 +20,8 @@ STARTED_WITHIN_SECONDS = 10.0
 class Server:
     """Valkey on a private Unix socket, append-only with every write synced."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self.options = options
         self.folder = Path(tempfile.mkdtemp(prefix="agv-"))
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -35,6 +36,7 @@ class Server:
             [
                 str(get_binary_path()), "--port", "0", "--unixsocket", f"{self.folder}/s", "--dir", str(self.folder),
                 "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
+                *self.options,
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

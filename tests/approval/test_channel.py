@@ -15,7 +15,10 @@ from agentguard.approval import Channel, How, RecordMac, Stored, recount
 from agentguard.approval.channel import EVENTS_MAX, RETENTION_MS
 from agentguard.errors import DecisionRefused, RequestNotFound
 from agentguard.model.approvals import Request, State, Vote
+from agentguard.store.names import Names
+from agentguard.store.redis import Connection
 from tests.approval.people import CONFIRMED, ONE, ROSTER, TWO, a_principal, a_request, a_vote
+from tests.approval.server import Server
 
 pytestmark = pytest.mark.anyio
 
@@ -49,9 +52,7 @@ async def executing(agent: Channel, fence: str = "fence", lease_ms: int = 30_000
 async def hurry(agent: Channel, stored: Stored, field: str, ms_ago: int = 0) -> None:
     """Move a time of the request to now, as the clock would."""
     await agent.learn_time()
-    await agent.connection.execute(
-        "HSET", agent.names.request(stored.request.id), field, agent.clock.now_ms() - ms_ago
-    )
+    await agent.connection.execute("HSET", agent.names.request(stored.request.id), field, agent.clock.now_ms() - ms_ago)
 
 
 async def kinds(agent: Channel) -> list[str]:
@@ -112,7 +113,11 @@ class TestOpen:
         found = await agent.open(again, b"other")
 
         # then
-        assert (found.how, found.stored.request.id, found.stored.sealed_input) == (How.FOUND, first.request.id, b"sealed")
+        assert (found.how, found.stored.request.id, found.stored.sealed_input) == (
+            How.FOUND,
+            first.request.id,
+            b"sealed",
+        )
 
     async def test_t2_the_same_call_is_found_in_whatever_state_it_is(self, agent: Channel) -> None:
         """A call that ran is not asked about again."""
@@ -144,7 +149,9 @@ class TestOpen:
         assert (await agent.open(other, b"")).how is How.CREATED
 
     @pytest.mark.parametrize("call_id", [None, "call-2"])
-    async def test_another_call_with_the_same_digest_joins_while_pending(self, agent: Channel, call_id: str | None) -> None:
+    async def test_another_call_with_the_same_digest_joins_while_pending(
+        self, agent: Channel, call_id: str | None
+    ) -> None:
         """One question for one thing, in one session."""
         # given
         first = await opened(agent)
@@ -378,6 +385,21 @@ class TestExpire:
         assert await agent.expire(stored.request.id) is State.PENDING
         assert await kinds(agent) == ["opened"]
 
+    async def test_whoever_lives_says_it_for_who_is_gone(self, agent: Channel) -> None:
+        """Overdue requests are announced by any process; the others stay."""
+        # given
+        late, _ = await opened(agent), await opened(agent)
+        await hurry(agent, late, "deadline_ms")
+        await agent.connection.execute("ZADD", agent.names.pending, agent.clock.now_ms() - 1, late.request.id)
+
+        # when
+        first = await agent.expire_overdue()
+        again = await agent.expire_overdue()
+
+        # then
+        assert (first, again) == (1, 0)
+        assert await kinds(agent) == ["opened", "opened", "expired"]
+
     async def test_an_id_that_is_gone_leaves_the_index(self, agent: Channel) -> None:
         """Nothing stays listed without a record."""
         # given
@@ -535,9 +557,7 @@ class TestReading:
         assert [one.request.id for one in pending] == [soon.request.id, slow.request.id]
         assert {one.request.id for one in others} == {done.request.id, late.request.id}
 
-    @pytest.mark.parametrize(
-        "field", ["record", "mac"]
-    )
+    @pytest.mark.parametrize("field", ["record", "mac"])
     async def test_t32_a_record_changed_by_hand_is_forged(self, agent: Channel, field: str) -> None:
         """The agent's side reads nothing whose MAC does not verify, and lists it nowhere."""
         # given
@@ -555,7 +575,9 @@ class TestReading:
         """A genuine record with its MAC, copied under another id."""
         # given
         one, other = await opened(agent), await opened(agent)
-        await agent.connection.execute("COPY", agent.names.request(one.request.id), agent.names.request(other.request.id), "REPLACE")
+        await agent.connection.execute(
+            "COPY", agent.names.request(one.request.id), agent.names.request(other.request.id), "REPLACE"
+        )
 
         # when / then
         assert await refusal(agent.read(other.request.id)) == "forged"
@@ -646,3 +668,43 @@ async def test_t26_no_argument_lies_in_redis_but_sealed(agent: Channel) -> None:
         "record", "mac", "input", "revision", "digest", "deadline_ms", "redeem_by_ms",
     }  # fmt: skip
     assert json.loads(Request.canonical(stored.request))["card"]["arguments"] == '{"limit":500}'
+
+
+async def test_every_move_is_legal_in_a_cluster() -> None:
+    """All keys of a move are passed and lie in one slot, whatever the names from outside look like."""
+    # given
+    server = Server("--cluster-enabled", "yes")
+    server.start()
+    connection = await Connection.open(server.url)
+    await connection.execute("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    await _cluster_is_up(connection)
+    principal = a_principal(tenant="a}{b:c", session="s}x", run="{r}")
+    agent = Channel(connection=connection, names=Names("a}{b:c"), mac=RecordMac(keys=[b"k" * 32]))
+
+    # when
+    first = await opened(agent, TWO, principal=principal)
+    joined = await agent.open(a_request(digest=first.request.digest, principal=principal), b"")
+    await voted(agent, first)
+    now = await agent.read(first.request.id)
+    await agent.redeem(first.request.id, now.version, "fence")
+    await agent.renew(first.request.id, "fence")
+    await agent.finish(first.request.id, "fence", State.DONE)
+    other = await opened(agent, principal=principal)
+    await agent.withdraw(other.request.id, "")
+    await agent.expire(other.request.id)
+
+    # then
+    states = [stored.state for stored in await agent.list([State.DONE, State.WITHDRAWN])]
+    assert (joined.how, states) == (How.JOINED, [State.WITHDRAWN, State.DONE])
+    await connection.close()
+    server.remove()
+
+
+async def _cluster_is_up(connection: Connection) -> None:
+    while b"cluster_state:ok" not in await _cluster_info(connection):
+        await asyncio.sleep(0.02)
+
+
+async def _cluster_info(connection: Connection) -> bytes:
+    info = await connection.execute("CLUSTER", "INFO")
+    return info if isinstance(info, bytes) else "".join(f"{name}:{value}\n" for name, value in info.items()).encode()
