@@ -1,10 +1,10 @@
 """The keyed chain of journal lines, and the head that says where a chain ends.
 
 Rules:
-- a line is compact JSON with `mac` as its last member: HMAC-SHA256(key, MAC of the line before || the line without `mac`);
+- a line is compact JSON; its last member `mac` is HMAC-SHA256(key, MAC of the line before || the line without `mac`);
 - the MAC covers the bytes as they stand in the file, so no byte can change, and no line can move;
 - the first line of a chain follows 32 zero bytes;
-- a head is one line of fixed width, rewritten in place: sequence number, segment, key id, MAC of the last line, its own MAC.
+- a head is one line of fixed width, rewritten in place: sequence number, segment, key id, MAC of the last line, own MAC.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def key_id(key: bytes) -> str:
 
 def key_named(keys: Sequence[bytes], name: str) -> bytes | None:
     """The key with this id."""
-    return next((key for key in keys if hmac.compare_digest(key_id(key), name)), None)
+    return next((key for key in keys if key_id(key) == name), None)
 
 
 def payload(body: bytes, *, kind: str, seq: int, time_ms: int, writer: str) -> bytes:
@@ -82,6 +82,10 @@ def fields(unsigned: bytes) -> dict[str, Json] | None:
     """The members of a line without its MAC, or None where it is not a journal line."""
     try:
         found = json.loads(unsigned + b"}")
+        if b"\\u" in unsigned:
+            json.dumps(
+                found, ensure_ascii=False
+            ).encode()  # an escaped lone surrogate: reads well, can't be written again
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or found.keys() != {"body", "kind", "seq", "time_ms", "writer"}:

@@ -39,7 +39,7 @@ class ChainFile:
         self._key = key
         self._key_id = key_id(key)
         self._name = name
-        self._head_fd = head_fd
+        self.head_fd = head_fd
         self._torn = False
         self._closed = False
         self._syncing = Lock()
@@ -80,7 +80,7 @@ class ChainFile:
         text = line(unsigned, mac)
         head = Head(seq=seq, segment=self.number, key_id=self._key_id, mac=mac).text(self._key, self._name)
         _must_be_whole(self._disk.write(self.fd, text), text)
-        _must_be_whole(self._disk.rewrite(self._head_fd, head), head)
+        _must_be_whole(self._disk.rewrite(self.head_fd, head), head)
         # One assignment, last: an interrupt before it is rolled back, one after it finds nothing to roll back.
         self.tip = Tip(seq, mac, tip.size + len(text), head)
 
@@ -88,7 +88,7 @@ class ChainFile:
         self._torn = True
         try:
             self._disk.cut(self.fd, self.tip.size)
-            _must_be_whole(self._disk.rewrite(self._head_fd, self.tip.head), self.tip.head)
+            _must_be_whole(self._disk.rewrite(self.head_fd, self.tip.head), self.tip.head)
         except OSError as error:
             raise unwritable(error) from None
         self._torn = False
@@ -96,7 +96,7 @@ class ChainFile:
     def _sync(self) -> None:
         try:
             self._disk.sync(self.fd)
-            self._disk.sync(self._head_fd)
+            self._disk.sync(self.head_fd)
         except OSError:
             self.lost = True
             raise

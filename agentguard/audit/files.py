@@ -1,7 +1,7 @@
 """The files of a journal, by name.
 
-A directory holds, for each writing process, segments `TIME-WRITER-SEGMENT.jsonl` (names sort by time) and one `WRITER.head`; and one
-chained list of all writers, `writers.jsonl`, with its own `writers.head`.
+A directory holds, for each writing process, segments `TIME-WRITER-SEGMENT.jsonl` (names sort by time) and one
+`WRITER.head`; and one chained list of all writers, `writers.jsonl`, with its own `writers.head`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The list of writers: each writing process stands in it before its first record, so that a file that goes missing is missed.
+"""The list of writers: a process stands in it before its first record, so that a file that goes missing is missed.
 
 It is a chain like any other, shared by all processes under a file lock. Rules:
-- a list and a head that do not fit are never repaired by writing on: the journal refuses, and verifying says what is wrong;
+- a list and a head that do not fit are never repaired by writing on: the journal refuses, and `verify` says why;
 - what a crash leaves is: a line that the head does not count yet, or a last line that was never finished.
 """
 
@@ -121,5 +121,6 @@ def _lock(fd: int) -> None:
 def _refusal(what: str) -> GuardUnavailable:
     return GuardUnavailable(
         "journal",
-        f"the list of writers is not as it was left: {what}. Run `agentguard audit verify`; to go on, move the journal's folder aside",
+        f"the list of writers is not as it was left: {what}. Run `agentguard audit verify`; "
+        "to go on, move the journal's folder aside",
     )

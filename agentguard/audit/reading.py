@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from agentguard.audit.chain import fields, parts
 from agentguard.audit.files import SegmentFile, segments
 from agentguard.model.record import Json, Record
@@ -64,6 +66,9 @@ def _lines(file: SegmentFile, latest: int) -> Iterator[Entry]:
 def _entry(raw: bytes, file: SegmentFile, number: int, latest: int) -> Entry:
     taken = parts(raw.removesuffix(b"\n"))
     said = fields(taken.unsigned) if taken is not None else None
-    if said is None:
-        said = {"time_ms": latest, "writer": file.writer, "seq": 0, "kind": UNREADABLE, "body": {}}
-    return Entry(**said, file=file.path.name, line=number)
+    try:
+        return Entry(**(said or {}), file=file.path.name, line=number)
+    except ValidationError:
+        return Entry(
+            time_ms=latest, writer=file.writer, seq=0, kind=UNREADABLE, body={}, file=file.path.name, line=number
+        )

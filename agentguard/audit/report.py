@@ -19,7 +19,10 @@ class What(StrEnum):
 
 
 class Bad(Record):
-    """The first bad record of a chain: `seq` is the record that should stand there. `line` counts from 1, and is 0 for a whole file."""
+    """The first bad record of a chain.
+
+    `seq` is the record that should stand there; `line` counts from 1, and is 0 where a whole file is meant.
+    """
 
     file: str
     line: int

@@ -21,7 +21,7 @@ class Syncing:
 
     def soon(self, file: ChainFile) -> None:
         """Sync `file` within `group_seconds`."""
-        # Without the lock: where it is marked already, the sync that clears the mark starts after this line was written.
+        # Without the lock: where it is marked already, the sync that clears the mark starts after this line.
         if self._dirty is not file:
             with self._wake:
                 self._mark(file)

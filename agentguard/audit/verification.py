@@ -1,9 +1,9 @@
-"""Verifying a journal: is every record there, unchanged, in its place?
+"""Verifying a journal: whether every record is there, unchanged, in its place.
 
 Rules:
 - each writer's records are checked in order, up to the first bad one, which is named;
 - the list of writers and the heads are checked too: what they count must be there;
-- a head that is one record behind, and a last line that was never finished, are what a crash leaves; no more is excused;
+- a head one record behind, and a last line that was never finished, are what a crash leaves; no more is excused;
 - verifying a journal that is being written is fine: heads are read before and after the records.
 
 What it can't see: all files of the folder put back to what they were at one earlier time.

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentguard.audit.chain import START, Head, Parts, fields, key_named, link, parts
+from agentguard.audit.index import KIND
 from agentguard.audit.report import Bad, What
 from agentguard.model.record import Json
 
 FIRST_KIND = "opened"
 """The kind that begins every segment, and stands nowhere else."""
+
+_NAMES_A_KEY = (FIRST_KIND, KIND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ class Walk:
         self.bad = Bad(file=file.path.name, line=line_number, seq=self.seq + 1, what=what, detail=detail)
 
     def _unreadable(self, raw: bytes, ahead: Sequence[Part]) -> tuple[What, str]:
-        """A line without the form of one: the unfinished line of a crash, if the head says that the chain ends before it."""
+        """A line without the form of one: left by a crash, if the head says that the chain ends before it."""
         last = not raw.endswith(b"\n") and len(ahead) == 1
         if last and self.head is not None and self.head.seq == self.seq:
             return What.TORN, "the last line was never finished: a crash while it was written"
@@ -84,8 +87,8 @@ class Walk:
         self, taken: Parts, said: dict[str, Json], file: Part, line_number: int, ahead: Sequence[Part]
     ) -> tuple[What, str] | None:
         """What is wrong with a line that has the form of one."""
-        if "key_id" in said["body"]:
-            self.key = key_named(self.keys, str(said["body"]["key_id"]))
+        if said["kind"] in _NAMES_A_KEY:
+            self.key = key_named(self.keys, str(said["body"].get("key_id")))
             if self.key is None:
                 return What.UNKNOWN_KEY, "none of the keys given is the one that it names"
         good = self.key is not None and hmac.compare_digest(link(self.key, self.mac, taken.unsigned), taken.mac)

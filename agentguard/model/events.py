@@ -21,7 +21,7 @@ from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
 
 
 class Opened(Record):
-    """The first record of every segment of a writer; `previous` is the MAC of the record before it, empty in segment 1."""
+    """The first record of a writer's every segment; `previous` is the MAC of the record before, empty in segment 1."""
 
     cause: Literal["start", "size", "age", "fsync failed"]
     key_id: str
@@ -57,8 +57,9 @@ class Spoke(Record):
 class Judged(Record):
     """Step 4: what policy said of a call, before anything else happens.
 
-    `arguments` is JSON text of the masked arguments, `snapshot_digest` a keyed digest of the real ones. `entities` counts
-    findings by type. `revealed` says which entity types were restored into which parameter: an unmasking is on record.
+    `arguments` is JSON text of the masked arguments, `snapshot_digest` a keyed digest of the real ones. `entities`
+    counts findings by type. `revealed` says which entity types were restored into which parameter: an unmasking is on
+    record.
     """
 
     principal: Principal

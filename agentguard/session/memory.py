@@ -2,7 +2,8 @@
 
 Rules:
 - bounded: the sessions, and each session's tokens, that were used last are kept;
-- what was stored or read more than half a time to live ago is not known any more: it is stored or read again, which keeps it alive;
+- what was stored or read more than half a time to live ago is not known any more: it is stored or read again, and so
+  stays alive;
 - thread-safe; a forked child starts with nothing.
 """
 

@@ -29,14 +29,14 @@ _REMEMBER = Script("remember", (files("agentguard.session") / "scripts" / "remem
 
 
 class News(NamedTuple):
-    """Tokens and labels that this process has not stored yet. Both empty: the session only needs its time to live again."""
+    """Tokens and labels to store. Both empty: the session's keys only need their time to live again."""
 
     tokens: tuple[Token, ...]
     labels: tuple[str, ...]
 
 
 class Sessions:
-    """The sessions of one tenant. `unseen` and `cached` are local and thread-safe; the coroutines make one round trip each."""
+    """The sessions of one tenant. `unseen` and `cached` are local and thread-safe; a coroutine makes one round trip."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Sessions:
         return found
 
     async def labels(self, connection: Connection, principal: Principal) -> tuple[str, ...]:
-        """The labels on the session, sorted: those in Redis and those that this process put there. Raises GuardUnavailable."""
+        """The session's labels, sorted: those in Redis, and those this process put there. Raises GuardUnavailable."""
         now_ms = self._now_ms()
         _, key = self._keys(principal)
         members, *_ = await connection.pipeline([["SMEMBERS", key], *self._keep_alive(principal)])
@@ -122,6 +122,8 @@ class Sessions:
         return tuple(sorted({*stored, *self._memory.labels(principal, now_ms)}))
 
     def _keys(self, principal: Principal) -> tuple[str, str]:
+        if principal.tenant != self._names.tenant:
+            raise GuardUnavailable("vault", "this is another tenant's guard")
         return self._names.vault(principal.session), self._names.labels(principal.session)
 
     def _keep_alive(self, principal: Principal) -> list[list[str | bytes | int]]:

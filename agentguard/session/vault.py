@@ -12,11 +12,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentguard.errors import GuardUnavailable
 from agentguard.model.calls import Principal
 from agentguard.model.canonical import canonical_json
 from agentguard.model.tokens import Known, Token
-from agentguard.store.seal import SealBroken, Sealer
+from agentguard.store.seal import Sealer
 
 MAC_BYTES = 16
 VALUE, ORIGINS = "v:", "o:"
@@ -38,14 +37,8 @@ class Vault:
         return token.text, macs, self.sealer.seal(plain, context)
 
     def known(self, principal: Principal, text: str, stored: bytes, origins: bytes | None) -> Known:
-        """A token from its entry. Raises GuardUnavailable where the entry is not this token's."""
-        try:
-            plain = self.sealer.open(stored[MAC_BYTES:], _context(principal, text))
-        except SealBroken:
-            raise GuardUnavailable(
-                "vault", "a token's value can't be opened: it was changed, or its key is not in the keyring"
-            ) from None
-        entity_type, value = json.loads(plain)
+        """A token from its entry. Raises SealBroken where the entry is not this token's."""
+        entity_type, value = json.loads(self.sealer.open(stored[MAC_BYTES:], _context(principal, text)))
         return Known(Token(text, entity_type, value), split_origins(origins))
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentguard.audit import Disk, Journal
-from agentguard.model.events import Faulted, Judged
 from agentguard.model.calls import Principal
+from agentguard.model.events import Faulted, Judged
 from agentguard.model.verdicts import Effect, Risk
 
 KEY = b"k" * 32

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -306,3 +307,31 @@ def test_a_journal_that_is_being_written_verifies(tmp_path: Path) -> None:
     assert report.ok
     assert not report.writers[0].closed
     writing.close()
+
+
+def test_t33_a_key_name_that_is_no_key_name_is_found(tmp_path: Path) -> None:
+    """Whatever text stands there."""
+    # given
+    path = written(tmp_path, 1)
+    # when
+    path.write_bytes(path.read_bytes().replace(key_id(KEY).encode(), "schlüssel".encode()))
+    # then
+    bad = verify(tmp_path, [KEY]).writers[0].bad
+    assert bad is not None
+    assert bad.what is What.UNKNOWN_KEY
+
+
+def test_a_journal_verifies_at_any_moment_of_its_writing(tmp_path: Path) -> None:
+    """Verifying looks while another thread appends: never an alarm."""
+    # given
+    writing = journal(tmp_path, segment_bytes=20_000)
+    writing.append("faulted", note(0), durable=False)
+    busy = Thread(target=lambda: [writing.append("faulted", note(number), durable=False) for number in range(1_500)])
+    busy.start()
+    # when
+    reports = [verify(tmp_path, [KEY]) for _ in range(15)]
+    busy.join()
+    writing.close()
+    # then
+    assert [report for report in reports if not report.ok or report.writers[0].bad] == []
+    assert verify(tmp_path, [KEY]).records == 1_502 + verify(tmp_path, [KEY]).writers[0].segments
