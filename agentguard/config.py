@@ -29,8 +29,9 @@ from agentguard.guard.records import Records
 from agentguard.guard.settling import Settling
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masker
-from agentguard.masking import checks as masking_checks
-from agentguard.policy import Policy, Source, load
+from agentguard.masking.checks import check_masking
+from agentguard.model.problems import Problem
+from agentguard.policy import Check, Policy, Source, lint, load
 from agentguard.session import Sessions
 from agentguard.store.background import Background
 from agentguard.store.embedded import Embedded, Lease
@@ -106,6 +107,7 @@ def open_guard(
         sealer=Sealer(keyring.derive("input")),
         roster=lambda: read_roster(Path(policies)),
         records=records,
+        masked_words=lambda principal, words: str(masker.mask(words, tokens.ids(principal)).value),
         assurance="separate" if settings.redis_url else "same-user",
         deployment=settings.deployment,
     )
@@ -123,9 +125,14 @@ def open_guard(
 
 def read_policies(folder: Path) -> tuple[Policy, Roster]:
     """The policy in a folder, checked against the people beside it. Raises PolicyError."""
-    roster = read_roster(folder)
-    sources = [_source(file) for file in policy_files(folder)]
-    return load(sources, checks=[*roster.checks(), masking_checks]), roster
+    sources, checks, roster = _sources_and_checks(folder)
+    return load(sources, checks=checks), roster
+
+
+def policy_warnings(folder: Path) -> tuple[Problem, ...]:
+    """What loads and is surely not meant. Raises PolicyError for what does not load."""
+    sources, checks, _ = _sources_and_checks(folder)
+    return lint(sources, checks=checks)
 
 
 def read_roster(folder: Path) -> Roster:
@@ -245,6 +252,11 @@ class Closer:
 
 def _keyring(settings: Settings) -> Keyring:
     return Keyring.load_or_create(settings.keys or settings.state_dir / "keys.json")
+
+
+def _sources_and_checks(folder: Path) -> tuple[list[Source], list[Check], Roster]:
+    roster = read_roster(folder)
+    return [_source(file) for file in policy_files(folder)], [*roster.checks(), check_masking], roster
 
 
 def _folder(path: Path) -> Path:

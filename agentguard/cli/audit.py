@@ -45,7 +45,7 @@ def export(
 ) -> None:
     """Print records as JSON lines, oldest first."""
     for entry in read(Settings().state_dir / "journal", since_ms=int(time.time() * 1000) - _milliseconds(since)):
-        say_json(entry.as_json())
+        say_json(entry.model_dump(mode="json"))
 
 
 def _milliseconds(text: str) -> int:

@@ -9,12 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from agentguard.cli.screen import complain, say
-from agentguard.config import case_sources, read_policies
+from agentguard.config import case_sources, policy_warnings, read_policies
 from agentguard.errors import ConfigurationError, NotCanonical
 from agentguard.model.calls import Principal
 from agentguard.model.canonical import canonical_json
 from agentguard.model.facts import Facts
-from agentguard.policy import lint as warnings_of
 from agentguard.policy import run_cases
 
 app = typer.Typer(help="Check, test and explain policies.", no_args_is_help=True)
@@ -26,7 +25,7 @@ Folder = Annotated[Path, typer.Argument(help="A folder with policy.yaml.")]
 def lint(path: Folder) -> None:
     """Load the policies as a guard would, and warn of what can't be meant. Exit code 2: they don't load."""
     policy, _ = read_policies(path)
-    for warning in warnings_of(policy):
+    for warning in policy_warnings(path):
         say(f"warning: {warning}", style="yellow")
     say(f"{path}: ok, {policy.version}")
 
@@ -36,9 +35,9 @@ def test(path: Folder) -> None:
     """Run the cases beside the policies (*.cases.yaml). Exit code 1: a case fails, or there is none."""
     policy, _ = read_policies(path)
     results = run_cases(policy, case_sources(path))
-    failed = [result for result in results if not result.passed]
+    failed = [result for result in results if result.wrong]
     for result in failed:
-        complain(str(result))
+        complain(f"{result.place}: {result.name}: {'; '.join(result.wrong)}")
     say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     if failed or not results:
         raise typer.Exit(1)

@@ -63,7 +63,10 @@ Rejudge = Callable[[Case, Facts], Awaitable[tuple[Verdict, ...]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """Opens, awaits and redeems requests. `roster` gives today's people."""
+    """Opens, awaits and redeems requests.
+
+    `roster` gives today's people; `masked_words` is what the model may read of what a person wrote.
+    """
 
     background: Background
     link: Link
@@ -71,6 +74,7 @@ class Asking:
     sealer: Sealer
     roster: Callable[[], Roster]
     records: Records
+    masked_words: Callable[[Principal, str], str]
     assurance: Assurance
     deployment: str
 
@@ -146,7 +150,8 @@ class Asking:
                     "redis", "the request is still pending and its deadline is not known to have passed"
                 )
             case State.REJECTED | State.EXPIRED | State.WITHDRAWN | State.DONE | State.FAILED:
-                raise refusals.ended(case.tool.name, stored.resolution)
+                comment = self.masked_words(case.principal, stored.resolution.comment)
+                raise refusals.ended(case.tool.name, stored.resolution.model_copy(update={"comment": comment}))
             case _:
                 assert_never(stored.state)
 

@@ -16,16 +16,17 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
-from agentguard.errors import CallRefused, Fault, InvalidArguments, NotCanonical
+from agentguard.errors import CallRefused, Fault
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking, Case
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
+from agentguard.guard.revealing import Restored, restore_call
 from agentguard.guard.settling import Settling
 from agentguard.guard.snapshot import take_snapshot
 from agentguard.guard.tokens import TokenBook
-from agentguard.masking import Masker, restore
+from agentguard.masking import Masker
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
 from agentguard.model.facts import Facts
@@ -129,16 +130,14 @@ class Guard:
         self.close()
 
     async def _admit(self, call: ToolCall, tool: Tool, principal: Principal, started: int) -> Permit:
-        known = await self._tokens_of(call, principal)
         terms = self.policy.terms(tool.name)
-        resolved = {text: entry.token for text, entry in known.items()}
-        restored = restore(call.arguments, terms.reveal, resolved)  # 1
-        snapshot = take_snapshot(tool, restored)  # 2
+        restored = await restore_call(call, terms.reveal, self.tokens, principal)  # 1
+        snapshot = take_snapshot(tool, restored.arguments)  # 2
         arguments = snapshot.arguments
         masked = self.masker.mask(arguments, self.tokens.ids(principal))
-        facts = await self._facts(tool.name, principal, masked.entities, known)
+        facts = await self._facts(tool.name, principal, masked.entities, restored.known)
         verdict = self.policy.classify(tool.name, arguments, principal, facts)  # 3
-        await self.records.judged(principal, call, verdict, snapshot, masked, restored is not call.arguments)  # 4
+        await self.records.judged(principal, call, verdict, snapshot, masked, restored.revealed)  # 4
         permit = Permit(call=call, principal=principal, verdict=verdict, snapshot=snapshot, admitted_ns=started)
         match verdict.effect:
             case Effect.ALLOW:
@@ -146,30 +145,26 @@ class Guard:
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
-                shown = self.masker.for_people(arguments, shown=resolved)
-                case = Case(
-                    call=call,
-                    tool=tool,
-                    principal=principal,
-                    snapshot=snapshot,
-                    tokens=resolved,
-                    facts=facts,
-                    verdict=verdict,
-                    title=self.policy.title(tool.name, shown),
-                    shown=canonical_json(shown),
-                )
+                case = self._case(call, tool, permit, restored, facts)
                 approved, claim = await self.asking.ask(case, self._judge_again)  # 5, 6
                 return replace(permit, snapshot=approved.snapshot, claim=claim)
             case _:
                 assert_never(verdict.effect)
 
-    async def _tokens_of(self, call: ToolCall, principal: Principal) -> dict[str, Known]:
-        try:
-            written = canonical_json(dict(call.arguments))
-        except NotCanonical as error:
-            raise InvalidArguments([(error.path, error.rule)], tool=call.tool) from None
-        found = self.tokens.ids(principal).read(written)
-        return await self.tokens.resolve(principal, (text for _, _, text in found))
+    def _case(self, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, facts: Facts) -> Case:
+        tokens = restored.tokens
+        shown = self.masker.for_people(permit.snapshot.arguments, shown=tokens)
+        return Case(
+            call=call,
+            tool=tool,
+            principal=permit.principal,
+            snapshot=permit.snapshot,
+            tokens=tokens,
+            facts=facts,
+            verdict=permit.verdict,
+            title=self.policy.title(tool.name, shown),
+            shown=canonical_json(shown),
+        )
 
     async def _facts(
         self, tool: str, principal: Principal, entities: Mapping[str, int], known: Mapping[str, Known]
