@@ -1,0 +1,319 @@
+"""The project's own shape: what lies where, what an import costs, what a package declares."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import import_module
+from importlib.metadata import packages_distributions
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import agentguard
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "agentguard"
+IGNORED = [*(ROOT / ".gitignore").read_text().split(), ".git/"]
+PARTS = {"agentguard", "pydantic_core"}
+"""What needs no declaring: the package itself, and the half of pydantic that pydantic pins exactly."""
+
+TOP = {
+    ".ci",
+    ".github",
+    ".gitignore",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "SECURITY.md",
+    "agentguard",
+    "benchmarks",
+    "docs",
+    "notebooks",
+    "pyproject.toml",
+    "tests",
+    "tool_policies",
+}
+FRAMEWORKS = {"fastapi", "langchain", "langchain_core", "langgraph", "openai", "rich", "starlette", "typer", "uvicorn"}
+PACKAGE_HOST = re.compile(r"https?://[^\s\"]*(pypi|pythonhosted|npmjs|deb\.debian)")
+MACHINE_PATH = re.compile(r"(?<![\w.~}>)-])/(root|home|Users|work)/\w")
+
+
+def test_the_top_level_holds_what_users_and_contributors_need() -> None:
+    """Nothing is missing from the top level, and nothing else lies there."""
+    # when
+    found = {path.name for path in ROOT.iterdir() if not _ignored(path)}
+
+    # then
+    assert found == TOP
+
+
+@pytest.mark.parametrize("path", [".ci/run", "docs/glossary.md", "docs/threat-model.md", "docs/architecture.md"])
+def test_what_contributors_read_first_is_there(path: str) -> None:
+    """The files that CONTRIBUTING.md sends people to exist."""
+    assert (ROOT / path).is_file()
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    """Records under docs/adr are 0001, 0002, ... with no number used twice."""
+    # when
+    numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs/adr").glob("*.md"))
+
+    # then
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("pattern", [PACKAGE_HOST, MACHINE_PATH], ids=["package host", "machine path"])
+def test_no_file_names_a_package_host_or_a_machine(pattern: re.Pattern[str]) -> None:
+    """No file of the project names where packages come from, or a folder of somebody's machine."""
+    # when
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}" for path in _texts() for match in pattern.finditer(path.read_text())
+    ]
+
+    # then
+    assert not found
+
+
+def test_import_takes_less_than_300_ms() -> None:
+    """`import agentguard` is quick: the best of three fresh interpreters counts."""
+    # given
+    code = "import time; began = time.perf_counter(); import agentguard; print(time.perf_counter() - began)"
+
+    # when
+    best = min(float(_python(code)) for _ in range(3))
+
+    # then
+    assert best < 0.3
+
+
+def test_import_loads_no_framework() -> None:
+    """`import agentguard` loads nothing but the standard library."""
+    # given
+    code = (
+        "import sys; before = set(sys.modules); import agentguard;"
+        "print({name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
+    )
+
+    # when
+    loaded = _python(code)
+
+    # then
+    assert loaded == "{'agentguard'}\n"
+
+
+def test_opening_a_guard_loads_no_framework() -> None:
+    """`agentguard.open_guard` pulls in the core and none of the frameworks."""
+    # when
+    loaded = _python(f"import sys; from agentguard import open_guard; print({FRAMEWORKS} & set(sys.modules))")
+
+    # then
+    assert loaded == "set()\n"
+
+
+def test_t40_import_has_no_side_effects(tmp_path: Path) -> None:
+    """Importing every public name starts no thread and writes no file."""
+    # given
+    code = "import threading; from agentguard import *; print(threading.active_count())"
+    surroundings = {"HOME": str(tmp_path), "AGENTGUARD_STATE_DIR": str(tmp_path / "state")}
+
+    # when
+    threads = _python(code, **surroundings)
+
+    # then
+    assert threads == "1\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_exports_are_sorted() -> None:
+    """`agentguard.__all__` is sorted, so that a name is found where one looks."""
+    assert agentguard.__all__ == sorted(agentguard.__all__)
+
+
+@pytest.mark.parametrize("name", agentguard.__all__)
+def test_every_export_can_be_imported(name: str) -> None:
+    """Each exported name is really there, and `dir` shows it."""
+    assert hasattr(agentguard, name)
+    assert name in dir(agentguard)
+
+
+def test_type_checkers_and_python_see_the_same_exports() -> None:
+    """The names under TYPE_CHECKING come from the modules that they are imported from at run time."""
+    # given
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    checked = {
+        (node.module, alias.name) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+
+    # when
+    missing = {
+        name
+        for module, name in checked
+        if getattr(import_module(str(module)), name) is not getattr(agentguard, name, None)
+    }
+    unchecked = set(agentguard.__all__) - {name for _, name in checked} - {"__version__"}
+
+    # then
+    assert missing <= {"annotations", "import_module", "TYPE_CHECKING"}
+    assert not unchecked
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """Asking the package for a name that it doesn't have fails as in any module."""
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = agentguard.Nothing
+
+
+def test_t40_every_dependency_has_a_range() -> None:
+    """Each dependency says the oldest version that works and the first that might not."""
+    # when
+    open_ended = [str(each) for each in _core() if {part.operator for part in each.specifier} != {">=", "<"}]
+
+    # then
+    assert not open_ended
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    """The package imports nothing that only another package happens to bring along."""
+    # given
+    declared = {canonicalize_name(each.name) for each in [*_core(), *_extra("langchain"), *_extra("server")]}
+    declared_imports = {
+        name for name, homes in packages_distributions().items() if declared & set(map(canonicalize_name, homes))
+    }
+
+    # when
+    undeclared = _imports() - set(sys.stdlib_module_names) - declared_imports - PARTS
+
+    # then
+    assert not undeclared
+
+
+def test_layers_hold() -> None:
+    """Imports point down, and no framework is imported below the integrations and the surfaces."""
+    # when
+    ran = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    # then
+    assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_library_scripts_and_types(tmp_path: Path) -> None:
+    """What a user installs has the shipped policies, the Lua scripts and the type marker, and none of the tests."""
+    # given
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path]
+
+    # when
+    subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+
+    # then
+    assert "agentguard/py.typed" in names
+    assert {f"agentguard/tool_policies/{path.name}" for path in (ROOT / "tool_policies").glob("*.yaml")} <= names
+    assert {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.lua")} <= names
+    assert not [name for name in names if name.startswith("tests/")]
+
+
+def test_the_policy_library_is_found_in_the_package() -> None:
+    """The same line finds the shipped policies in a checkout and in an installed wheel."""
+    assert (files("agentguard") / "tool_policies" / "policy.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def test_one(): pytest.skip('no server')",
+        "@pytest.mark.skipif(True, reason='no server')\ndef test_one(): pass",
+        "pytest.skip('no server', allow_module_level=True)",
+    ],
+    ids=["in a test", "by a mark", "a whole module"],
+)
+@pytest.mark.parametrize(("require_all", "passes"), [("", True), ("1", False)], ids=["by default", "under REQUIRE_ALL"])
+@pytest.mark.slow
+def test_a_skip_fails_where_everything_is_required(tmp_path: Path, body: str, require_all: str, passes: bool) -> None:
+    """`make test REQUIRE_ALL=1` fails on any skip; the reason is named either way."""
+    # given
+    (tmp_path / "test_passing.py").write_text("def test_passing(): pass\n")
+    (tmp_path / "test_skipping.py").write_text(f"import pytest\n\n{body}\n")
+    own = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rs",
+        "-p",
+        "tests.conftest",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        tmp_path,
+        tmp_path,
+    ]
+
+    # when
+    ran = subprocess.run(
+        own, cwd=ROOT, env=_clean(AGENTGUARD_REQUIRE_ALL=require_all), capture_output=True, text=True, check=False
+    )
+
+    # then
+    assert "no server" in ran.stdout
+    assert (ran.returncode == 0) is passes, ran.stdout
+
+
+def _ignored(path: Path) -> bool:
+    return any(fnmatch.fnmatch(path.name, pattern.rstrip("/")) for pattern in IGNORED)
+
+
+def _texts() -> list[Path]:
+    """The text files of the project: everything but what .gitignore names, images and pickles."""
+    inside = [path for top in sorted(TOP) for path in [ROOT / top, *(ROOT / top).rglob("*")] if path.is_file()]
+    kept = [path for path in inside if not any(map(_ignored, [path, *path.relative_to(ROOT).parents]))]
+    return [path for path in kept if b"\0" not in path.read_bytes()[:4096]]
+
+
+def _python(code: str, **surroundings: str) -> str:
+    """What a fresh interpreter prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code], env=_clean(**surroundings), cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def _clean(**surroundings: str) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **surroundings}
+
+
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _core() -> list[Requirement]:
+    return [Requirement(each) for each in _project()["dependencies"]]
+
+
+def _extra(name: str) -> list[Requirement]:
+    return [Requirement(each) for each in _project()["optional-dependencies"][name]]
+
+
+def _imports() -> set[str]:
+    """The top-level packages that any module of agentguard imports, inside functions and TYPE_CHECKING too."""
+    trees = [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    froms = {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in plain | froms}
