@@ -5,11 +5,13 @@ Rules:
 - no aliases, anchors, tags, merge keys or directives; keys are text, each once;
 - true, false, null, decimal integers and floats are what they look like; quoted text is text;
 - what YAML 1.1 retypes in silence (`no`, `on`, `12:30`, `017`, `1_000`, `0x1F`) is refused; everything else is text;
+- no characters that hide a line or turn its direction;
 - every problem has file:line:column and says what to write instead.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -32,6 +34,9 @@ _PROBLEMS_MAX = 30
 
 Path = tuple[str | int, ...]
 R = TypeVar("R", bound=BaseModel)
+
+_MISLEADING = re.compile("[\\x85\\u2028\\u2029\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+"""Line breaks of YAML 1.1 only, marks that turn the direction of text, and lone surrogates."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -63,7 +68,7 @@ class Marked:
 
 def read_yaml(text: str, file: str) -> Marked:
     """The one document in `text`. Raises PolicyError with all problems that were found."""
-    _check_size(text, file)
+    _check_text(text, file)
     building = _Building(file)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -93,14 +98,18 @@ def unknown_key(key: str, permitted: Sequence[str]) -> tuple[str, str]:
     return f"unknown key {key!r}", f"{meant}permitted: {', '.join(permitted)}"
 
 
-def _check_size(text: str, file: str) -> None:
+def _check_text(text: str, file: str) -> None:
+    """Refuse what is too large to read, and characters that make the text look like another one."""
     if len(text) > BYTES_MAX or len(text.encode(errors="replace")) > BYTES_MAX:
         raise PolicyError([_problem(file, 1, 1, f"larger than {BYTES_MAX} bytes", "split it into several files")])
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        line = text.count("\n", 0, error.start) + 1
-        raise PolicyError([_problem(file, line, 1, "holds a lone surrogate", "write valid UTF-8")]) from None
+    misleading = _MISLEADING.search(text)
+    if misleading:
+        line = text.count("\n", 0, misleading.start()) + 1
+        column = misleading.start() - text.rfind("\n", 0, misleading.start())
+        what = f"the character U+{ord(misleading[0]):04X}, which readers show or break in different ways"
+        raise PolicyError(
+            [_problem(file, line, column, what, 'remove it, or write an escape in quoted text: "\\u...."')]
+        )
 
 
 class _Open:
