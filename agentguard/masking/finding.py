@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 THRESHOLD = 0.5
 """Below this score nothing is reported."""
@@ -23,13 +23,26 @@ class Finding(NamedTuple):
     detector: str
 
 
-def one_per_place(findings: Iterable[Finding]) -> list[Finding]:
+class _Spanned(Protocol):
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def score(self) -> float: ...
+
+
+S = TypeVar("S", bound=_Spanned)
+
+
+def one_per_place(findings: Sequence[S]) -> list[S]:
     """The findings that stay, in order of place. Where some overlap: the certain, then the longer, then the likelier."""
-    ordered = sorted(findings)
-    kept: list[Finding] = []
-    cluster: list[Finding] = []
+    if len(findings) < 2:
+        return list(findings)
+    kept: list[S] = []
+    cluster: list[S] = []
     reach = -1
-    for finding in ordered:
+    for finding in sorted(findings, key=_place):
         if finding.start >= reach:
             kept += _settled(cluster)
             cluster = []
@@ -38,18 +51,26 @@ def one_per_place(findings: Iterable[Finding]) -> list[Finding]:
     return kept + _settled(cluster)
 
 
-def _settled(cluster: list[Finding]) -> list[Finding]:
+def _settled(cluster: list[S]) -> list[S]:
     if len(cluster) < 2:
         return cluster
-    kept: list[Finding] = []
+    kept: list[S] = []
     for finding in sorted(cluster, key=_rank):
-        at = bisect_left(kept, finding)
+        at = bisect_left(kept, finding.start, key=_start)
         before = at and kept[at - 1].end > finding.start
         after = at < len(kept) and kept[at].start < finding.end
         if not before and not after:
-            insort(kept, finding)
+            insort(kept, finding, key=_start)
     return kept
 
 
-def _rank(finding: Finding) -> tuple[bool, int, float]:
+def _start(finding: _Spanned) -> int:
+    return finding.start
+
+
+def _place(finding: _Spanned) -> tuple[int, int]:
+    return finding.start, finding.end
+
+
+def _rank(finding: _Spanned) -> tuple[bool, int, float]:
     return (finding.score < CERTAIN, finding.start - finding.end, -finding.score)

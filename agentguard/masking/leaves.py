@@ -20,6 +20,7 @@ import pathlib
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from agentguard.masking.fields import NO_KEY, Fields, Key, Scope
@@ -45,7 +46,7 @@ class _Node(NamedTuple):
     value: Any
     parent: int
     slot: int
-    parts: list[Any]
+    parts: tuple[Any, ...]
 
 
 class Walk:
@@ -59,6 +60,9 @@ class Walk:
         self._characters = self._count = 0
         self.leaves: list[Leaf] = []
         while self._pending:
+            if self._count + len(self._pending) > limits.nodes:
+                raise refused(f"more than {limits.nodes} values in one, or one that holds itself")
+            self._count += 1
             self._visit(*self._pending.pop())
 
     def rebuilt(self, texts: Mapping[int, str]) -> Any:
@@ -67,16 +71,13 @@ class Walk:
         for index, text in texts.items():
             node, slot, made = self._spots[index]
             changes.setdefault(node, {})[slot] = made(text)
-        for at in range(len(self._nodes) - 1, -1, -1):
-            if at in changes:
-                node = self._nodes[at]
-                changes.setdefault(node.parent, {})[node.slot] = _remade(node, changes.pop(at))
+        for number in range(len(self._nodes) - 1, -1, -1):
+            if number in changes:
+                opened = self._nodes[number]
+                changes.setdefault(opened.parent, {})[opened.slot] = _remade(opened, changes.pop(number))
         return changes[-1][0] if changes else self._value
 
     def _visit(self, value: Any, node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
-        self._count += 1
-        if self._count > self._limits.nodes:
-            raise refused(f"more than {self._limits.nodes} values in one, or one that holds itself")
         kind = type(value)
         if kind is str:
             self._leaf(value, node, slot, key, scope, str)
@@ -123,7 +124,7 @@ class Walk:
             raise refused("an integer of more than a thousand digits")
         self._leaf(repr(value) if type(value) in (int, float) else str(value), node, slot, key, scope, str)
 
-    def _opened(self, value: Any, node: int, slot: int, depth: int, parts: list[Any]) -> int:
+    def _opened(self, value: Any, node: int, slot: int, depth: int, parts: tuple[Any, ...]) -> int:
         if depth >= self._limits.depth:
             raise refused(f"nested deeper than {self._limits.depth} levels, or holding itself")
         self._nodes.append(_Node(value, node, slot, parts))
@@ -131,30 +132,25 @@ class Walk:
 
     def _mapping(self, value: Mapping[Any, Any], node: int, slot: int, depth: int, scope: Scope) -> None:
         """Slots of a mapping: the value of key i is at i, the key itself at -1 - i."""
-        names = list(value)
+        names = tuple(value)
         at = self._opened(value, node, slot, depth, names)
-        said = self._fields.keys(scope, tuple(map(_name, names)))
-        pending = [
-            (inner, at, i, depth + 1, key, its_scope)
-            for i, (inner, (key, its_scope)) in enumerate(zip(value.values(), said, strict=True))
-        ]
+        said = self._fields.keys(scope, names if _all_text(names) else tuple(map(_name, names)))
+        for i, (inner, (key, its_scope)) in enumerate(zip(value.values(), said, strict=True)):
+            self._part(inner, at, i, depth + 1, key, its_scope)
         for i, name in enumerate(names):
-            if type(name) is str:
-                if _may_be_personal(name):
-                    self._leaf(name, at, -1 - i, NO_KEY, scope, str)
-            else:
-                self._visit(name, at, -1 - i, depth + 1, NO_KEY, scope)
-        self._pending += reversed(pending)
+            if type(name) is not str or _may_be_personal(name):
+                self._part(name, at, -1 - i, depth + 1, NO_KEY, scope)
 
     def _sequence(self, value: Iterable[Any], node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
-        parts = list(value)
+        parts = tuple(value)
         at = self._opened(value, node, slot, depth, parts)
         names = getattr(type(value), "_fields", None)
         if isinstance(value, tuple) and names is not None:
-            said = self._fields.keys(scope, names)
-            self._pending += [(inner, at, i, depth + 1, *said[i]) for i, inner in reversed(list(enumerate(parts)))]
+            for i, (inner, (its_key, its_scope)) in enumerate(zip(parts, self._fields.keys(scope, names), strict=True)):
+                self._part(inner, at, i, depth + 1, its_key, its_scope)
         else:
-            self._pending += [(inner, at, i, depth + 1, key, scope) for i, inner in reversed(list(enumerate(parts)))]
+            for i, inner in enumerate(parts):
+                self._part(inner, at, i, depth + 1, key, scope)
 
     def _record(self, value: Any, node: int, slot: int, depth: int, scope: Scope) -> None:
         """A dataclass or a pydantic model: its fields are keys."""
@@ -164,18 +160,28 @@ class Walk:
                 f"a value of type {type(value).__name__} can't be read; return text, numbers, lists, dicts or models"
             )
         at = self._opened(value, node, slot, depth, names)
-        said = self._fields.keys(scope, tuple(names))
-        self._pending += [
-            (getattr(value, name), at, i, depth + 1, *said[i]) for i, name in reversed(list(enumerate(names)))
-        ]
+        for i, (name, (key, its_scope)) in enumerate(zip(names, self._fields.keys(scope, names), strict=True)):
+            self._part(getattr(value, name), at, i, depth + 1, key, its_scope)
+
+    def _part(self, value: Any, node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
+        """Text is a leaf at once; whatever may hold more waits its turn."""
+        if type(value) is str:
+            self._count += 1
+            self._leaf(value, node, slot, key, scope, str)
+        elif value is not None and value is not True and value is not False:
+            self._pending.append((value, node, slot, depth, key, scope))
 
 
-def record_fields(value: Any) -> list[str] | None:
+def _all_text(names: tuple[Any, ...]) -> bool:
+    return set(map(type, names)) <= {str}
+
+
+def record_fields(value: Any) -> tuple[str, ...] | None:
     """The names of the fields of a dataclass or a pydantic model; None for anything else."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [field.name for field in dataclasses.fields(value) if hasattr(value, field.name)]
+        return tuple(field.name for field in dataclasses.fields(value) if hasattr(value, field.name))
     if isinstance(getattr(type(value), "model_fields", None), dict):
-        return [*type(value).model_fields, *(getattr(value, "model_extra", None) or ())]
+        return (*type(value).model_fields, *(getattr(value, "model_extra", None) or ()))
     return None
 
 
@@ -183,6 +189,7 @@ def _name(key: Any) -> str:
     return key if type(key) is str else str(key) if isinstance(key, str) else ""
 
 
+@lru_cache(maxsize=8192)
 def _may_be_personal(name: str) -> bool:
     """Keys are mostly names of fields; only those with a mark or a digit in them can hold what a pattern finds."""
     return not name.isidentifier() or len(name) > 30 or any(c.isdigit() for c in name)
@@ -207,7 +214,7 @@ def _remade(node: _Node, changes: dict[int, Any]) -> Any:
     return _remade_record(value, {node.parts[slot]: new for slot, new in changes.items()})
 
 
-def _remade_mapping(value: Mapping[Any, Any], names: list[Any], changes: dict[int, Any]) -> Any:
+def _remade_mapping(value: Mapping[Any, Any], names: tuple[Any, ...], changes: dict[int, Any]) -> Any:
     made: dict[Any, Any] = {}
     for i, (name, inner) in enumerate(zip(names, value.values(), strict=True)):
         new_name = changes.get(-1 - i, name)

@@ -17,7 +17,7 @@ from agentguard.masking.leaves import Walk
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
-from agentguard.masking.sheet import Bare, Leaf, Sheet
+from agentguard.masking.sheet import Bare, Leaf, Placed, Sheet
 from agentguard.masking.shown import json_ready
 from agentguard.masking.tokens import TokenIds, candidates
 from agentguard.model.tokens import Token
@@ -26,6 +26,7 @@ ACTIONS = ("allow", "mask", "redact", "token")
 """What may be done with a finding: left in clear, shown in part, named by its type alone, or replaced by a token."""
 
 Spans = Callable[[str], Iterable[tuple[int, int, str]]]
+Replacement = Callable[[str, str], str | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +55,12 @@ class Masker:
         *,
         fields: Mapping[str, str] | None = None,
         actions: Mapping[str, str] | None = None,
-        limits: Limits = Limits(),
+        limits: Limits | None = None,
     ) -> None:
         self._detectors = tuple(DEFAULT_DETECTORS if detectors is None else detectors)
         self._fields = Fields(fields)
         self._actions = dict(actions or {})
-        self._limits = limits
+        self._limits = limits or Limits()
         unknown = sorted(set(self._actions.values()) - set(ACTIONS))
         if unknown:
             raise ValueError(f"unknown masking action {unknown[0]!r}; write one of: {', '.join(ACTIONS)}")
@@ -68,8 +69,8 @@ class Masker:
         """What is personal or secret in a text, in order of place."""
         if len(text) > self._limits.characters:
             raise refused(f"more than {self._limits.characters} characters in one value")
-        found = self._findings([Leaf(text, NO_KEY, self._fields.root)])[0]
-        return [piece for finding in found.get(0, ()) for piece in _around(finding, text, candidates)]
+        found = self._findings([Leaf(text, NO_KEY, self._fields.root)])[0].get(0, ())
+        return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, candidates)]
 
     def mask(self, value: Any, tokens: TokenIds) -> Masked:
         """The value with findings replaced as `actions` say. Raises GuardUnavailable where it can't be masked for certain.
@@ -79,9 +80,9 @@ class Masker:
         made: dict[str, Token] = {}
         counted: Counter[str] = Counter()
 
-        def replacement(finding: Finding, text: str) -> str | None:
-            counted[finding.entity_type] += 1
-            return self._acted(finding.entity_type, text, tokens, made)
+        def replacement(entity_type: str, text: str) -> str | None:
+            counted[entity_type] += 1
+            return self._acted(entity_type, text, tokens, made)
 
         masked = self._replaced(value, replacement, tokens.read)
         return Masked(value=masked, tokens=tuple(made.values()), entities=dict(counted), changed=masked is not value)
@@ -94,7 +95,8 @@ class Masker:
         resolved = shown or {}
 
         def resolve(text: str) -> str:
-            pieces, done = [], 0
+            pieces: list[str] = []
+            done = 0
             for start, end, name in candidates(text) if resolved else ():
                 if name in resolved:
                     token = resolved[name]
@@ -102,7 +104,7 @@ class Masker:
                     done = end
             return "".join([*pieces, text[done:]])
 
-        masked = self._replaced(json_ready(value), lambda finding, text: partial(finding.entity_type, text), candidates)
+        masked = self._replaced(json_ready(value), partial, candidates)
         return json_ready(masked, lambda text: visible(resolve(text)))
 
     def mask_error(self, error: BaseException, tokens: TokenIds) -> tuple[BaseException, Masked]:
@@ -136,7 +138,7 @@ class Masker:
         made.setdefault(token.text, token)
         return token.text
 
-    def _findings(self, leaves: Sequence[Leaf]) -> tuple[dict[int, list[Finding]], Mapping[int, list[Bare]]]:
+    def _findings(self, leaves: Sequence[Leaf]) -> tuple[dict[int, list[Placed]], Mapping[int, list[Bare]]]:
         """For each leaf that holds something: its findings in order, and the JSON numbers in it."""
         sheet = Sheet(leaves, self._fields)
         found = list(sheet.found)
@@ -145,69 +147,66 @@ class Masker:
                 found += [finding for finding in detector.find(sheet.page) if finding.score >= THRESHOLD]
             except GuardUnavailable:
                 raise
-            except Exception:
-                # What failed may hold a value in its text: only the name of the detector is told.
+            except Exception:  # noqa: BLE001 - what failed may hold a value: only the detector's name is told, and nothing passes
                 raise refused(f"detector {detector.name} failed") from None
-        placed: dict[int, list[Finding]] = {}
+        placed: dict[int, list[Placed]] = {}
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):
                 placed.setdefault(leaf, []).append(its)
         return {leaf: one_per_place(several) for leaf, several in placed.items()}, sheet.bare
 
-    def _replaced(self, value: Any, replacement: Callable[[Finding, str], str | None], spans: Spans) -> Any:
+    def _replaced(self, value: Any, replacement: Replacement, spans: Spans) -> Any:
         walk = Walk(value, self._fields, self._limits)
         found, bare = self._findings(walk.leaves)
         texts = {}
-        for index, findings in found.items():
+        for index in sorted(found):
             text = walk.leaves[index].text
-            new = _rewritten(text, _apart(findings, text, spans), bare.get(index, []), replacement)
+            apart = [piece for placed in found[index] for piece in _around(placed, text, spans)]
+            new = _rewritten(text, apart, bare.get(index, ()), replacement)
             if new != text:
                 texts[index] = new
         return walk.rebuilt(texts)
 
 
-def _apart(findings: Iterable[Finding], text: str, spans: Spans) -> list[Finding]:
-    return [piece for finding in findings for piece in _around(finding, text, spans)]
-
-
-def _around(finding: Finding, text: str, spans: Spans) -> list[Finding]:
-    """The finding without tokens and redactions that stand in it; trimmed; nothing where nothing is left."""
-    found = text[finding.start : finding.end]
-    kept = [(start, end) for start, end, _ in spans(found)] if "_" in found else []
+def _around(placed: Placed, text: str, spans: Spans) -> list[Placed]:
+    """The finding without tokens and redactions that stand in it, trimmed; nothing where nothing is left."""
+    found = text[placed.start : placed.end]
+    kept = [(start, end) for start, end, _ in spans(found)] if len(found) >= _SHORTEST_TOKEN else []
     kept += [match.span() for match in _REDACTED.finditer(found)] if "redacted]" in found else []
+    if not kept and found == found.strip():
+        return [placed]
     pieces, done = [], 0
     for start, end in [*sorted(kept), (len(found), len(found))]:
-        piece = found[done:start]
-        trimmed = piece.strip(_EDGES)
-        if trimmed and any(c.isalnum() for c in trimmed):
-            first = finding.start + done + piece.index(trimmed)
-            pieces.append(finding._replace(start=first, end=first + len(trimmed)))
+        trimmed = found[done:start].strip()
+        if any(c.isalnum() for c in trimmed):
+            first = placed.start + found.index(trimmed, done)
+            value = "" if kept else placed.value.strip()
+            pieces.append(placed._replace(start=first, end=first + len(trimmed), value=value))
         done = max(done, end)
     return pieces
 
 
-def _rewritten(
-    text: str, findings: Sequence[Finding], bare: Sequence[Bare], replacement: Callable[[Finding, str], str | None]
-) -> str:
-    pieces, done = [], 0
-    for finding in findings:
-        start, end, quote = _whole_number(finding, bare)
+def _rewritten(text: str, findings: Sequence[Placed], bare: Sequence[Bare], replacement: Replacement) -> str:
+    pieces: list[str] = []
+    done = 0
+    for placed in findings:
+        start, end, quote = _whole_number(placed, bare) if bare else (placed.start, placed.end, "")
         if start < done:
             continue
-        new = replacement(finding, text[start:end])
+        new = replacement(placed.entity_type, placed.value if not quote and placed.value else text[start:end])
         if new is not None:
             pieces += (text[done:start], quote, new, quote)
             done = end
     return "".join([*pieces, text[done:]])
 
 
-def _whole_number(finding: Finding, bare: Sequence[Bare]) -> tuple[int, int, str]:
+def _whole_number(placed: Placed, bare: Sequence[Bare]) -> tuple[int, int, str]:
     """The span to replace, and the quotes it needs: inside a JSON number it is the whole number."""
-    at = bisect_right(bare, finding.start, key=lambda one: one.start) - 1
-    if at >= 0 and bare[at].end > finding.start:
+    at = bisect_right(bare, placed.start, key=lambda one: one.start) - 1
+    if at >= 0 and bare[at].end > placed.start:
         return bare[at]
-    return finding.start, finding.end, ""
+    return placed.start, placed.end, ""
 
 
+_SHORTEST_TOKEN = 12
 _REDACTED = re.compile(r"\[[A-Z0-9_]{2,40} redacted\]")
-_EDGES = " \t\r\n"

@@ -10,7 +10,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from agentguard.masking.fields import NO_KEY, Key
 
@@ -22,21 +21,15 @@ _REACH_BEFORE = 56
 _REACH_AFTER = 14
 
 
-class Part(NamedTuple):
-    """A stretch of a page under one key. Parts are in order and do not overlap."""
-
-    start: int
-    end: int
-    key: Key
-
-
 class Page:
-    """What detectors search: `text`, its `parts`, and questions that several of them ask."""
+    """What detectors search: `text`, and questions that several of them ask.
 
-    def __init__(self, text: str, parts: Sequence[Part] = ()) -> None:
+    `starts` are the offsets where a part begins, in order, and `keys` what is said of each part; it ends at the next one.
+    """
+
+    def __init__(self, text: str, starts: Sequence[int] = (0,), keys: Sequence[Key] = (NO_KEY,)) -> None:
         self.text = text
-        self.parts = parts
-        self._starts = [part.start for part in parts]
+        self._starts, self._keys = starts, keys
 
     @cached_property
     def digit_runs(self) -> list[tuple[int, int]]:
@@ -45,10 +38,7 @@ class Page:
 
     def key_at(self, offset: int) -> Key:
         """The key of the part that holds this offset."""
-        if not self._starts:
-            return NO_KEY
-        part = self.parts[bisect_right(self._starts, offset) - 1]
-        return part.key if part.start <= offset < part.end else NO_KEY
+        return self._keys[bisect_right(self._starts, offset) - 1]
 
     def context(self, start: int, end: int) -> str:
         """The words around a span, in lower case: its key's, then a few before it and after it in the same leaf."""

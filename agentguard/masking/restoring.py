@@ -58,7 +58,8 @@ def _restored(
 def _restored_text(text: str, reveals: Sequence[Reveal], resolved: Mapping[str, Token]) -> str:
     if not reveals:
         return text
-    pieces, done = [], 0
+    pieces: list[str] = []
+    done = 0
     for start, end, name in candidates(text):
         token = resolved.get(name)
         if token is None:

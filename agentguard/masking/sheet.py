@@ -8,15 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from agentguard.masking.embedded import Inner, json_fields, pair_fields, table_fields
-from agentguard.masking.fields import Fields, Key, Scope, masks_whole
+from agentguard.masking.fields import NO_KEY, Fields, Key, Scope, masks_whole
 from agentguard.masking.finding import CERTAIN, Finding
 from agentguard.masking.limits import refused
-from agentguard.masking.page import SEPARATOR, Page, Part
+from agentguard.masking.page import SEPARATOR, Page
 from agentguard.masking.views import View, encoded_words, may_need_view, plain_view
 
 _DEEPEST_TEXT = 4
 _DEEPEST_ENCODING = 2
-_SHORTEST_ENCODED = 12
 FIELD = "field"
 
 
@@ -28,6 +27,17 @@ class Leaf(NamedTuple):
     scope: Scope
 
 
+class Placed(NamedTuple):
+    """A finding in the offsets of its leaf, and the value in plain form; empty where it has no plain form of its own."""
+
+    start: int
+    end: int
+    entity_type: str
+    score: float
+    detector: str
+    value: str
+
+
 class Bare(NamedTuple):
     """A JSON number or word inside a text: what takes its place goes between these quotes."""
 
@@ -36,45 +46,55 @@ class Bare(NamedTuple):
     quote: str
 
 
-class _Chunk(NamedTuple):
-    """A stretch of the page that came from one leaf, and the way back to it (None: as it stands)."""
-
-    start: int
-    leaf: int
-    view: View | None
-
-
 class Sheet:
-    """Leaves laid out on one page. `page` is what detectors search, `found` what the names of fields already say,
-    and `place` takes a finding back to its leaf.
+    """Leaves laid out on one page.
+
+    `page` is what detectors search, `found` what the names of fields already say, and `place` takes a finding back to its leaf.
     """
 
     def __init__(self, leaves: Sequence[Leaf], fields: Fields) -> None:
         self._fields = fields
         self._texts: list[str] = []
-        self._chunks: list[_Chunk] = []
-        self._parts: list[Part] = []
+        self._starts: list[int] = []
+        self._leaf_of: list[int] = []
+        self._views: list[View | None] = []
+        self._part_starts: list[int] = []
+        self._part_keys: list[Key] = []
         self._length = 0
         self.found: list[Finding] = []
         self.bare: dict[int, list[Bare]] = {}
-        for index, leaf in enumerate(leaves):
-            self._lay(index, leaf.text, leaf.key, leaf.scope, None, 0)
-        self._lay_encoded(leaves)
-        self.page = Page(SEPARATOR.join(self._texts), self._parts)
-        self._starts = [chunk.start for chunk in self._chunks]
+        self._lay_all(leaves)
+        text = SEPARATOR.join(self._texts)
+        if _ENCODED.search(text):
+            self._lay_encoded(leaves)
+            text = SEPARATOR.join(self._texts)
+        self.page = Page(text, self._part_starts or (0,), self._part_keys or (NO_KEY,))
 
-    def place(self, finding: Finding) -> Iterator[tuple[int, Finding]]:
+    def place(self, finding: Finding) -> Iterator[tuple[int, Placed]]:
         """The leaf and the finding in its offsets; one for each leaf that the finding touches."""
         at = bisect_right(self._starts, finding.start) - 1
-        while at < len(self._chunks) and self._chunks[at].start < finding.end:
-            chunk = self._chunks[at]
-            start = max(finding.start - chunk.start, 0)
-            end = min(finding.end - chunk.start, len(self._texts[at]))
-            at += 1
+        while at < len(self._starts) and self._starts[at] < finding.end:
+            first, text, view = self._starts[at], self._texts[at], self._views[at]
+            start, end = max(finding.start - first, 0), min(finding.end - first, len(text))
             if start < end:
-                if chunk.view is not None:
-                    start, end = chunk.view.origin(start, end)
-                yield chunk.leaf, finding._replace(start=start, end=end)
+                value = text[start:end]
+                if view is not None:
+                    start, end = view.origin(start, end)
+                    value = value if view.reads_back else ""
+                yield self._leaf_of[at], Placed(start, end, *finding[2:], value)
+            at += 1
+
+    def _lay_all(self, leaves: Sequence[Leaf]) -> None:
+        """Most leaves are short, plain and under a key that says nothing: for those there is only their text to lay down."""
+        for index, (text, key, scope) in enumerate(leaves):
+            if _SPECIAL.search(text):
+                self._lay(index, text, key, scope, None, 0)
+                continue
+            self._part_starts.append(self._length)
+            self._part_keys.append(key)
+            if key.entity is not None and masks_whole(key, text):
+                self._find(self._length, self._length + len(text), key)
+            self._append(index, text, None)
 
     def _lay(self, index: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
         """Put a text on the page, and after it the texts inside it that are escaped."""
@@ -84,37 +104,41 @@ class Sheet:
             if seen is not None:
                 text, view = seen.text, seen
                 inner = self._structured(text, key, scope)
-        base = self._length
+        self._part_starts.append(self._length)
+        self._part_keys.append(key)
         if inner is None:
+            self._find_running(text, key, scope)
             self._append(index, text, view)
-            self._lay_running(base, text, key, scope)
-            return
-        deeper = [part for part in inner if _is_escaped(text, part)]
-        self._append(index, _blanked(text, deeper), view)
+        else:
+            self._lay_structured(index, text, inner, view, depth)
+
+    def _lay_structured(self, index: int, text: str, inner: Sequence[Inner], view: View | None, depth: int) -> None:
+        deeper = []
         for part in inner:
-            if part.start < part.end:
-                self._parts.append(Part(base + part.start, base + part.end, part.key))
+            value = text[part.start : part.end]
+            self._part_starts.append(self._length + part.start)
+            self._part_keys.append(part.key)
             if part.bare:
                 self._note_bare(index, part, view, depth)
-            if masks_whole(part.key, text[part.start : part.end]) and part not in deeper:
-                self._find(base + part.start, base + part.end, part.key)
+            if not part.bare and (value[:1] in _OPENING or "\\" in value):
+                deeper.append(part)
+            elif part.key.entity is not None and masks_whole(part.key, value):
+                self._find(self._length + part.start, self._length + part.end, part.key)
+        self._append(index, _blanked(text, deeper), view)
         for part in deeper:
             self._lay_escaped(index, text, part, view, depth + 1)
 
     def _structured(self, text: str, key: Key, scope: Scope) -> list[Inner] | None:
-        if len(text) < 8:
-            return None
-        found = json_fields(text, self._fields, key, scope) if text[0] in _OPENING else None
+        found = json_fields(text, self._fields, key, scope) if text[:1] in _OPENING_OR_SPACE else None
         return table_fields(text, self._fields, scope) if found is None and "\n" in text else found
 
-    def _lay_running(self, base: int, text: str, key: Key, scope: Scope) -> None:
-        self._parts.append(Part(base, base + len(text), key))
+    def _find_running(self, text: str, key: Key, scope: Scope) -> None:
         if key.entity is not None and masks_whole(key, text):
-            self._find(base, base + len(text), key)
+            self._find(self._length, self._length + len(text), key)
         elif ":" in text or "=" in text:
             for part in pair_fields(text, self._fields, scope):
                 if masks_whole(part.key, text[part.start : part.end]):
-                    self._find(base + part.start, base + part.end, part.key)
+                    self._find(self._length + part.start, self._length + part.end, part.key)
 
     def _lay_escaped(self, index: int, text: str, part: Inner, view: View | None, depth: int) -> None:
         if depth > _DEEPEST_TEXT:
@@ -126,18 +150,19 @@ class Sheet:
         """Words in base64 or hex, once more where they hold another: each is laid down decoded."""
         first = 0
         for _ in range(_DEEPEST_ENCODING):
-            last = len(self._chunks)
+            last = len(self._texts)
             for at in range(first, last):
-                chunk, text = self._chunks[at], self._texts[at]
-                for word in encoded_words(text) if len(text) >= _SHORTEST_ENCODED else ():
-                    leaf = leaves[chunk.leaf]
-                    view = View.whole(word.text, word.start, word.end, chunk.view)
-                    self._lay(chunk.leaf, view.text, leaf.key, leaf.scope, view, _DEEPEST_TEXT - 1)
+                for word in encoded_words(self._texts[at]):
+                    index = self._leaf_of[at]
+                    view = View.whole(word.text, word.start, word.end, self._views[at])
+                    self._lay(index, view.text, leaves[index].key, leaves[index].scope, view, _DEEPEST_TEXT - 1)
             first = last
 
     def _append(self, index: int, text: str, view: View | None) -> None:
         self._texts.append(text)
-        self._chunks.append(_Chunk(self._length, index, view))
+        self._starts.append(self._length)
+        self._leaf_of.append(index)
+        self._views.append(view)
         self._length += len(text) + 1
 
     def _find(self, start: int, end: int, key: Key) -> None:
@@ -149,17 +174,12 @@ class Sheet:
         self.bare.setdefault(index, []).append(Bare(start, end, _QUOTES[min(depth, len(_QUOTES) - 1)]))
 
 
-def _is_escaped(text: str, part: Inner) -> bool:
-    return not part.bare and (
-        text[part.start : part.start + 1] in _OPENING_OR_NONE or text.find("\\", part.start, part.end) != -1
-    )
-
-
 def _blanked(text: str, parts: Sequence[Inner]) -> str:
     """The text without parts that are laid down elsewhere; lengths stay."""
     if not parts:
         return text
-    pieces, done = [], 0
+    pieces: list[str] = []
+    done = 0
     for part in parts:
         pieces += (text[done : part.start], SEPARATOR * (part.end - part.start))
         done = part.end
@@ -177,8 +197,10 @@ def _unescaped(written: str) -> str:
     return _SHORT_ESCAPES.get(written[1], written[1])
 
 
-_OPENING = frozenset("{[ \n\t\r")
-_OPENING_OR_NONE = frozenset("{[")
+_OPENING = frozenset("{[")
+_OPENING_OR_SPACE = frozenset("{[ \n\t\r")
+_SPECIAL = re.compile(r"[^ -~]|[%&\\:={\[]")
+_ENCODED = re.compile(r"[A-Za-z0-9+/_\-]{16}")
 _ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\.", re.DOTALL)
 _SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')

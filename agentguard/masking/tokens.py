@@ -13,6 +13,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import re2
 
@@ -78,7 +79,7 @@ class TokenIds:
 
     @staticmethod
     def _check(key: bytes, word: str, name_id: str) -> str:
-        return _base32(hmac.digest(key, f"check\0{word}\0{name_id}".encode(), "sha256"), _CHECK_LENGTH)
+        return _base32(blake2b(f"{word}_{name_id}".encode(), key=key, digest_size=8).digest(), _CHECK_LENGTH)
 
 
 def candidates(text: str) -> list[tuple[int, int, str]]:
@@ -98,7 +99,7 @@ def token_word(entity_type: str) -> str:
 
 def canonical_value(entity_type: str, value: str) -> str:
     """One text for all spellings of a value that mean the same."""
-    text = unicodedata.normalize("NFKC", value).strip()
+    text = (value if value.isascii() else unicodedata.normalize("NFKC", value)).strip()
     if entity_type == "EMAIL_ADDRESS":
         local, at, domain = text.rpartition("@")
         return f"{local}{at}{domain.casefold()}"
@@ -123,5 +124,9 @@ def _joined(*parts: str) -> bytes:
 
 
 def _base32(digest: bytes, length: int) -> str:
+    """Characters for the first bits of a digest; `length` is even."""
     number = int.from_bytes(digest[:8], "big")
-    return "".join(_ALPHABET[number >> 5 * i & 31] for i in range(length))
+    return "".join([_PAIRS[number >> 10 * i & 1023] for i in range(length // 2)])
+
+
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)

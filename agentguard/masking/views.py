@@ -42,8 +42,11 @@ _DOTS = frozenset("\u3002\uff61\u2024")
 class View:
     """A text and its way back to the text it was made from, which may itself be a view."""
 
-    def __init__(self, text: str, ours: list[int], theirs: list[int], parent: View | None = None) -> None:
+    def __init__(
+        self, text: str, ours: list[int], theirs: list[int], parent: View | None = None, *, reads_back: bool = True
+    ) -> None:
         self.text = text
+        self.reads_back: bool = reads_back and (parent is None or parent.reads_back)
         self._ours, self._theirs, self._parent = ours, theirs, parent
 
     @classmethod
@@ -73,12 +76,9 @@ class View:
 
     @classmethod
     def whole(cls, text: str, start: int, end: int, parent: View | None) -> View:
-        """A decoded text whose every part comes from all of [start, end)."""
-        return (
-            cls(text, [0, len(text)], [start, end], parent)
-            if len(text) != end - start
-            else cls(text + " ", [0, len(text) + 1], [start, end], parent)
-        )
+        """A decoded text whose every part comes from all of [start, end), and has no text of its own there."""
+        padded = text + " " if len(text) == end - start else text
+        return cls(padded, [0, len(padded)], [start, end], parent, reads_back=False)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text that [start, end) of this view stands for."""
@@ -193,7 +193,7 @@ class Encoded(NamedTuple):
     text: str
 
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{12,}={0,2}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{16,}={0,2}")
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
 _LONGEST_WORD = 200_000
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]|=\Z")

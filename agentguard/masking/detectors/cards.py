@@ -22,7 +22,8 @@ _FOR = re.compile(
     r"|diners|jcb|kartennummer|carte|tarjeta)\b"
 )
 _AGAINST = re.compile(
-    r"\b(?:id|ids|order|invoice|tracking|transaction|trace|sku|isbn|ean|gtin|imei|ref|reference|hash|seed|nonce)\W*\Z"
+    r"\b(?:id|ids|order|invoice|tracking|transaction|trace|sku|isbn|ean|gtin|imei|ref|reference|hash|seed|nonce|serial|part|batch|model)"
+    r"(?: (?:number|no|nr|id|code))?\W*\Z"
 )
 
 
@@ -61,7 +62,7 @@ def _score(page: Page, match: re.Match[str]) -> float:
         return 0.3
     grouped = len(digits) != end - start
     opposed = _AGAINST.search(page.before(start)) or _AGAINST.search(page.key_at(start).words)
-    return 0.9 if grouped else 0.4 if opposed else 0.75
+    return 0.4 if opposed else 0.9 if grouped else 0.75
 
 
 def _glued(text: str, start: int, end: int) -> bool:

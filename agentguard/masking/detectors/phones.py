@@ -18,15 +18,22 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
-_FOR = re.compile(
-    r"\b(?:tele?(?:ph|f)\w*|tel|phones?|cell(?:ular|phone)?|mobil\w*|fax|handy\w*|mob|call(?:ed|ing)?|dial(?:ed|ing)?|sms|text(?:ed)?|whatsapp"
-    r"|signal|desk|office|hotline|reach(?:ed)?|ring|rang|answering|msisdn|contact|portable|movil|celular|rufnummer|durchwahl|voicemail"
-    r"|messages? (?:to|on|at)|registered|extension)\b"
+_NAMED = (
+    r"tele?(?:ph|f)\w*|tel|phones?|cell(?:ular|phone)?|mobil\w*|fax|handy\w*|mob|hotline|msisdn|whatsapp|movil|celular|rufnummer|durchwahl"
+    r"|voicemail|landline|festnetz"
 )
+_KEYED = re.compile(rf"\b(?:{_NAMED})\b")
+_SAID = re.compile(
+    rf"\b(?:{_NAMED}|call(?:ed|ing)?|dial(?:ed|ing)?|sms|(?:text(?:ed)?|ring|rang) (?:me|us|him|her|them|at|on)|signal|reach(?:ed)?"
+    r"|answering|messages? (?:to|on|at)|registered|contact(?:ed|s)?|(?:my|his|her|their) number is|appeler|appelez|rufen|anrufen|llame|llamar)\b"
+)
+_JUST_BEFORE = re.compile(r"\b(?:desk|office|home|work|extension)[\W_]*\Z")
+_JUST_AFTER = re.compile(r"\W{0,3}(?:desk|office|home|work|mobile|cell|fax|landline)\b")
 _AGAINST = re.compile(
-    r"\b(?:id|ids|uuid|order|invoice|ticket|case|ref|reference|isbn|issn|ean|gtin|sku|imei|timestamp|epoch|time|date|at|ts|tracking|serial|version"
-    r"|build|amount|total|price|sum|balance|size|bytes|count|seed|port|code|zip|account|acct|card|iban|bic|number of|nr of|range|pid|batch"
-    r"|page|row|line|part|model|coordinates|lat|lon|lng|usd|eur|gbp)[\W_]*\Z"
+    r"\b(?:id|ids|uuid|order|invoice|ticket|case|ref|reference|isbn|issn|ean|gtin|sku|imei|timestamp|epoch|time|date|ts|tracking|serial"
+    r"|version|build|amount|total|price|sum|balance|size|bytes|count|seed|port|code|zip|account|acct|card|iban|bic|number of|nr of|range|pid"
+    r"|batch|page|row|line|part|model|coordinates|lat|lon|lng|usd|eur|gbp|barcode|commit|hash|volume|issue|section)"
+    r"(?: (?:number|no|nr|num|id|code))?[\W_]*\Z"
 )
 _NORTH_AMERICAN = re.compile(
     r"(?:(?:\+|00)?1[ .\-]{0,2})?(?:\([2-9][0-9]{2}\)[ .\-]{0,2}|[2-9][0-9]{2}[ .\-])[0-9]{3}[ .\-][0-9]{4}(?![0-9])"
@@ -37,6 +44,8 @@ _DATE = re.compile(
     r"(?:(?:19|20)[0-9]{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?[0-9]|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[ ]?[-/][ ]?(?:19|20)[0-9]{2})(?![0-9])"
 )
 _GROUPS = re.compile(r"[0-9]+")
+_NEAR_BEFORE = 24
+_WRITTEN = 0.2
 _BARE_LEAST, _LEAST, _MOST = 9, 7, 15
 
 
@@ -126,14 +135,16 @@ def _national(text: str, first: int, start: int, end: int) -> tuple[int, int, fl
 
 
 def _score(page: Page, start: int, end: int, form: float) -> float:
-    before, after = page.before(start), page.after(end)
-    key = page.key_at(start)
-    if key.entity == "PHONE_NUMBER" or _FOR.search(before) or _FOR.search(key.words) or _FOR.search(after):
-        opposed = _AGAINST.search(before) and not _FOR.search(before[-16:])
-        return min(0.95, form + (0.2 if opposed else 0.45))
-    if _AGAINST.search(before) or _AGAINST.search(key.words):
-        return form - 0.3
-    return form
+    before, words = page.before(start), page.key_at(start).words
+    opposed = _AGAINST.search(before) or (words and _AGAINST.search(words))
+    if words and _KEYED.search(words):
+        return min(0.95, form + 0.45)
+    near = before[-_NEAR_BEFORE:]
+    if _KEYED.search(near) or (form >= _WRITTEN and _JUST_BEFORE.search(near)):
+        return min(0.95, form + 0.45)
+    if not opposed and (_SAID.search(before) or _JUST_AFTER.match(page.after(end))):
+        return min(0.95, form + 0.4)
+    return form - 0.3 if opposed else form
 
 
 def _international_end(text: str, first: int, end: int) -> int | None:
