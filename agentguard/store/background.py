@@ -2,8 +2,9 @@
 
 Rules:
 - it is started at first use, in a daemon thread, and closed with the guard;
-- a forked child drops it and starts its own;
-- nothing on it may wait for it: a hop from its own thread raises.
+- a forked child drops it and starts its own at first use;
+- nothing on it may wait for it: a hop from its own thread raises;
+- what still runs when it is closed ends with GuardUnavailable, so that nobody takes that for a cancellation of their own.
 """
 
 from __future__ import annotations
@@ -11,25 +12,32 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from agentguard.errors import GuardUnavailable
 from agentguard.store.doors import wait_for
+from agentguard.store.inherited import keep
 
 T = TypeVar("T")
 
+CLOSE_SECONDS = 5.0
+"""How long work that is cancelled by `close` may take to end."""
 
-@dataclass(kw_only=True)
+
+@dataclass(kw_only=True, eq=False)
 class Background:
-    """Runs coroutines on its own loop, for callers on any thread or loop."""
+    """Runs coroutines on its own loop, for callers on any thread or loop. Thread-safe."""
 
     name: str = "agentguard"
-    _loop: asyncio.AbstractEventLoop | None = None
-    _thread: threading.Thread | None = None
-    _pid: int = 0
+    _line: _LoopThread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        _alive.add(self)
 
     async def hop(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of the coroutine that `make` gives, run on the loop. Cancelled with its caller."""
@@ -39,46 +47,79 @@ class Background:
 
     def start(self, make: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
         """Run the coroutine that `make` gives on the loop, without waiting."""
-        return asyncio.run_coroutine_threadsafe(make(), self._running())
+        with self._lock:
+            if self._line is None:
+                self._line = _LoopThread(self.name)
+            return self._line.submit(make)
 
     def on_this_thread(self) -> bool:
         """Whether the caller is on the loop's own thread."""
-        return self._thread is threading.current_thread()
+        return self._line is not None and self._line.thread is threading.current_thread()
 
     def close(self) -> None:
         """Stop the loop and its thread; the next use starts anew."""
+        if self.on_this_thread():
+            raise RuntimeError("the guard's loop can't be closed from its own thread; it would wait for itself")
         with self._lock:
-            loop, thread, mine = self._loop, self._thread, self._pid == os.getpid()
-            self._loop = self._thread = None
-        if mine and loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
+            line, self._line = self._line, None
+        if line is not None:
+            line.close()
 
-    def _running(self) -> asyncio.AbstractEventLoop:
-        if self._loop is not None and self._pid == os.getpid():
-            return self._loop
-        if self._pid != os.getpid():
-            self._lock = threading.Lock()
-        with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_serve, args=(self._loop,), name=self.name, daemon=True)
-                self._thread.start()
-            return self._loop
+    def forget(self) -> None:
+        """In a forked child: the parent's loop, and a lock that one of its threads may have held, are not ours."""
+        keep(self._line)
+        self._line = None
+        self._lock = threading.Lock()
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-        _cancel_all(loop)
-    finally:
-        loop.close()
+class _LoopThread:
+    """A loop and the daemon thread that it runs in."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.SelectorEventLoop()
+        self._closing = False
+        self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self.thread.start()
+
+    def submit(self, make: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(self._run(make), self._loop)
+
+    def close(self) -> None:
+        """Everything submitted before this has begun by the time it is cancelled, so everything gets its answer."""
+        self._closing = True
+        asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop)
+        self.thread.join()
+
+    async def _run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            return await make()
+        except asyncio.CancelledError:
+            if self._closing:
+                raise GuardUnavailable("redis", "the guard was closed while a call was waiting") from None
+            raise
+
+    async def _wind_up(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        self._loop.stop()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
 
 
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+_alive: weakref.WeakSet[Background] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for background in list(_alive):
+        background.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -1,7 +1,12 @@
 """Two doors to one pipeline: await it, or drive it in this thread.
 
-The pipeline waits for the background loop and the journal through `wait_for` alone. Awaited on an event loop, `wait_for` awaits; driven by
-`drive`, it blocks in place, so that a sync caller crosses no thread until there is something to wait for.
+The pipeline waits for the background loop and the journal through `wait_for` alone. Awaited on an event loop, `wait_for` awaits; driven
+by `drive`, it blocks in place, so that a sync caller crosses no thread until there is something to wait for.
+
+Rules:
+- only `wait_for` may suspend a driven coroutine; anything else ends it with RuntimeError;
+- who is driven is known by thread and running loop: code in a driven call that starts a loop or thread of its own awaits there as ever;
+- a waiter that is cancelled or interrupted cancels what it waited for.
 """
 
 from __future__ import annotations
@@ -15,38 +20,52 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Driven(threading.local):
-    """How many `drive` calls of this thread are inside their coroutine right now."""
-
-    depth = 0
-
-
-_driven = _Driven()
-
-
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of `coroutine`, run to its end in this thread; each `wait_for` in it blocks in place.
 
     Raises RuntimeError if the coroutine waits for anything else.
     """
-    _driven.depth += 1
+    _drives.loops.append(_running_loop())
     try:
         coroutine.send(None)
     except StopIteration as done:
         result: T = done.value
         return result
+    else:
+        coroutine.close()
     finally:
-        _driven.depth -= 1
-    coroutine.close()
+        _drives.loops.pop()
     raise RuntimeError("a driven coroutine waited for something other than the guard's own futures; use the async door")
 
 
 async def wait_for(future: Future[T]) -> T:
     """The future's result. Cancelling the waiter cancels the future."""
-    if _driven.depth == 0:
+    if not _driven():
         return await asyncio.wrap_future(future)
     try:
         return future.result()
     except BaseException:
         future.cancel()
         raise
+
+
+class _Drives(threading.local):
+    """The `drive` calls that this thread is in, outermost first: for each, the loop that was running around it."""
+
+    def __init__(self) -> None:
+        self.loops: list[asyncio.AbstractEventLoop | None] = []
+
+
+_drives = _Drives()
+
+
+def _driven() -> bool:
+    """Whether the caller is in a driven coroutine, and not on a loop that was started inside it."""
+    return bool(_drives.loops) and _drives.loops[-1] is _running_loop()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

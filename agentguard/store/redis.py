@@ -1,33 +1,50 @@
 """One connection to Redis or Valkey, and the scripts that run on it.
 
 Rules:
-- a script is never sent twice after it may have run; a read may be tried once more;
-- blocking reads have a connection of their own, whose socket waits longer than the read;
-- whatever goes wrong is GuardUnavailable("redis", ...), in words without keys or values;
-- at most 9 sockets, however many callers wait.
+- a script is never sent again once it may have run, NOSCRIPT aside, which says that it did not; a plain read is, once, after a break;
+- blocking reads have a socket of their own and end by themselves, whatever becomes of the line;
+- whatever goes wrong is GuardUnavailable("redis", ...), in words without keys or values, within BUDGET_SECONDS;
+- at most 9 sockets, however many callers wait;
+- a forked child leaves its parent's sockets alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+import os
+import weakref
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import NoScriptError, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
-from agentguard.errors import ConfigurationError, GuardUnavailable
+from agentguard.errors import GuardUnavailable
+from agentguard.store.address import address
+from agentguard.store.inherited import keep
+from agentguard.store.replies import events, reason
 
 T = TypeVar("T")
 Part = str | bytes | int
 
 CONNECT_SECONDS = 2.0
 REPLY_SECONDS = 5.0
+BUDGET_SECONDS = CONNECT_SECONDS + REPLY_SECONDS
+"""How long any command may take in all: waiting for a socket, connecting, sending, the reply."""
+
 POOL_SIZE = 8
+EVENTS_AT_ONCE = 1000
+
+_READS = frozenset(
+    "CONFIG EXISTS GET HGET HGETALL HMGET INFO PING SMEMBERS TIME XRANGE XREVRANGE ZRANGE ZREVRANGE".split()
+)
 
 
 @dataclass(frozen=True)
@@ -43,26 +60,22 @@ class Script:
         return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Connection:
     """Commands and scripts on one server. Made and used on one event loop."""
 
     commands: redis.Redis
     reader: redis.Redis
-    _pools: list[redis.ConnectionPool] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _alive.add(self)
 
     @classmethod
     async def open(cls, url: str) -> Connection:
         """Connect and ask for a PING. Raises ConfigurationError for a URL that is none, GuardUnavailable if nobody answers."""
-        try:
-            pool = _pool(url, size=POOL_SIZE, reply_seconds=REPLY_SECONDS)
-            reading = _pool(url, size=1, reply_seconds=None)
-        except ValueError as error:
-            raise ConfigurationError(f"AGENTGUARD_REDIS_URL: {error}") from None
         opened = cls(
-            commands=redis.Redis(connection_pool=pool),
-            reader=redis.Redis(connection_pool=reading),
-            _pools=[pool, reading],
+            commands=_client(url, sockets=POOL_SIZE, reply_seconds=REPLY_SECONDS),
+            reader=_client(url, sockets=1, reply_seconds=None),
         )
         try:
             await opened.execute("PING")
@@ -75,83 +88,95 @@ class Connection:
         """Run a script. Raises GuardUnavailable; then nobody knows whether it ran."""
         rest = [len(keys), *keys, *args]
         try:
-            return await _answer(_send(self.commands, "EVALSHA", script.sha, *rest))
+            return await _within_budget(_send(self.commands, "EVALSHA", script.sha, *rest))
         except NoScriptError:
-            return await _answer(_send(self.commands, "EVAL", script.source, *rest))
+            return await _answer(lambda: _send(self.commands, "EVAL", script.source, *rest))
+        except _BROKEN as error:
+            raise GuardUnavailable("redis", reason(error)) from None
 
     async def execute(self, *command: Part) -> Any:
         """Send one command. Raises GuardUnavailable."""
-        return await _answer(_send(self.commands, *command))
+        return await _answer(lambda: _send(self.commands, *command), again=_only_reads([command]))
 
     async def pipeline(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
         """Send commands in one round trip. Raises GuardUnavailable if any of them failed."""
         if not commands:
             return []
-        async with self.commands.pipeline(transaction=False) as pipe:
-            queue: Any = pipe.execute_command
-            for command in commands:
-                queue(*command)
-            replies: list[Any] = await _answer(pipe.execute())
-        return replies
+        return await _answer(lambda: self._send_all(commands), again=_only_reads(commands))
 
     async def read_stream(self, stream: str, after: str, block_ms: int) -> list[tuple[str, dict[str, bytes]]]:
-        """Events after an id, waiting up to `block_ms` for the first; (id, fields) each."""
-        reply = await _answer(_send(self.reader, "XREAD", "COUNT", 1000, "BLOCK", block_ms, "STREAMS", stream, after))
-        if not reply:
-            return []
-        entries = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
-        return [(event_id.decode(), _fields(fields)) for event_id, fields in _flat(entries)]
+        """Events after an id, waiting up to `block_ms` (over 0) for the first; (id, fields) each. Raises GuardUnavailable."""
+        if block_ms <= 0:
+            raise ValueError("a blocking read must have an end: block_ms is over 0")
+        command = ("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block_ms, "STREAMS", stream, after)
+        return events(await _answer(lambda: _send(self.reader, *command), seconds=block_ms / 1000 + BUDGET_SECONDS))
 
     async def close(self) -> None:
         """Close every socket."""
-        for pool in self._pools:
-            await pool.aclose()
+        for client in (self.commands, self.reader):
+            await client.connection_pool.disconnect()
+
+    async def _send_all(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
+        async with self.commands.pipeline(transaction=False) as pipe:
+            queue: Any = pipe.execute_command  # redis-py does not type it
+            for command in commands:
+                queue(*command)
+            replies: list[Any] = await pipe.execute()
+        return replies
 
 
-def _pool(url: str, *, size: int, reply_seconds: float | None) -> redis.BlockingConnectionPool:
-    return redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=size,
-        timeout=REPLY_SECONDS,
+_BROKEN = (RedisError, OSError, UnicodeError)
+
+
+async def _answer(
+    send: Callable[[], Coroutine[Any, Any, T]], *, again: bool = False, seconds: float = BUDGET_SECONDS
+) -> T:
+    """The reply; `again` sends once more where the line broke (a reply that is late is not asked for twice)."""
+    try:
+        try:
+            return await _within_budget(send(), seconds)
+        except Disconnected:
+            if not again:
+                raise
+            return await _within_budget(send(), seconds)
+    except _BROKEN as error:
+        raise GuardUnavailable("redis", reason(error)) from None
+
+
+async def _within_budget(asked: Coroutine[Any, Any, T], seconds: float = BUDGET_SECONDS) -> T:
+    async with asyncio.timeout(seconds):
+        return await asked
+
+
+async def _send(client: redis.Redis, *command: Part) -> Any:
+    send: Any = client.execute_command  # redis-py does not type it
+    return await send(*command)
+
+
+def _only_reads(commands: Sequence[Sequence[Part]]) -> bool:
+    return all(str(command[0]).upper() in _READS for command in commands)
+
+
+def _client(url: str, *, sockets: int, reply_seconds: float | None) -> redis.Redis:
+    """redis-py without its own retries, and without the notifications that keep it from noticing a dead pooled socket."""
+    pool = redis.BlockingConnectionPool(
+        **address(url),
+        max_connections=sockets,
+        timeout=cast("int", BUDGET_SECONDS),
         socket_timeout=reply_seconds,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=Retry(NoBackoff(), 0),
-        retry_on_timeout=False,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
+    return redis.Redis(connection_pool=pool)
 
 
-def _send(client: redis.Redis, *command: Part) -> Awaitable[Any]:
-    send: Any = client.execute_command  # redis-py does not type it
-    reply: Awaitable[Any] = send(*command)
-    return reply
+_alive: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
-async def _answer(asked: Awaitable[T]) -> T:
-    try:
-        return await asked
-    except NoScriptError:
-        raise
-    except AuthenticationError:
-        raise GuardUnavailable("redis", "it refused the user or password of AGENTGUARD_REDIS_URL") from None
-    except ResponseError as error:
-        raise GuardUnavailable("redis", f"it refused a command ({_code(error)})") from None
-    except (RedisError, OSError) as error:
-        raise GuardUnavailable(
-            "redis", f"it can't be reached or did not answer in time ({type(error).__name__})"
-        ) from None
+def _keep_all() -> None:
+    for connection in list(_alive):
+        keep(connection)
 
 
-def _code(error: ResponseError) -> str:
-    """The first word of an error reply, such as OOM, READONLY or LOADING: never its text, which may hold a key."""
-    first = str(error).split(" ", 1)[0]
-    return first if first.isascii() and first.isupper() and first.isalpha() else type(error).__name__
-
-
-def _flat(entries: Any) -> list[Any]:
-    """RESP3 wraps the entries of a stream in one list more."""
-    return cast("list[Any]", entries[0] if entries and isinstance(entries[0][0], list) else entries)
-
-
-def _fields(fields: Any) -> dict[str, bytes]:
-    pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
-    return {name.decode(): value for name, value in pairs}
+os.register_at_fork(after_in_child=_keep_all)

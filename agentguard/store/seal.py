@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,7 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from agentguard.errors import GuardUnavailable
 
 VERSION = b"\x01"
+KEY_BYTES = 32
 NONCE_BYTES = 12
+TAG_BYTES = 16
 
 
 class SealBroken(GuardUnavailable):
@@ -30,27 +31,28 @@ class Sealer:
     """Seals with the newest key, opens with any. `keys` are 32 bytes each."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        if not keys:
-            raise GuardUnavailable("keys", "there is no key to seal with")
-        self._keys = tuple(keys)
+        if not keys or any(len(key) != KEY_BYTES for key in keys):
+            raise GuardUnavailable("keys", f"sealing needs a key, and each key has {KEY_BYTES} bytes")
+        self._ciphers = tuple(AESGCM(key) for key in keys)
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """`plain`, sealed for this context."""
         nonce = os.urandom(NONCE_BYTES)
-        return VERSION + nonce + self._ciphers[0].encrypt(nonce, plain, context.encode())
+        return VERSION + nonce + self._ciphers[0].encrypt(nonce, plain, _bound(context))
 
     def open(self, sealed: bytes, context: str) -> bytes:
         """What was sealed for this context. Raises SealBroken."""
         nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        if sealed[:1] != VERSION or len(rest) < 16:
+        if sealed[:1] != VERSION or len(rest) < TAG_BYTES:
             raise SealBroken
         for cipher in self._ciphers:
             try:
-                return cipher.decrypt(nonce, rest, context.encode())
+                return cipher.decrypt(nonce, rest, _bound(context))
             except InvalidTag:
                 continue
         raise SealBroken
 
-    @cached_property
-    def _ciphers(self) -> tuple[AESGCM, ...]:
-        return tuple(AESGCM(key) for key in self._keys)
+
+def _bound(context: str) -> bytes:
+    """A session's name comes from outside: even one that is no valid text has its own context."""
+    return context.encode(errors="surrogatepass")
