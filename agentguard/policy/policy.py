@@ -62,6 +62,11 @@ class Policy:
         """What to mask, and how."""
         return self.document.masking
 
+    @property
+    def names_kept(self) -> int:
+        """For how many tool names the policy's part is held in memory now."""
+        return self._plan.cache_info().currsize
+
     def classify(self, tool: str, arguments: Mapping[str, Json], principal: Principal, facts: Facts) -> Verdict:
         """The verdict on a call. `arguments` are the snapshot's, as the tool would get them."""
         if not is_tool_name(tool):
