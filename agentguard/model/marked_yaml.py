@@ -32,6 +32,16 @@ DEPTH_MAX = 32
 NODES_MAX = 50_000
 _PROBLEMS_MAX = 30
 
+_WORDS = {
+    "a valid array": "a list",
+    "an object": "a mapping",
+    "a valid string": "text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "should be True": "should be true",
+}
+
 Path = tuple[str | int, ...]
 R = TypeVar("R", bound=BaseModel)
 
@@ -280,12 +290,18 @@ def _told(model: type[BaseModel], marked: Marked, detail: ErrorDetails) -> Probl
             what = f"{missing!r} is missing" + (f" in {name}" if name else "")
             return Problem(place=marked.place(path), what=what, instead=f"add {missing}:")
     context = detail.get("ctx", {})
-    what = detail["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    what = _in_words_of_yaml(detail["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip("."))
     return Problem(
         place=marked.value_place(path),
         what=f"{name}: {what}" if name else what,
         instead=str(context.get("instead", "")),
     )
+
+
+def _in_words_of_yaml(message: str) -> str:
+    for pydantic, yaml_word in _WORDS.items():
+        message = message.replace(pydantic, yaml_word)
+    return message
 
 
 def _known_path(value: Json, steps: Sequence[str | int]) -> Path:

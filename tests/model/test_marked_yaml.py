@@ -234,10 +234,10 @@ def test_a_document_becomes_a_record() -> None:
             "people:\n  ann: {}\n", "people.yaml:2:3: 'email' is missing in people.ann; add email:", id="missing"
         ),
         pytest.param(
-            "people: {}\nquorum: '2'\n", "people.yaml:2:9: quorum: should be a valid integer", id="text for number"
+            "people: {}\nquorum: '2'\n", "people.yaml:2:9: quorum: should be a whole number", id="text for number"
         ),
         pytest.param(
-            "people: {}\nquorum: true\n", "people.yaml:2:9: quorum: should be a valid integer", id="boolean for number"
+            "people: {}\nquorum: true\n", "people.yaml:2:9: quorum: should be a whole number", id="boolean for number"
         ),
         pytest.param(
             "people:\n  ann: {email: x, level: boss}\n",
@@ -245,9 +245,11 @@ def test_a_document_becomes_a_record() -> None:
             id="not one of the words",
         ),
         pytest.param(
-            "people:\n  ann: {email: x, groups: a}\n", "people.yaml:2:27: people.ann.groups: should be", id="no list"
+            "people:\n  ann: {email: x, groups: a}\n",
+            "people.yaml:2:27: people.ann.groups: should be a list",
+            id="no list",
         ),
-        pytest.param("- people\n", "people.yaml:1:1: should be an object", id="list for mapping"),
+        pytest.param("- people\n", "people.yaml:1:1: should be a mapping", id="list for mapping"),
     ],
 )
 def test_a_wrong_form_says_where_what_and_what_instead(text: str, told: str) -> None:
