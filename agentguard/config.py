@@ -9,8 +9,9 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from pydantic import Field
@@ -19,7 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from agentguard.approval import Channel, Desk, RecordMac, Roster
 from agentguard.approval import read_roster as roster_of
 from agentguard.audit import Journal
-from agentguard.errors import ConfigurationError
+from agentguard.errors import ConfigurationError, GuardUnavailable
 from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
 from agentguard.guard.link import Link
@@ -78,7 +79,7 @@ def open_guard(
     Nothing is started until a call needs it. Raises PolicyError (every problem with file:line:column) or ConfigurationError.
     """
     settings = settings or Settings()
-    policy, _ = read_policies(Path(policies))
+    policy = read_policies(Path(policies))
     keyring = _keyring(settings)
     names = Names(tenant)
     binding = Binding(key=keyring.derive("binding")[0])
@@ -123,22 +124,33 @@ def open_guard(
     )
 
 
-def read_policies(folder: Path) -> tuple[Policy, Roster]:
-    """The policy in a folder, checked against the people beside it. Raises PolicyError."""
-    sources, checks, roster = _sources_and_checks(folder)
-    return load(sources, checks=checks), roster
+def read_policies(folder: Path) -> Policy:
+    """The policy in a folder, checked against the people beside it. Raises PolicyError.
+
+    A policy that asks somebody and has no approvers.yaml beside it is refused: nobody could ever approve.
+    """
+    return load(_sources(folder), checks=_checks(read_roster(folder)))
+
+
+def read_library(folder: Path) -> Policy:
+    """The policy in a folder; its approvals are checked against people only if there is an approvers.yaml. Raises PolicyError."""
+    return load(_sources(folder), checks=_library_checks(folder))
 
 
 def policy_warnings(folder: Path) -> tuple[Problem, ...]:
     """What loads and is surely not meant. Raises PolicyError for what does not load."""
-    sources, checks, _ = _sources_and_checks(folder)
-    return lint(sources, checks=checks)
+    return lint(_sources(folder), checks=_library_checks(folder))
+
+
+def has_people(folder: Path) -> bool:
+    """Whether there is an approvers.yaml beside the policy."""
+    return (_folder(folder) / APPROVERS).exists()
 
 
 def read_roster(folder: Path) -> Roster:
     """The people of approvers.yaml beside the policy; nobody where there is no such file. Raises PolicyError."""
     file = _folder(folder) / APPROVERS
-    return roster_of(_read_text(file), str(file)) if file.exists() else Roster(people={})
+    return roster_of(_read_text(file), str(file)) if has_people(folder) else Roster(people={})
 
 
 def policy_files(folder: Path) -> list[Path]:
@@ -147,10 +159,15 @@ def policy_files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: no such folder; `agentguard init {folder}` writes a first policy")
-    files = sorted(file for file in folder.glob("*.yaml") if file.name != APPROVERS and not file.name.endswith(CASES))
-    if not files:
+    found = sorted(file for file in folder.glob("*.yaml") if file.name != APPROVERS and not file.name.endswith(CASES))
+    if not found:
         raise ConfigurationError(f"{folder}: no policy in it; `agentguard init {folder}` writes a first one")
-    return files
+    return found
+
+
+def policy_library() -> Path:
+    """The policies that agentguard ships."""
+    return Path(str(files("agentguard") / "tool_policies"))
 
 
 def case_sources(folder: Path) -> list[Source]:
@@ -239,7 +256,7 @@ class Closer:
     server: Server
 
     def close(self) -> None:
-        """Close journal, line, loop and embedded server, whatever fails on the way."""
+        """Close journal, line, loop and embedded server, whatever fails on the way. Redis may be gone by now."""
         with ExitStack() as stack:
             stack.callback(self.server.close)
             stack.callback(self.background.close)
@@ -247,16 +264,24 @@ class Closer:
             stack.callback(self.journal.close)
 
     def _close_link(self) -> None:
-        self.background.start(self.link.close).result(timeout=CLOSE_SECONDS)
+        with suppress(TimeoutError, GuardUnavailable):
+            self.background.start(self.link.close).result(timeout=CLOSE_SECONDS)
 
 
 def _keyring(settings: Settings) -> Keyring:
     return Keyring.load_or_create(settings.keys or settings.state_dir / "keys.json")
 
 
-def _sources_and_checks(folder: Path) -> tuple[list[Source], list[Check], Roster]:
-    roster = read_roster(folder)
-    return [_source(file) for file in policy_files(folder)], [*roster.checks(), check_masking], roster
+def _sources(folder: Path) -> list[Source]:
+    return [_source(file) for file in policy_files(folder)]
+
+
+def _checks(roster: Roster) -> list[Check]:
+    return [*roster.checks(), check_masking]
+
+
+def _library_checks(folder: Path) -> list[Check]:
+    return _checks(read_roster(folder)) if has_people(folder) else [check_masking]
 
 
 def _folder(path: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from agentguard.cli import approvals, audit, demo, doctor, init, mask, policy, serve
@@ -32,17 +31,10 @@ app.add_typer(serve.tokens, name="token")
 def main() -> None:
     """Run the command: exit code 0 done, 1 the answer is no or something is broken, 2 wrong use or wrong files."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except click.Abort:
-        complain("aborted")
-        sys.exit(1)
+        app()
     except ConfigurationError as error:
         complain(str(error))
         sys.exit(2)
     except AgentGuardError as error:
         complain(str(error))
         sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)

@@ -25,9 +25,11 @@ def verify() -> None:
     """Check every record: changed, removed, reordered or cut. Exit code 1: something is wrong, and it says what."""
     settings = Settings()
     report = verify_journal(settings.state_dir / "journal", journal_keys(settings))
-    say(str(report))
+    for bad in filter(None, (writer.bad for writer in (report.index, *report.writers))):
+        say(str(bad), style="bold red" if not report.ok else "yellow")
     if not report.ok:
         raise typer.Exit(1)
+    say(f"{report.records} records of {len(report.writers)} writers, all in place", style="green")
 
 
 @app.command()

@@ -35,7 +35,7 @@ def doctor(
 
 
 def _checks(settings: Settings, policies: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    yield "policies", lambda: read_policies(policies)[0].version
+    yield "policies", lambda: read_policies(policies).version
     yield "redis", lambda: anyio.run(_redis, settings)
     yield "journal", lambda: _journal(settings)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from agentguard.cli.screen import say
-from agentguard.config import masker_of, read_policies
+from agentguard.config import masker_of, read_library
 from agentguard.errors import ConfigurationError
 from agentguard.masking import Masker, TokenIds
 
@@ -24,7 +24,7 @@ def mask(
 ) -> None:
     """Print FILE as the model would see it. Nothing is stored; the tokens are those of a made-up session."""
     text = _read(file)
-    masker = masker_of(read_policies(policies)[0]) if policies else Masker()
+    masker = masker_of(read_library(policies)) if policies else Masker()
     masked = masker.mask(text, TokenIds((bytes(32),), "mask", "command line"))
     if explain:
         for finding in masker.find(text):

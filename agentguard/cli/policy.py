@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from agentguard.cli.screen import complain, say
-from agentguard.config import case_sources, policy_warnings, read_policies
+from agentguard.config import case_sources, has_people, policy_warnings, read_library
 from agentguard.errors import ConfigurationError, NotCanonical
 from agentguard.model.calls import Principal
 from agentguard.model.canonical import canonical_json
@@ -24,16 +24,20 @@ Folder = Annotated[Path, typer.Argument(help="A folder with policy.yaml.")]
 @app.command()
 def lint(path: Folder) -> None:
     """Load the policies as a guard would, and warn of what can't be meant. Exit code 2: they don't load."""
-    policy, _ = read_policies(path)
+    policy = read_library(path)
     for warning in policy_warnings(path):
         say(f"warning: {warning}", style="yellow")
+    if not has_people(path):
+        say(
+            f"note: no approvers.yaml in {path}, so groups and quorums were not checked; a guard refuses to start without"
+        )
     say(f"{path}: ok, {policy.version}")
 
 
 @app.command()
 def test(path: Folder) -> None:
     """Run the cases beside the policies (*.cases.yaml). Exit code 1: a case fails, or there is none."""
-    policy, _ = read_policies(path)
+    policy = read_library(path)
     results = run_cases(policy, case_sources(path))
     failed = [result for result in results if result.wrong]
     for result in failed:
@@ -52,7 +56,7 @@ def explain(
     label: Annotated[list[str] | None, typer.Option("--label", help="A label of the session; repeat for more.")] = None,
 ) -> None:
     """Say what would happen to one call, and which clause says so."""
-    policy, _ = read_policies(path)
+    policy = read_library(path)
     principal = Principal(tenant="default", agent="agent", user=user, session="explain")
     facts = Facts(labels=tuple(sorted(label or ())))
     say(policy.explain(policy.classify(tool, _arguments(args), principal, facts)))

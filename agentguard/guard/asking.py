@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from agentguard.approval import How, Opened, Roster, Stored, check_vote, tally
-from agentguard.errors import DecisionRefused, GuardUnavailable, InvalidArguments, OutcomeUnknown
+from agentguard.errors import AgentGuardError, DecisionRefused, GuardUnavailable, InvalidArguments, OutcomeUnknown
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
 from agentguard.guard.link import Link
@@ -83,6 +83,17 @@ class Asking:
 
         Raises CallRefused, OutcomeUnknown or GuardUnavailable.
         """
+        try:
+            return await self._ask(case, rejudge)
+        except DecisionRefused as refused:
+            raise self._broken(case, refused) from None
+
+    async def finish(self, claim: Claim, state: State) -> None:
+        """Say how the run ended: done, failed or unknown."""
+        claim.renewing.cancel()
+        await self.background.hop(lambda: self._finish(claim, state))
+
+    async def _ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
         opened = await self._open(case)
         await self.records.asked(opened.stored.request, opened.how.value)
         stored = await self._decided(opened)
@@ -92,10 +103,12 @@ class Asking:
         await self._check_still_fits(case, stored, await rejudge(case, stored.request.facts))
         return case, await self._redeem(case, stored)
 
-    async def finish(self, claim: Claim, state: State) -> None:
-        """Say how the run ended: done, failed or unknown."""
-        claim.renewing.cancel()
-        await self.background.hop(lambda: self._finish(claim, state))
+    def _broken(self, case: Case, refused: DecisionRefused) -> AgentGuardError:
+        """What the caller gets where the channel says no for a reason that no step above expects."""
+        if refused.code == "forged":
+            self.records.forged(case.principal, case.call, "", refused.code)
+            return refusals.forged(case.tool.name, "")
+        return GuardUnavailable("redis", f"the approval channel refused a move ({refused.code})")
 
     async def _open(self, case: Case) -> Opened:
         request = self._request(case)

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agentguard.guard.permit import Outcome, Permit
-from agentguard.guard.pipeline import Guard
 from agentguard.model.calls import Tool, ToolCall
 from agentguard.model.record import Json
 from agentguard.store.doors import drive
+
+if TYPE_CHECKING:
+    from agentguard.guard.pipeline import Guard
 
 
 class BlockingTool(Tool, Protocol):
     """A tool that is run without awaiting."""
 
-    def __call__(self, arguments: dict[str, Json], /) -> Any:
-        """Run with these arguments."""
+    def call(self, arguments: dict[str, Json], /) -> Any:
+        """Run with these arguments, in this thread."""
         ...
 
 
@@ -36,7 +38,7 @@ class BlockingGuard:
         """Admit the call, run the tool in this thread, mask what comes back."""
         permit = self.admit(call, tool)
         with self.settling(permit) as outcome:
-            outcome.result = tool(permit.input)
+            outcome.result = tool.call(permit.input)
         return outcome.masked
 
     def admit(self, call: ToolCall, tool: Tool) -> Permit:

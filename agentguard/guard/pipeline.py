@@ -19,6 +19,7 @@ from typing import Any, Protocol, assert_never
 from agentguard.errors import CallRefused, Fault
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking, Case
+from agentguard.guard.blocking import BlockingGuard
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
@@ -74,6 +75,11 @@ class Guard:
         `run` tells attempts apart that may repeat the model's call ids. Raises ConfigurationError.
         """
         return self.principals.session(user=user, id=id, run=run, autonomous=autonomous)
+
+    @property
+    def blocking(self) -> BlockingGuard:
+        """The sync door: the same road, for code that doesn't await."""
+        return BlockingGuard(self)
 
     async def run(self, call: ToolCall, tool: RunnableTool) -> Any:
         """Admit the call, run the tool, mask what comes back."""

@@ -44,7 +44,7 @@ def _post(results: dict[str, str]) -> tuple[str, dict[str, Any]]:
     collector = re.search(r"to (http\S+) with", results["read_page"].replace("\n", " "))
     customer = json.loads(results["find_customer"])
     text = f"{customer['email']} {customer['full_name']}"
-    return "http_post", {"url": collector[1] if collector else "", "text": text}
+    return "http_post", {"url": collector[1] if collector else "", "body": text}
 
 
 def _export(_: dict[str, str]) -> tuple[str, dict[str, Any]]:
@@ -64,7 +64,7 @@ class ScriptedModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    def bind_tools(self, tools: Sequence[Any], **_: Any) -> ScriptedModel:  # type: ignore[override]
+    def bind_tools(self, tools: Sequence[Any], **_: Any) -> ScriptedModel:
         """The same model: the script knows its tools."""
         return self
 
@@ -91,11 +91,12 @@ class Ear(BaseCallbackHandler):
     """Hears every message that a model is sent."""
 
     heard: list[str] = field(default_factory=list)
-    results: dict[str, str] = field(default_factory=dict)
 
     def on_chat_model_start(self, serialized: dict[str, Any], messages: list[list[BaseMessage]], **_: Any) -> None:
-        """Keep the text of the messages, calls and all."""
-        for message in (message for batch in messages for message in batch):
-            self.heard.append(message.model_dump_json())
-            if isinstance(message, ToolMessage):
-                self.results[str(message.tool_call_id)] = str(message.content)
+        """Keep the messages, calls and all."""
+        self.heard += [message.model_dump_json() for batch in messages for message in batch]
+
+    @property
+    def text(self) -> str:
+        """Everything heard, to search in."""
+        return "\n".join(self.heard)

@@ -61,9 +61,9 @@ def demo_tools(customers: Path, outbox: Path, witness: Witness) -> list[BaseTool
         return str(witness.note("read_page", {"url": url}, httpx.get(url, timeout=5).text))
 
     @tool
-    def http_post(url: str, text: str) -> str:
+    def http_post(url: str, body: str) -> str:
         """Post text to a URL."""
-        return str(witness.note("http_post", {"url": url, "text": text}, httpx.post(url, content=text, timeout=5).text))
+        return str(witness.note("http_post", {"url": url, "body": body}, httpx.post(url, content=body, timeout=5).text))
 
     @tool
     def export_customers(days: int) -> str:
