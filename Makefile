@@ -45,9 +45,9 @@ clean:
 
 # Made again when pyproject.toml changes; .venv itself only where it doesn't work.
 $(READY): pyproject.toml
-	@if ! $(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null; then \
-		if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
-			echo "agentguard needs Python 3.11 or newer, and $(or $(PYTHON),no python3 here) is not: make PYTHON=/path/to/python3.11" >&2; \
+	@if ! $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null; then \
+		if ! $(or $(PYTHON),false) -c '$(NEW_ENOUGH)' 2>/dev/null; then \
+			echo "agentguard needs Python 3.11 or newer (found: $(or $(PYTHON),none)); make PYTHON=/path/to/python3.11 names one" >&2; \
 			exit 1; \
 		fi; \
 		echo "Making $(VENV) with $(PYTHON)"; \

@@ -220,7 +220,7 @@ def test_layers_hold() -> None:
 def test_the_wheel_carries_library_scripts_and_types(tmp_path: Path) -> None:
     """What a user installs has the shipped policies, the Lua scripts and the type marker, and none of the tests."""
     # given
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path]
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
 
     # when
     subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
@@ -264,8 +264,8 @@ def test_a_skip_fails_where_everything_is_required(tmp_path: Path, body: str, re
         "-p",
         "no:cacheprovider",
         "--rootdir",
-        tmp_path,
-        tmp_path,
+        str(tmp_path),
+        str(tmp_path),
     ]
 
     # when
@@ -312,7 +312,8 @@ def _clean(**surroundings: str) -> dict[str, str]:
 
 
 def _project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project
 
 
 def _core() -> list[Requirement]:
