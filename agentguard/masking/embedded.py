@@ -59,36 +59,36 @@ def _parsed(text: str) -> _Frame | None:
     root: _Frame | None = None
     stack: list[_Frame] = []
     for match in _TOKEN.finditer(text):
-        token, first = match.group(), match.group()[0]
+        first = text[match.start()]
         if first in "{[":
-            frame = _Frame(first == "[")
+            frame = _Frame(is_list=first == "[")
             if stack:
                 _entered(stack[-1], frame)
-            elif root is None:
-                root = frame
-            else:
-                return root
+            root = root or frame
             stack.append(frame)
             if len(stack) > _DEEPEST:
                 raise refused(f"JSON text nested deeper than {_DEEPEST} levels")
         elif not stack:
             return root
         elif first in "}]":
-            if stack[-1].is_list != (first == "]"):
+            if stack.pop().is_list != (first == "]"):
                 return None
-            stack.pop()
-        elif first == '"':
-            top = stack[-1]
-            closed = len(token) > 1 and token[-1] == '"'
-            if not top.is_list and top.name is None:
-                top.name = token[1:-1] if closed else ""
-            else:
-                _entered(top, (match.start() + 1, match.end() - closed, False))
-        elif first not in ":,":
-            if not stack[-1].is_list and stack[-1].name is None:
-                return None
-            _entered(stack[-1], (match.start(), match.end(), True))
+            if not stack:
+                return root
+        elif first not in ":," and not _took(stack[-1], match, first == '"'):
+            return None
     return root
+
+
+def _took(frame: _Frame, match: re.Match[str], quoted: bool) -> bool:
+    """Put a key or a value into its frame; False where it can't stand there."""
+    token = match.group()
+    closed = len(token) > 1 and token[-1] == '"'
+    if not frame.is_list and frame.name is None:
+        frame.name = (token[1:-1] if closed else "") if quoted else None
+        return quoted
+    _entered(frame, (match.start() + 1, match.end() - closed, False) if quoted else (*match.span(), True))
+    return True
 
 
 def _entered(frame: _Frame, entry: tuple[int, int, bool] | _Frame) -> None:
@@ -101,10 +101,8 @@ def _resolved(root: _Frame, fields: Fields, key: Key, scope: Scope) -> list[Inne
     pending = [(root, key, scope)]
     while pending:
         frame, above, within = pending.pop()
-        if frame.is_list:
-            said = ((above, within),) * len(frame.entries)
-        else:
-            said = fields.keys(within, tuple(name for name, _ in frame.entries))
+        names = tuple(name for name, _ in frame.entries)
+        said = ((above, within),) * len(names) if frame.is_list else fields.keys(within, names)
         for (_, entry), (its_key, its_scope) in zip(frame.entries, said, strict=True):
             if isinstance(entry, _Frame):
                 pending.append((entry, its_key, its_scope))
@@ -130,15 +128,15 @@ def table_fields(text: str, fields: Fields, scope: Scope) -> list[Inner] | None:
     if not all(_is_header(name) for name in names if name) or sum(map(bool, names)) < 2:
         return None
     said = fields.keys(scope, names)
-    rows = [list(_cells(start, line, mark)) for start, line in lines[1:] if not _RULER.match(line.strip())]
-    if not rows or len(rows[0]) != len(names):
-        return None
-    return [
-        Inner(start, end, key, its_scope)
-        for row in rows
-        for (start, end), (key, its_scope) in zip(row, said, strict=False)
-        if start < end
-    ]
+    found: list[Inner] = []
+    for at, line in lines[1:]:
+        if _RULER.match(line.strip()):
+            continue
+        row = list(_cells(at, line, mark))
+        if len(row) != len(names):
+            break
+        found += [Inner(start, end, *its) for (start, end), its in zip(row, said, strict=True) if start < end]
+    return found or None
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -193,7 +191,10 @@ _LONGEST_VALUE = 200
 _BY_PATTERN = frozenset(
     {"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE", "IP_ADDRESS", "MAC_ADDRESS"}
 )
-_ONE_WORD = frozenset({"ACCOUNT_ID", "CUSTOMER_ID", "MEDICAL_RECORD_NUMBER", "EMPLOYEE_ID", "PASSWORD", "API_KEY", "TAX_ID", "NATIONAL_ID", "PASSPORT", "DRIVER_LICENSE", "CVV", "LICENSE_PLATE", "BIC"})  # fmt: skip
+_ONE_WORD = frozenset(
+    "ACCOUNT_ID CUSTOMER_ID MEDICAL_RECORD_NUMBER EMPLOYEE_ID PASSWORD API_KEY TAX_ID NATIONAL_ID PASSPORT DRIVER_LICENSE CVV"
+    " LICENSE_PLATE BIC".split()
+)
 
 
 def pair_fields(text: str, fields: Fields, scope: Scope) -> list[Inner]:

@@ -22,7 +22,11 @@ from agentguard.masking import words as known
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
-_NAME_SHAPE = re.compile(r"(?:(?:Dr|Mr|Mrs|Ms|Prof|Herr|Frau|Sr|Sra|Mme)\.? )?[^\W\d_a-z][^\W\d_]*(?:['’.\-][^\W\d_]+)*\.?(?:,? (?:(?:de|da|del|della|di|der|den|la|le|van|von|bin|al|el|y|e|zu|dos|das|du|ter|ten)\b ?)*[^\W\d_][^\W\d_]*(?:['’.\-][^\W\d_]+)*\.?){1,4}\Z")  # fmt: skip
+_PARTICLES = r"(?:(?:de|da|del|della|di|der|den|la|le|van|von|bin|al|el|y|e|zu|dos|das|du|ter|ten)\b ?)*"
+_NAME_SHAPE = re.compile(
+    r"(?:(?:Dr|Mr|Mrs|Ms|Prof|Herr|Frau|Sr|Sra|Mme)\.? )?[^\W\d_a-z][^\W\d_]*(?:['’.\-][^\W\d_]+)*\.?"
+    rf"(?:,? {_PARTICLES}[^\W\d_][^\W\d_]*(?:['’.\-][^\W\d_]+)*\.?){{1,4}}\Z"
+)
 _LONGEST_NAME = 80
 _LONGEST_KEY = 64
 
@@ -47,15 +51,15 @@ def split(name: str) -> str:
     """The words of a field's name, in lower case, without accents, plural or trailing number: "customer name"."""
     if len(name) > _LONGEST_KEY:
         return ""
-    plain = (
-        name
-        if name.isascii()
-        else "".join(c for c in unicodedata.normalize("NFKD", name.replace("ß", "ss")) if not unicodedata.combining(c))
-    )
+    plain = name if name.isascii() else _without_accents(name)
     words = [w.lower() for w in _WORD.findall(_CAMEL.sub(" ", plain))]
     while len(words) > 1 and words[-1].isdigit():
         words.pop()
     return " ".join(words)
+
+
+def _without_accents(name: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", name.replace("ß", "ss")) if not unicodedata.combining(c))
 
 
 @lru_cache(maxsize=8192)
@@ -68,7 +72,7 @@ def entity_of(phrase: str) -> str | None:
         found = _looked_up(" ".join(tail))
         if found is None:
             continue
-        if found == "ADDRESS" and front in known.NOT_ADDRESS or length < len(words) and _weak_tail(" ".join(tail)):
+        if (found == "ADDRESS" and front in known.NOT_ADDRESS) or (length < len(words) and _weak_tail(" ".join(tail))):
             return None
         return found
     return None
@@ -83,7 +87,10 @@ def _looked_up(phrase: str) -> str | None:
     return found
 
 
-_WEAK_TAILS = frozenset("holder,residence,pin,cell,mail,secret,mobile,portable,pan,born,apartment,clave,titular,inhaber,credential,voie,handy,gps,passport,tin,nie,swift,ip,desk,otp,residence".split(","))  # fmt: skip
+_WEAK_TAILS = frozenset(
+    "holder residence pin cell mail secret mobile portable pan born apartment clave titular inhaber credential voie handy gps passport"
+    " tin nie swift ip otp passenger birthday mobil calle rue".split()
+)
 
 
 def _weak_tail(phrase: str) -> bool:
@@ -140,7 +147,7 @@ class Fields:
         if ruled is not None:
             key = Key(ruled, phrase, policy=True)
         elif entity is not None:
-            key = Key(entity, phrase)
+            key = Key(entity if personal or entity not in _ONLY_OF_PEOPLE else None, phrase)
         elif phrase in known.NAMES:
             key = Key("PERSON", phrase) if personal else Key(None, phrase)
         elif located and phrase in known.CITY:
@@ -177,6 +184,9 @@ class Fields:
                 following.append((index, at + 1))
         return self._closed(following)
 
+
+_ONLY_OF_PEOPLE = frozenset({"GPS", "TAX_ID", "BIC"})
+"""What companies and places have as well."""
 
 _CACHED_KEYS = 64
 _CACHED_SHAPES = 2048

@@ -1,8 +1,9 @@
 """Any value as a list of text leaves, and back.
 
 Rules:
-- Walked: dict (keys too), list, tuple, set, deque and their subclasses, dataclasses, pydantic models, text, bytes, numbers, Decimal, date and
-  time, UUID, Enum, paths, network addresses, exceptions. Anything else is refused: what can't be read can't be masked.
+- Walked: dict with its keys, list, tuple, set, deque and their subclasses, dataclasses, pydantic models, text, bytes, numbers,
+  Decimal, date and time, UUID, Enum, paths, network addresses, exceptions. Anything else is refused: what can't be read can't
+  be masked.
 - Nothing recurses; depth and number of nodes are bounded, so a value that holds itself is refused, not followed.
 - Put back, only containers around a changed leaf are new; all else is the very object that came in. Order and types stay.
 - A number, a date or an Enum that was masked becomes text: the token has no other form.

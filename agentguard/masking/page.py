@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 
+from agentguard.masking.anchors import Anchor, anchors_in
 from agentguard.masking.fields import NO_KEY, Key
 
 SEPARATOR = "\x1f"
@@ -34,7 +35,12 @@ class Page:
     @cached_property
     def digit_runs(self) -> list[tuple[int, int]]:
         """Stretches of digits and the marks that people write between them, at least seven characters long."""
-        return [match.span() for match in _DIGITS.finditer(self.text)]
+        return [match.span() for match in _DIGITS.finditer(self.text)] if Anchor.DIGITS in self.anchors else []
+
+    @cached_property
+    def anchors(self) -> frozenset[int]:
+        """Which rarer patterns this text may hold at all."""
+        return anchors_in(self.text)
 
     def key_at(self, offset: int) -> Key:
         """The key of the part that holds this offset."""

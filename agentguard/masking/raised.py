@@ -86,7 +86,7 @@ def _rebuilt(error: BaseException, args: tuple[Any, ...], details: dict[str, Any
         for name, value in details.items():
             setattr(copy, name, value)
         str(copy), repr(copy)
-    except Exception:  # any type's own code may run here, and whatever it raises means: not this way
+    except Exception:  # noqa: BLE001 - any type's own code may run here; whatever it raises means: not this way
         return None
     return copy
 

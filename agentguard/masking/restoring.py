@@ -24,11 +24,19 @@ class Reveal(Protocol):
     """Which entity types one parameter of a tool gets in clear."""
 
     @property
-    def parameter(self) -> str: ...
+    def parameter(self) -> str:
+        """A dotted path; indexes of lists are left out."""
+        ...
+
     @property
-    def entity_types(self) -> Sequence[str]: ...
+    def entity_types(self) -> Sequence[str]:
+        """What the parameter gets in clear."""
+        ...
+
     @property
-    def inside_text(self) -> bool: ...
+    def inside_text(self) -> bool:
+        """Whether also inside a longer text."""
+        ...
 
 
 def restore(arguments: Mapping[str, Any], reveals: Iterable[Reveal], resolved: Mapping[str, Token]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from agentguard.masking.anchors import Anchor
 from agentguard.masking.embedded import Inner, json_fields, pair_fields, table_fields
 from agentguard.masking.fields import NO_KEY, Fields, Key, Scope, masks_whole
 from agentguard.masking.finding import CERTAIN, Finding
@@ -64,11 +65,14 @@ class Sheet:
         self.found: list[Finding] = []
         self.bare: dict[int, list[Bare]] = {}
         self._lay_all(leaves)
-        text = SEPARATOR.join(self._texts)
-        if _ENCODED.search(text):
+        self.page = self._joined()
+        if Anchor.ENCODED in self.page.anchors:
+            laid = len(self._texts)
             self._lay_encoded(leaves)
-            text = SEPARATOR.join(self._texts)
-        self.page = Page(text, self._part_starts or (0,), self._part_keys or (NO_KEY,))
+            self.page = self._joined() if len(self._texts) > laid else self.page
+
+    def _joined(self) -> Page:
+        return Page(SEPARATOR.join(self._texts), self._part_starts or (0,), self._part_keys or (NO_KEY,))
 
     def place(self, finding: Finding) -> Iterator[tuple[int, Placed]]:
         """The leaf and the finding in its offsets; one for each leaf that the finding touches."""
@@ -87,7 +91,7 @@ class Sheet:
     def _lay_all(self, leaves: Sequence[Leaf]) -> None:
         """Most leaves are short, plain and under a key that says nothing: for those there is only their text to lay down."""
         for index, (text, key, scope) in enumerate(leaves):
-            if _SPECIAL.search(text):
+            if _is_special(text):
                 self._lay(index, text, key, scope, None, 0)
                 continue
             self._part_starts.append(self._length)
@@ -174,6 +178,13 @@ class Sheet:
         self.bare.setdefault(index, []).append(Bare(start, end, _QUOTES[min(depth, len(_QUOTES) - 1)]))
 
 
+def _is_special(text: str) -> bool:
+    """Whether a text may hold fields, or be written in another way."""
+    if len(text) < _SHORT:
+        return _SPECIAL.search(text) is not None
+    return not text.isascii() or any(mark in text for mark in _MARKS)
+
+
 def _blanked(text: str, parts: Sequence[Inner]) -> str:
     """The text without parts that are laid down elsewhere; lengths stay."""
     if not parts:
@@ -199,8 +210,9 @@ def _unescaped(written: str) -> str:
 
 _OPENING = frozenset("{[")
 _OPENING_OR_SPACE = frozenset("{[ \n\t\r")
+_MARKS = "\n%&\\:={["
 _SPECIAL = re.compile(r"[^ -~]|[%&\\:={\[]")
-_ENCODED = re.compile(r"[A-Za-z0-9+/_\-]{16}")
+_SHORT = 48
 _ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\.", re.DOTALL)
 _SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')

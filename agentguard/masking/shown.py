@@ -17,7 +17,7 @@ def json_ready(value: Any, spelled: Callable[[str], str] = str, depth: int = 0) 
     """Dicts with text keys, lists, text, numbers, booleans and null; all text, keys too, passed through `spelled`."""
     if depth > _DEEPEST:
         raise refused(f"nested deeper than {_DEEPEST} levels, or holding itself")
-    if value is None or isinstance(value, (bool, int, float)) and not isinstance(value, enum.Enum):
+    if value is None or (isinstance(value, (bool, int, float)) and not isinstance(value, enum.Enum)):
         return value
     if isinstance(value, str) and not isinstance(value, enum.Enum):
         return spelled(value)

@@ -1,10 +1,10 @@
-"""Other ways to write the same text, undone, with the way back.
+r"""Other ways to write the same text, undone, with the way back.
 
 A view is a text in plain form, and where each of its characters came from. Undone, each only where it occurs:
 - compatibility forms (NFKC): full-width and Arabic-Indic digits, ligatures, no-break spaces;
 - characters that show nothing: zero-width, soft hyphen, bidirectional marks, tags;
 - letters of another alphabet inside a Latin word (homoglyphs), and dashes that are not the hyphen;
-- %xx, \\uXXXX and HTML entities;
+- %xx, \uXXXX and HTML entities;
 - base64 and hex: each such word is a view of its own, and what is found there covers the whole word.
 """
 

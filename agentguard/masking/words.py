@@ -71,7 +71,7 @@ WHOLE: dict[str, str] = _table(
         password, passwd, pwd, passphrase, pass phrase, user password, db password, database password, admin password,
         old password, new password, secret question answer, pin, pin code, otp, one time password, security answer,
         passcode, passwort, kennwort, mot de passe, contrasena, clave, zugangscode, password hash, hashed password
-    """,
+    """,  # noqa: S106 - names of fields
     API_KEY="""
         api key, apikey, access key, secret key, secret access key, client secret, app secret, auth token, access
         token, refresh token, bearer token, id token, session token, private key, api token, api secret, secret,

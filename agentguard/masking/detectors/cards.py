@@ -33,6 +33,7 @@ class Cards:
     name = "cards"
 
     def find(self, page: Page) -> Iterator[Finding]:
+        """Card numbers among the runs of digits."""
         text = page.text
         for start, end in page.digit_runs:
             if end - start < 12:

@@ -22,6 +22,7 @@ class Emails:
     name = "email"
 
     def find(self, page: Page) -> Iterator[Finding]:
+        """Addresses around each @."""
         text = page.text
         at = text.find("@")
         while at != -1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors.checksums import base58check, bech32
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
@@ -20,8 +21,9 @@ class Wallets:
     name = "crypto"
 
     def find(self, page: Page) -> Iterator[Finding]:
+        """Wallet addresses."""
         text = page.text
-        for match in _BASE58.finditer(text):
+        for match in _BASE58.finditer(text) if Anchor.BASE58 in page.anchors else ():
             if base58check(match.group()):
                 yield Finding(*match.span(), "CRYPTO", 0.95, self.name)
         if "bc1" in text or "BC1" in text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors.checksums import mod97
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
@@ -30,6 +31,9 @@ class Ibans:
     name = "iban"
 
     def find(self, page: Page) -> Iterator[Finding]:
+        """IBANs, with or without spaces."""
+        if Anchor.IBAN not in page.anchors:
+            return
         text = page.text
         for match in _TAIL.finditer(text):
             start = match.start() - 2

@@ -12,7 +12,11 @@ _FORM = re.compile(r"(?<![0-9])[0-9]{3}([ .-]?)[0-9]{2}\1[0-9]{4}(?![0-9])")
 _SSN = re.compile(r"\b(?:ssn|ssns|social security|social insurance|soc sec|ss ?#|socialsecurity)")
 _ITIN = re.compile(r"\b(?:itin|taxpayer|tax id)")
 # A letter that a scanner read for a digit, told apart from codes only by the word before it.
-_MISREAD = re.compile(r"\b(?:ssn|social security(?: number| no\.?)?)\b[^\w]{0,4}(?:is )?((?=[^\s]*[0-9])[0-9OoSsIlBZ]{3}-[0-9OoSsIlBZ]{2}-[0-9OoSsIlBZ]{4})\b", re.I)  # fmt: skip
+_MISREAD = re.compile(
+    r"\b(?:ssn|social security(?: number| no\.?)?)\b\W{0,4}(?:is )?"
+    r"((?=\S*[0-9])[0-9OoSsIlBZ]{3}-[0-9OoSsIlBZ]{2}-[0-9OoSsIlBZ]{4})\b",
+    re.IGNORECASE,
+)
 _ITIN_GROUPS = frozenset([*range(50, 66), *range(70, 89), *range(90, 93), *range(94, 100)])
 
 
@@ -22,6 +26,7 @@ class UsNumbers:
     name = "us_numbers"
 
     def find(self, page: Page) -> Iterator[Finding]:
+        """Numbers of three, two and four digits."""
         text = page.text
         for start, end in page.digit_runs:
             if end - start < 9:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
+from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
@@ -30,6 +31,7 @@ class IpAddresses:
     name = "ip"
 
     def find(self, page: Page) -> Iterator[Finding]:
+        """IP addresses of both versions."""
         text = page.text
         for start, end in page.digit_runs:
             for match in _V4.finditer(text, start, end):
@@ -47,11 +49,12 @@ class MacAddresses:
     name = "mac"
 
     def find(self, page: Page) -> Iterator[Finding]:
+        """MAC addresses."""
         text = page.text
         for start, end in _around_colons(text):
             if _MAC.match(text[start:end]):
                 yield Finding(start, end, "MAC_ADDRESS", 0.9, self.name)
-        if "-" in text:
+        if Anchor.MAC in page.anchors:
             for match in _MAC_DASHED.finditer(text):
                 yield Finding(match.start() - 2, match.end(), "MAC_ADDRESS", 0.8, self.name)
 
@@ -62,6 +65,7 @@ class UrlLogins:
     name = "url_login"
 
     def find(self, page: Page) -> Iterator[Finding]:
+        """URLs with a login."""
         text = page.text
         if "://" not in text or "@" not in text:
             return

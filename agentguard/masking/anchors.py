@@ -1,0 +1,51 @@
+"""One cheap pass that tells which of the rarer patterns a text may hold.
+
+Each anchor is a short piece that every match of its pattern contains. RE2 looks for all of them at once.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import re2
+
+
+class Anchor(IntEnum):
+    """What a text may hold."""
+
+    IBAN = 0
+    BASE58 = 1
+    SERVICE_KEY = 2
+    ENCODED = 3
+    MAC = 4
+    DIGITS = 5
+
+
+_PREFIXES = (
+    rb"AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox[abeoprs]-|xapp-|[sr]k_|whsec_|sk-|npm_|pypi-|SG\.|AIza|ya29\."
+    rb"|GOCSPX-|AC[0-9a-f]{8}|SK[0-9a-f]{8}|hf_|do[opr]_v1_|shp|dapi|lin_api_|PMAK-"
+)
+_PIECES = {
+    Anchor.IBAN: rb"[A-Za-z]{2}[0-9]{2}[ -]?[0-9A-Za-z]{4}",
+    Anchor.BASE58: rb"[13][1-9A-HJ-NP-Za-km-z]{25}",
+    Anchor.SERVICE_KEY: _PREFIXES,
+    Anchor.ENCODED: rb"[0-9A-Za-z+/_-]{16}",
+    Anchor.DIGITS: rb"[0-9][0-9 ().\-/]{5}",
+    Anchor.MAC: rb"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-",
+}
+
+
+def _compiled() -> re2.Set:
+    pieces = re2.Set.SearchSet()
+    for anchor in Anchor:
+        pieces.Add(_PIECES[anchor])
+    pieces.Compile()
+    return pieces
+
+
+_SET = _compiled()
+
+
+def anchors_in(text: str) -> frozenset[int]:
+    """The anchors that stand in a text."""
+    return frozenset(_SET.Match(text.encode("utf-8", "replace")) or ())
