@@ -232,11 +232,13 @@ class Server:
     _pid: int = 0
 
     def url(self) -> str:
-        """Where Redis is. Raises GuardUnavailable or ConfigurationError."""
+        """Where Redis is; the embedded server runs there when this returns. Raises GuardUnavailable or ConfigurationError."""
         if self.settings.redis_url:
             return self.settings.redis_url
-        if self._lease is None or self._pid != os.getpid():
-            self._lease, self._pid = Embedded.acquire(self.settings.state_dir), os.getpid()
+        held = self._lease if self._pid == os.getpid() else None
+        self._lease, self._pid = Embedded.acquire(self.settings.state_dir), os.getpid()
+        if held is not None:
+            held.release()
         return self._lease.url
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from agentguard.approval import How, Opened, Roster, Stored, check_vote, tally
+from agentguard.approval import Opened, Roster, Stored, check_vote, tally
 from agentguard.errors import AgentGuardError, DecisionRefused, GuardUnavailable, InvalidArguments, OutcomeUnknown
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
@@ -37,6 +37,9 @@ from agentguard.store.seal import SealBroken, Sealer
 
 RENEW_SECONDS = 10.0
 """How often a running call says that it still runs; its lease is three times that."""
+
+TAKE_BACK_AFTER_SECONDS = (0.0, 0.2, 2.0)
+"""When a cancelled call tries to withdraw its request, each after the one before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,9 +97,14 @@ class Asking:
         await self.background.hop(lambda: self._finish(claim, state))
 
     async def _ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
-        opened = await self._open(case)
-        await self.records.asked(opened.stored.request, opened.how.value)
-        stored = await self._decided(opened)
+        request = self._request(case)
+        try:
+            opened = await self._open(case, request)
+            await self.records.asked(opened.stored.request, opened.how.value)
+            stored = await self._decided(opened.stored)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self.background.start(lambda: self._take_back(request.id))
+            raise
         self._must_be_approved(case, stored)
         case = self._adopt(case, stored)
         await self._check_votes(case, stored)
@@ -110,8 +118,7 @@ class Asking:
             return refusals.forged(case.tool.name, "")
         return GuardUnavailable("redis", f"the approval channel refused a move ({refused.code})")
 
-    async def _open(self, case: Case) -> Opened:
-        request = self._request(case)
+    async def _open(self, case: Case, request: Request) -> Opened:
         sealed = self.sealer.seal(case.snapshot.input_text.encode(), self._context(request.id))
         try:
             return await self.background.hop(lambda: self._open_there(request, sealed))
@@ -137,17 +144,10 @@ class Asking:
             assurance=self.assurance,
         )
 
-    async def _decided(self, opened: Opened) -> Stored:
-        stored = opened.stored
+    async def _decided(self, stored: Stored) -> Stored:
         if stored.state is not State.PENDING:
             return stored
-        request = stored.request
-        try:
-            return await self.background.hop(lambda: self._wait(request))
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            if opened.how is How.CREATED:
-                self.background.start(lambda: self._withdraw(request.id, "the waiting call was cancelled"))
-            raise
+        return await self.background.hop(lambda: self._wait(stored.request))
 
     def _must_be_approved(self, case: Case, stored: Stored) -> None:
         match stored.state:
@@ -233,28 +233,43 @@ class Asking:
     # On the background loop.
 
     async def _open_there(self, request: Request, sealed: bytes) -> Opened:
-        return await (await self.link.open()).channel.open(request, sealed)
+        async with self.link.using() as there:
+            return await there.channel.open(request, sealed)
 
     async def _wait(self, request: Request) -> Stored:
-        return await (await self.link.open()).waiters.wait(request.id, request.deadline_ms)
+        async with self.link.using() as there:
+            return await there.waiters.wait(request.id, request.deadline_ms)
 
     async def _read(self, request_id: str) -> Stored:
-        return await (await self.link.open()).channel.read(request_id)
+        async with self.link.using() as there:
+            return await there.channel.read(request_id)
 
     async def _withdraw(self, request_id: str, reason: str) -> None:
-        await (await self.link.open()).channel.withdraw(request_id, reason)
+        async with self.link.using() as there:
+            await there.channel.withdraw(request_id, reason)
+
+    async def _take_back(self, request_id: str) -> None:
+        """Withdraw a request of our own that nobody waits for now; one that is still on its way there is waited for."""
+        for seconds in TAKE_BACK_AFTER_SECONDS:
+            await asyncio.sleep(seconds)
+            with suppress(DecisionRefused):
+                await self._withdraw(request_id, "the waiting call was cancelled")
+                return
 
     async def _redeem_there(self, stored: Stored, fence: str) -> None:
-        await (await self.link.open()).channel.redeem(stored.request.id, stored.version, fence)
+        async with self.link.using() as there:
+            await there.channel.redeem(stored.request.id, stored.version, fence)
 
     async def _finish(self, claim: Claim, state: State) -> None:
-        await (await self.link.open()).channel.finish(claim.request_id, claim.fence, state)
+        async with self.link.using() as there:
+            await there.channel.finish(claim.request_id, claim.fence, state)
 
     async def _renew(self, request_id: str, fence: str) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             with suppress(GuardUnavailable):
-                await (await self.link.open()).channel.renew(request_id, fence)
+                async with self.link.using() as there:
+                    await there.channel.renew(request_id, fence)
 
 
 def _sentence(clause: Clause) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from agentguard.approval import Channel, Waiters
+from agentguard.errors import GuardUnavailable
 from agentguard.store.redis import Connection
 
 
@@ -24,31 +26,42 @@ class Open:
 class Link:
     """Gives the open connection; every method runs on the background loop.
 
-    `url` gives the address, and starts the embedded server where that is what is used (blocking, so it runs in a thread).
+    `url` gives the address, and sees to it that an embedded server runs there (it blocks, so it runs in a thread).
     """
 
     url: Callable[[], str]
     channel: Callable[[Connection], Channel]
     _open: Open | None = None
+    _suspect: bool = False
     _pid: int = 0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def open(self) -> Open:
-        """The open connection with its channel and waiters. Raises GuardUnavailable."""
-        if self._open is not None and self._pid == os.getpid():
-            return self._open
+    @asynccontextmanager
+    async def using(self) -> AsyncIterator[Open]:
+        """The open connection with its channel and waiters, to use inside. Raises GuardUnavailable.
+
+        After a failure the next use asks for the address again, which starts an embedded server that died.
+        """
+        try:
+            yield await self._opened()
+        except GuardUnavailable:
+            self._suspect = True
+            raise
+
+    async def _opened(self) -> Open:
         if self._pid != os.getpid():
             self._forget()
+        if self._open is not None and not self._suspect:
+            return self._open
         async with self._lock:
+            if self._suspect:
+                await asyncio.to_thread(self.url)
+                self._suspect = False
             if self._open is None:
                 connection = await Connection.open(await asyncio.to_thread(self.url))
                 channel = self.channel(connection)
                 self._open = Open(connection=connection, channel=channel, waiters=Waiters(channel=channel))
             return self._open
-
-    async def connection(self) -> Connection:
-        """Just the connection."""
-        return (await self.open()).connection
 
     async def close(self) -> None:
         """Close what is open; the next use opens anew."""
@@ -59,6 +72,6 @@ class Link:
 
     def _forget(self) -> None:
         """In a forked child: the parent's sockets and lock are not ours."""
-        self._open = None
+        self._open, self._suspect = None, False
         self._lock = asyncio.Lock()
         self._pid = os.getpid()

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agentguard.errors import InvalidArguments, NotCanonical
-from agentguard.model.calls import Tool
+from agentguard.errors import AgentGuardError, InvalidArguments, NotCanonical
+from agentguard.model.calls import Parsed, Tool
 from agentguard.model.canonical import canonical_json
 from agentguard.model.record import Json
 
@@ -43,15 +43,26 @@ class Snapshot:
 def take_snapshot(tool: Tool, restored: Mapping[str, Any]) -> Snapshot:
     """The snapshot of a call with these arguments. Raises InvalidArguments, with paths and rules, never a value."""
     plain = _canonical(tool, dict(restored))
-    parsed = tool.parse(restored)
+    parsed = _parsed(tool, restored)
     input_text = _canonical(tool, {**restored, **parsed.filled}) if parsed.filled else plain
     return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text)
 
 
 def read_again(tool: Tool, input_text: str) -> Snapshot:
     """The snapshot that a stored input gives now; nothing is filled in twice. Raises InvalidArguments."""
-    parsed = tool.parse(json.loads(input_text))
+    parsed = _parsed(tool, json.loads(input_text))
     return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text)
+
+
+def _parsed(tool: Tool, arguments: Mapping[str, Any]) -> Parsed:
+    try:
+        return tool.parse(arguments)
+    except AgentGuardError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a validator may raise anything, and its text may hold the value
+        raise InvalidArguments(
+            [("", f"the tool's validation failed ({type(error).__name__})")], tool=tool.name
+        ) from None
 
 
 def _canonical(tool: Tool, value: dict[str, Any]) -> str:

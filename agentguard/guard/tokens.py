@@ -56,10 +56,13 @@ class TokenBook:
             await self.background.hop(lambda: self._remember(principal, news, origin))
 
     async def _fetch(self, principal: Principal, texts: Sequence[str]) -> dict[str, Known]:
-        return await self.sessions.fetch(await self.link.connection(), principal, texts)
+        async with self.link.using() as there:
+            return await self.sessions.fetch(there.connection, principal, texts)
 
     async def _labels(self, principal: Principal) -> tuple[str, ...]:
-        return await self.sessions.labels(await self.link.connection(), principal)
+        async with self.link.using() as there:
+            return await self.sessions.labels(there.connection, principal)
 
     async def _remember(self, principal: Principal, news: News, origin: str) -> None:
-        await self.sessions.remember(await self.link.connection(), principal, news, origin)
+        async with self.link.using() as there:
+            await self.sessions.remember(there.connection, principal, news, origin)

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,14 @@ with open_guard(folder / "policies", agent="support", tenant=tenant, settings=se
 @pytest.fixture
 def own_server(state_dir: Path) -> Iterator[Lease]:
     """A server that a test may stop, start and freeze."""
-    lease = Embedded.acquire(state_dir / "server")
+    with leased(state_dir / "server") as lease:
+        yield lease
+
+
+@contextmanager
+def leased(folder: Path) -> Iterator[Lease]:
+    """A lease for a moment."""
+    lease = Embedded.acquire(folder)
     yield lease
     lease.release()
 
@@ -241,6 +249,21 @@ async def test_t32_votes_and_states_written_by_hand_give_no_permit(world: World)
             await call
     assert not isinstance(refused.value, OutcomeUnknown)
     assert world.tools.ran == []
+
+
+async def test_t5_an_embedded_server_that_died_is_started_again(state_dir: Path, tenant: str) -> None:
+    """The call at hand fails closed; the next one brings the server up, and tokens and labels are still there."""
+    world = World(folder=state_dir, redis_url="", tenant=tenant)
+    with world.open() as guard, guard.session(user=ANN):
+        seen = await world.call(guard, "find_customer", customer_id=7)
+        with leased(state_dir / "state") as lease:
+            os.kill(server_pid(lease), signal.SIGKILL)
+        with pytest.raises(GuardUnavailable):
+            await world.call(guard, "http_post", url="https://acme.example/x")
+        assert await world.call(guard, "http_post", url="https://acme.example/x") == "posted"
+        with pytest.raises(CallRefused, match="Customer data would leave"):
+            await world.call(guard, "http_post", url="https://mail.example/x")
+    assert seen["email"].startswith("[EMAIL_")
 
 
 async def test_a_forked_child_uses_nothing_of_its_parent(own_world: World, own_server: Lease) -> None:
