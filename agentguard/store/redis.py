@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
@@ -64,8 +64,8 @@ class Script:
 class Connection:
     """Commands and scripts on one server. Made and used on one event loop."""
 
-    commands: redis.Redis
-    reader: redis.Redis
+    commands: _Sockets
+    reader: _Sockets
 
     def __post_init__(self) -> None:
         _alive.add(self)
@@ -74,8 +74,8 @@ class Connection:
     async def open(cls, url: str) -> Connection:
         """Connect and ask for a PING. Raises ConfigurationError for a URL that is none, GuardUnavailable if nobody answers."""
         opened = cls(
-            commands=_client(url, sockets=POOL_SIZE, reply_seconds=REPLY_SECONDS),
-            reader=_client(url, sockets=1, reply_seconds=None),
+            commands=_Sockets.to(url, count=POOL_SIZE, reply_seconds=REPLY_SECONDS),
+            reader=_Sockets.to(url, count=1, reply_seconds=None),
         )
         try:
             await opened.execute("PING")
@@ -87,88 +87,92 @@ class Connection:
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Any:
         """Run a script. Raises GuardUnavailable; then nobody knows whether it ran."""
         rest = [len(keys), *keys, *args]
-        try:
-            return await _within_budget(_send(self.commands, "EVALSHA", script.sha, *rest))
-        except NoScriptError:
-            return await _answer(lambda: _send(self.commands, "EVAL", script.source, *rest))
-        except _BROKEN as error:
-            raise GuardUnavailable("redis", reason(error)) from None
+
+        async def once() -> Any:
+            try:
+                return await self.commands.send("EVALSHA", script.sha, *rest)
+            except NoScriptError:
+                return await self.commands.send("EVAL", script.source, *rest)
+
+        return await _answer(once())
 
     async def execute(self, *command: Part) -> Any:
         """Send one command. Raises GuardUnavailable."""
-        return await _answer(lambda: _send(self.commands, *command), again=_only_reads([command]))
+        return await _answer(_repeating(lambda: self.commands.send(*command), [command]))
 
     async def pipeline(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
         """Send commands in one round trip. Raises GuardUnavailable if any of them failed."""
         if not commands:
             return []
-        return await _answer(lambda: self._send_all(commands), again=_only_reads(commands))
+        return await _answer(_repeating(lambda: self.commands.send_all(commands), commands))
 
     async def read_stream(self, stream: str, after: str, block_ms: int) -> list[tuple[str, dict[str, bytes]]]:
         """Events after an id, waiting up to `block_ms` (over 0) for the first; (id, fields) each. Raises GuardUnavailable."""
         if block_ms <= 0:
             raise ValueError("a blocking read must have an end: block_ms is over 0")
-        command = ("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block_ms, "STREAMS", stream, after)
-        return events(await _answer(lambda: _send(self.reader, *command), seconds=block_ms / 1000 + BUDGET_SECONDS))
+        asked = self.reader.send("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block_ms, "STREAMS", stream, after)
+        return events(await _answer(asked, seconds=block_ms / 1000 + BUDGET_SECONDS))
 
     async def close(self) -> None:
         """Close every socket."""
-        for client in (self.commands, self.reader):
-            await client.connection_pool.disconnect()
+        await self.commands.close()
+        await self.reader.close()
 
-    async def _send_all(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
-        async with self.commands.pipeline(transaction=False) as pipe:
-            queue: Any = pipe.execute_command  # redis-py does not type it
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Sockets:
+    """A few sockets to one server. Callers queue for them here: the queue of redis-py's own pool loses cancellations."""
+
+    client: redis.Redis
+    free: asyncio.Semaphore
+
+    @classmethod
+    def to(cls, url: str, *, count: int, reply_seconds: float | None) -> _Sockets:
+        """redis-py without its retries, and without the notifications that keep it from noticing a dead pooled socket."""
+        pool = redis.ConnectionPool(
+            **address(url),
+            max_connections=count,
+            socket_timeout=reply_seconds,
+            socket_connect_timeout=CONNECT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
+        return cls(client=redis.Redis(connection_pool=pool), free=asyncio.Semaphore(count))
+
+    async def send(self, *command: Part) -> Any:
+        send: Any = self.client.execute_command  # redis-py does not type it
+        async with self.free:
+            return await send(*command)
+
+    async def send_all(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
+        async with self.free, self.client.pipeline(transaction=False) as pipe:
+            queue: Any = pipe.execute_command
             for command in commands:
                 queue(*command)
             replies: list[Any] = await pipe.execute()
         return replies
 
+    async def close(self) -> None:
+        await self.client.connection_pool.disconnect()
 
-_BROKEN = (RedisError, OSError, UnicodeError)
 
-
-async def _answer(
-    send: Callable[[], Coroutine[Any, Any, T]], *, again: bool = False, seconds: float = BUDGET_SECONDS
-) -> T:
-    """The reply; `again` sends once more where the line broke (a reply that is late is not asked for twice)."""
+async def _answer(asked: Coroutine[Any, Any, T], *, seconds: float = BUDGET_SECONDS) -> T:
+    """The reply, in time."""
     try:
-        try:
-            return await _within_budget(send(), seconds)
-        except Disconnected:
-            if not again:
-                raise
-            return await _within_budget(send(), seconds)
-    except _BROKEN as error:
+        async with asyncio.timeout(seconds):
+            return await asked
+    except (RedisError, OSError, UnicodeError) as error:
         raise GuardUnavailable("redis", reason(error)) from None
 
 
-async def _within_budget(asked: Coroutine[Any, Any, T], seconds: float = BUDGET_SECONDS) -> T:
-    async with asyncio.timeout(seconds):
-        return await asked
-
-
-async def _send(client: redis.Redis, *command: Part) -> Any:
-    send: Any = client.execute_command  # redis-py does not type it
-    return await send(*command)
-
-
-def _only_reads(commands: Sequence[Sequence[Part]]) -> bool:
-    return all(str(command[0]).upper() in _READS for command in commands)
-
-
-def _client(url: str, *, sockets: int, reply_seconds: float | None) -> redis.Redis:
-    """redis-py without its own retries, and without the notifications that keep it from noticing a dead pooled socket."""
-    pool = redis.BlockingConnectionPool(
-        **address(url),
-        max_connections=sockets,
-        timeout=cast("int", BUDGET_SECONDS),
-        socket_timeout=reply_seconds,
-        socket_connect_timeout=CONNECT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-    )
-    return redis.Redis(connection_pool=pool)
+async def _repeating(send: Callable[[], Coroutine[Any, Any, T]], commands: Sequence[Sequence[Part]]) -> T:
+    """The reply; plain reads are sent once more where the line broke. A reply that is late is not asked for twice."""
+    try:
+        return await send()
+    except Disconnected:
+        if not all(str(command[0]).upper() in _READS for command in commands):
+            raise
+        return await send()
 
 
 _alive: weakref.WeakSet[Connection] = weakref.WeakSet()

@@ -47,12 +47,14 @@ def events(reply: Any) -> list[tuple[str, dict[str, bytes]]]:
     return [(event_id.decode(), _fields(fields)) for event_id, fields in _flat(entries)]
 
 
-def _code(error: Exception) -> str:
-    """The first word of an error reply, such as OOM; empty where the server did not reply."""
+def _code(error: BaseException | None) -> str:
+    """The first word of an error reply, such as OOM; empty where the server gave none. redis-py wraps one to its greeting in another."""
     if not isinstance(error, RedisError):
         return ""
     first = error.status_code or (str(error).split(" ", 1)[0] if isinstance(error, ResponseError) else "")
-    return first if first.isascii() and first.isalpha() and first.isupper() and len(first) <= 20 else ""
+    if first.isascii() and first.isalpha() and first.isupper() and len(first) <= 20:
+        return first
+    return _code(error.__cause__)
 
 
 def _flat(entries: Any) -> list[Any]:
