@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TypeVar
 
-from agentguard.model.marked_yaml import Marked, Path
+from agentguard.model.marked import Marked, Path
 from agentguard.model.problems import Place, Problem
 from agentguard.model.verdicts import Risk
 from agentguard.policy.document import Document, Fragment, Root, RuleEntry, ToolEntry

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations, pairwise
 
-from agentguard.model.marked_yaml import Path
+from agentguard.model.marked import Path
 from agentguard.model.verdicts import CONFIRM, Risk
 from agentguard.policy.document import ApprovalEntry, AskFor, Document, RevealEntry, ToolEntry, level_effect
 from agentguard.policy.patterns import is_exact, literals, overlap

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentguard.model.marked_yaml import Path
+from agentguard.model.marked import Path
 from agentguard.model.record import Json
 
 _ANY = "*"
