@@ -151,7 +151,9 @@ def test_a_weak_or_broken_key_is_no_key(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ed25519:", KEY + "=", KEY + "\n", KEY.replace("ed25519:", "ED25519:"), "ed25519:é"]
+    "text",
+    ["", "ed25519:", KEY + "=", KEY + "\n", KEY.replace("ed25519:", "ED25519:"), "ed25519:é"],
+    ids=["empty", "prefix alone", "padding added", "line end added", "prefix in capitals", "not ASCII"],
 )
 def test_a_key_is_written_in_one_way(text: str) -> None:
     """Anything but the prefix and canonical base64 is refused."""
