@@ -327,24 +327,25 @@ def test_a_forked_child_takes_no_socket_from_its_parent(lease: Lease) -> None:
         import asyncio, gc, os, sys
         from agentguard.store.redis import Connection
         url = sys.argv[1]
+        held = {}
 
         async def child():
-            line = await Connection.open(url)
+            held.clear()
             gc.collect()
+            line = await Connection.open(url)
             await line.execute("SET", "child", "1")
             await line.close()
 
         async def parent():
-            line = await Connection.open(url)
-            mine = await line.execute("CLIENT", "ID")
+            held["line"] = await Connection.open(url)
+            mine = await held["line"].execute("CLIENT", "ID")
             if (pid := os.fork()) == 0:
                 asyncio._set_running_loop(None)
-                line = None
                 asyncio.run(child())
                 os._exit(0)
             print(os.waitpid(pid, 0)[1])
-            print(await line.execute("GET", "child"), await line.execute("CLIENT", "ID") == mine)
-            await line.close()
+            print(await held["line"].execute("GET", "child"), await held["line"].execute("CLIENT", "ID") == mine)
+            await held["line"].close()
 
         asyncio.run(parent())
         """,
