@@ -1,0 +1,193 @@
+"""The command line as a person meets it: real processes, real exit codes, errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+AGENT = """\
+import sys
+from agentguard import open_guard, ToolCall
+from agentguard.integrations.functions import FunctionTool
+
+def refund(order_id: int) -> str:
+    return f"refunded {order_id}"
+
+with open_guard("tool_policies") as guard, guard.session(user="ann@acme.example", id="thread"):
+    try:
+        print(guard.blocking.run(ToolCall(tool="refund", arguments={"order_id": 1042}, id="c1"), FunctionTool.of(refund)))
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def env(state_dir: Path) -> dict[str, str]:
+    """Folders of this test's own."""
+    own = {"AGENTGUARD_STATE_DIR": f"{state_dir}/state", "AGENTGUARD_CONFIG_DIR": f"{state_dir}/config"}
+    return {**os.environ, **own, "COLUMNS": "160"}
+
+
+@pytest.fixture
+def run(state_dir: Path, env: dict[str, str]) -> Run:
+    """Run `agentguard WORDS` in an empty folder, with nobody at the terminal."""
+
+    def run_(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "agentguard", *words]
+        return subprocess.run(command, input=text, capture_output=True, text=True, cwd=state_dir, env=env, timeout=60)
+
+    return run_
+
+
+@pytest.fixture
+def started(run: Run) -> Run:
+    """The same, after `agentguard init`."""
+    assert run("init", "--name", "ann", "--email", "ann@acme.example").returncode == 0
+    return run
+
+
+def agent(folder: Path, env: dict[str, str]) -> subprocess.Popen[str]:
+    """A first own agent, as the README has it."""
+    return subprocess.Popen([sys.executable, "-c", AGENT], stdout=subprocess.PIPE, text=True, cwd=folder, env=env)
+
+
+def the_request(run: Run) -> dict[str, str]:
+    """The one request that waits, once it does."""
+    until = time.monotonic() + 20
+    while not (found := json.loads(run("approvals", "list", "--json").stdout)):
+        assert time.monotonic() < until
+    (request,) = found
+    return dict(request)
+
+
+def test_the_first_own_call_is_approved_in_three_steps(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+    """init, run, approve: the user confirms what their own agent wants to do."""
+    waiting = agent(state_dir, env)
+    request = the_request(started)
+    decided = started("approvals", "approve", request["id"], "--card", request["card_digest"])
+    assert (decided.returncode, waiting.communicate(timeout=30)[0]) == (0, "refunded 1042\n")
+    assert started("audit", "verify").returncode == 0
+
+
+def test_a_person_at_the_terminal_is_shown_the_card_before_they_approve(
+    started: Run, state_dir: Path, env: dict[str, str]
+) -> None:
+    """On a terminal the card comes first and the answer is typed."""
+    waiting = agent(state_dir, env)
+    request = the_request(started)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "agentguard", "approvals", "approve", request["id"]]
+    person = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, text=True, cwd=state_dir, env=env)
+    os.write(ours, b"y\n")
+    shown = person.communicate(timeout=30)[0]
+    os.close(ours)
+    os.close(theirs)
+    assert "refund" in shown
+    assert "1042" in shown
+    assert waiting.communicate(timeout=30)[0] == "refunded 1042\n"
+
+
+def test_a_rejection_gives_the_model_the_reason(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+    """The words of the person come back to the agent."""
+    waiting = agent(state_dir, env)
+    request = the_request(started)
+    started("approvals", "reject", request["id"], "--card", request["card_digest"], "-m", "Not twice")
+    assert "Not twice" in waiting.communicate(timeout=30)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param(["approvals", "approve", "abc", "--card", "x"], "no request", id="unknown request"),
+        pytest.param(["approvals", "show", "a:b{c}"], "no request", id="malformed id"),
+        pytest.param(["audit", "export", "--since", "yesterday"], "30m, 12h or 7d", id="bad duration"),
+        pytest.param(["mask", "nothing.txt"], "No such file", id="no file"),
+        pytest.param(["policy", "lint", "nowhere"], "agentguard init nowhere", id="no folder"),
+        pytest.param(["policy", "explain", "--tool", "x", "--args", "{", "tool_policies"], "--args", id="bad JSON"),
+        pytest.param(["policy", "explain", "--tool", "x", "--args", "[1]", "tool_policies"], "object", id="no object"),
+        pytest.param(["init"], "is there already", id="init twice"),
+        pytest.param(["demo"], "--auto", id="demo without a terminal"),
+    ],
+)
+def test_wrong_use_is_told_what_to_do_instead(started: Run, words: list[str], told: str) -> None:
+    """One line on stderr, no traceback, and an exit code that is not 0."""
+    done = started(*words)
+    assert done.returncode in (1, 2)
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_approving_with_nobody_at_the_terminal_says_which_card(
+    started: Run, state_dir: Path, env: dict[str, str]
+) -> None:
+    """A script must say which card was seen; nothing is decided without."""
+    waiting = agent(state_dir, env)
+    request = the_request(started)
+    blind = started("approvals", "approve", request["id"])
+    other = started("approvals", "approve", request["id"], "--card", "0" * 64)
+    waiting.kill()
+    waiting.communicate()
+    assert (blind.returncode, other.returncode) == (2, 1)
+    assert "--card DIGEST" in blind.stderr
+    assert "not what you saw" in other.stderr
+
+
+def test_without_a_key_nobody_decides(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+    """The command line always needs an approver's key."""
+    key = state_dir / "config" / "keys" / "ann.key"
+    key.unlink()
+    done = started("approvals", "approve", "abc", "--card", "x")
+    assert done.returncode == 2
+    assert "whose key?" in done.stderr
+
+
+def test_a_policy_that_does_not_load_says_where(started: Run, state_dir: Path) -> None:
+    """file:line:column, what is wrong, what to write instead."""
+    policy = state_dir / "tool_policies" / "policy.yaml"
+    policy.write_text(policy.read_text().replace("approvers: [group:on-call]", "aprovers: [group:on-call]"))
+    done = started("policy", "lint", "tool_policies")
+    assert done.returncode == 2
+    assert "policy.yaml:12:13" in done.stderr
+    assert "approvers" in done.stderr
+
+
+def test_mask_shows_what_the_model_would_see(run: Run) -> None:
+    """From standard input, without storing anything."""
+    done = run("mask", "-", text='{"full_name": "Anna Kowalska", "mail": "anna@mail.example"}')
+    assert done.returncode == 0
+    assert "Kowalska" not in done.stdout
+    assert "[PERSON_" in done.stdout
+    assert "[EMAIL_" in done.stdout
+
+
+def test_t33_audit_verify_names_the_record_that_was_changed(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+    """One character in one record: exit code 1, file and line."""
+    waiting = agent(state_dir, env)
+    request = the_request(started)
+    started("approvals", "approve", request["id"], "--card", request["card_digest"])
+    waiting.communicate(timeout=30)
+    (segment,) = (file for file in (state_dir / "state" / "journal").glob("*.jsonl") if "writers" not in file.name)
+    segment.write_text(segment.read_text().replace('"risk":"high"', '"risk":"lows"', 1))
+    done = started("audit", "verify")
+    assert done.returncode == 1
+    assert segment.name in done.stdout
+    assert "changed" in done.stdout
+
+
+def test_doctor_checks_policies_redis_and_journal(started: Run) -> None:
+    """All three are well after a first start; a missing policy is wrong."""
+    well, ill = started("doctor"), started("doctor", "--policies", "nowhere")
+    assert (well.returncode, ill.returncode) == (0, 1)
+    assert "noeviction" in well.stdout
