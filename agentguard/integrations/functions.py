@@ -49,7 +49,7 @@ class FunctionTool:
 
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments as the annotations read them. Raises InvalidArguments."""
-        return parsed(validate(self.model, arguments, tool=self.name), tool=self.name)
+        return parsed(validate(self.model, arguments, tool=self.name), arguments, tool=self.name)
 
     def call(self, arguments: dict[str, Json]) -> Any:
         """Run the function with parsed arguments; an async function gives its coroutine."""

@@ -10,7 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from agentguard.errors import InvalidArguments
@@ -25,21 +26,30 @@ def validate(model: type[BaseModel], arguments: Mapping[str, Any], *, tool: str)
     try:
         return model.model_validate(dict(arguments))
     except ValidationError as error:
-        raise InvalidArguments(_problems(error), tool=tool) from None
+        raise invalid(error, tool=tool) from None
 
 
-def parsed(instance: BaseModel, *, injected: frozenset[str] = frozenset(), tool: str) -> Parsed:
-    """The dump of a validated instance, and the values that a default factory made up."""
+def invalid(error: ValidationError, *, tool: str) -> InvalidArguments:
+    """The refusal that tells paths and rules of a validation error, and none of its values."""
+    return InvalidArguments(_problems(error), tool=tool)
+
+
+def parsed(instance: BaseModel, given: Mapping[str, Any], *, tool: str) -> Parsed:
+    """The dump of an instance that was validated from `given`, and the values that default factories made up."""
+    return parsed_values(type(instance), dict(_fields(instance)), given, tool=tool)
+
+
+def parsed_values(
+    model: type[BaseModel] | None, values: Mapping[str, Any], given: Mapping[str, Any], *, tool: str
+) -> Parsed:
+    """The dump of validated values by name; `model` is where they come from, if from any."""
     try:
-        snapshot = {name: dump(value) for name, value in _fields(instance) if name not in injected}
+        return Parsed(
+            snapshot={name: dump(value) for name, value in values.items()},
+            filled=_filled(model, values, given) if model is not None else {},
+        )
     except (PydanticSerializationError, TypeError, ValueError, RecursionError):
         raise InvalidArguments([("", "an argument has no JSON form")], tool=tool) from None
-    filled = {
-        _key(type(instance), name): snapshot[name]
-        for name, field in type(instance).model_fields.items()
-        if field.default_factory is not None and name not in instance.model_fields_set and name in snapshot
-    }
-    return Parsed(snapshot=snapshot, filled=filled)
 
 
 def dump(value: Any) -> Any:
@@ -73,30 +83,69 @@ def _dict_key(key: Any) -> str:
     return key if isinstance(key, str) else f"{type(key).__name__}:{to_jsonable_python(key)}"
 
 
-def _key(model: type[BaseModel], name: str) -> str:
-    """The name under which the field is given in arguments."""
-    field = model.model_fields[name]
-    alias = field.validation_alias
-    return alias if isinstance(alias, str) else name
+def _filled(model: type[BaseModel], values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that change when what default factories made up is written in, at every depth."""
+    filled: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if name not in values:
+            continue
+        key = next((key for key in _keys(name, field) if key in given), None)
+        if key is not None:
+            written = _written_in(given[key], values[name])
+            if written is not given[key]:
+                filled[key] = written
+        elif field.default_factory is not None:
+            filled[_keys(name, field)[0]] = dump(values[name])
+    return filled
+
+
+def _written_in(given: Any, value: Any) -> Any:
+    """`given` itself where nothing was made up inside it."""
+    if isinstance(value, BaseModel) and isinstance(given, Mapping):
+        filled = _filled(type(value), dict(_fields(value)), given)
+        return {**given, **filled} if filled else given
+    if isinstance(value, (list, tuple)) and isinstance(given, list) and len(value) == len(given):
+        items = [_written_in(*pair) for pair in zip(given, value, strict=True)]
+        return items if any(new is not old for new, old in zip(items, given, strict=True)) else given
+    if isinstance(value, Mapping) and isinstance(given, Mapping):
+        entries = {key: _written_in(old, value[key]) for key, old in given.items() if key in value}
+        return {**given, **entries} if any(new is not given[key] for key, new in entries.items()) else given
+    return given
+
+
+def _keys(name: str, field: FieldInfo) -> list[str]:
+    """The names under which a field may be given, the first of which always works."""
+    match field.validation_alias:
+        case str(alias):
+            return [alias, name]
+        case AliasChoices(choices=choices):
+            return [*(choice for choice in choices if isinstance(choice, str)), name]
+        case _:
+            return [name]
 
 
 def _problems(error: ValidationError) -> list[tuple[str, str]]:
     return [
-        (".".join(str(step) for step in problem["loc"]), _rule(problem["type"], problem.get("ctx")))
+        (".".join(map(_step, problem["loc"])), _rule(problem["type"], problem.get("ctx")))
         for problem in error.errors(include_url=False, include_input=False)
     ]
 
 
+def _step(step: int | str) -> str:
+    """A step of a path; a key that does not look like a name may be a value."""
+    return str(step) if isinstance(step, int) or (step.isidentifier() and len(step) <= 64) else "?"
+
+
 def _rule(kind: str, context: Mapping[str, Any] | None) -> str:
     """Pydantic's name of the rule with its bounds; a validator's own message may hold the value, so it is left out."""
-    bounds = {
-        name: value
-        for name, value in (context or {}).items()
-        if name != "error" and isinstance(value, (int, float, str)) and kind not in _TALKATIVE
-    }
+    bounds = {name: value for name, value in (context or {}).items() if name in _BOUNDS}
     return kind + (f" ({', '.join(f'{name}={value}' for name, value in bounds.items())})" if bounds else "")
 
 
-_TALKATIVE = frozenset(
-    {"value_error", "assertion_error", "json_invalid", "union_tag_invalid", "datetime_parsing", "url_parsing"}
-)
+_BOUNDS = frozenset(
+    {
+        "class", "decimal_places", "expected", "expected_schemes", "expected_tags", "ge", "gt", "le", "lt", "max_digits",
+        "max_length", "min_length", "multiple_of", "pattern", "whole_digits",
+    }
+)  # fmt: skip
+"""What a rule's context may tell. The rest (error, tag, actual_length, ...) is, or tells of, the value."""

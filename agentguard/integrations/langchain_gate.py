@@ -1,0 +1,231 @@
+"""The gate inside a LangChain tool: each call is admitted before the tool runs and settled before anybody sees what came of it.
+
+Rules:
+- `run` and `arun` are where every path of LangChain meets; each of their calls is admitted once, and runs what the permit holds;
+- the tool's code (`_run`, `_arun`, `func`, `coroutine`) runs inside an admitted call of this tool and nowhere else;
+- what it returns or raises is settled right there, so callbacks, tracers, `handle_tool_error` and the model get the masked form;
+- a call that did not run is answered (see `answers`), and emits no events of a tool.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn
+
+from langchain_core.messages import ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from agentguard.errors import CallRefused, ConfigurationError, GuardUnavailable, InvalidArguments
+from agentguard.guard.permit import Permit
+from agentguard.guard.pipeline import Guard
+from agentguard.integrations.answers import Unrun, answer
+from agentguard.integrations.langchain_errors import is_signal, raisable
+from agentguard.integrations.langchain_results import Parts, take_apart, take_pair_apart
+from agentguard.integrations.langchain_tools import Invocation, LangChainTool
+from agentguard.store.doors import drive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What stands in one tool."""
+
+    guard: Guard
+    seen: LangChainTool
+
+    def code(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, which then runs inside an admitted call of this tool alone."""
+
+        @functools.wraps(function)
+        def code(*args: Any, **kwargs: Any) -> Any:
+            self.running()
+            return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        async def async_code(*args: Any, **kwargs: Any) -> Any:
+            self.running()
+            return await function(*args, **kwargs)
+
+        return async_code if inspect.iscoroutinefunction(function) else code
+
+    def running(self) -> Running:
+        """The admitted call that this code runs in. Raises ConfigurationError where there is none."""
+        running = _running.get()
+        if running is None or running.gate is not self or running.over:
+            raise ConfigurationError(
+                f"tool {self.seen.tool.name} is guarded: call it by invoke or ainvoke, not its function or _run"
+            )
+        return running
+
+
+@dataclass(kw_only=True)
+class Running:
+    """One admitted call."""
+
+    gate: Gate
+    permit: Permit
+    invocation: Invocation
+    entered: bool = False
+    over: bool = False
+
+
+_running: ContextVar[Running | None] = ContextVar("agentguard_langchain_running", default=None)
+
+
+class Gated:
+    """The methods of a guarded tool, in front of those of its own class."""
+
+    __slots__ = ()
+    gate_: ClassVar[Gate]
+
+    def run(
+        self: Any, tool_input: str | dict[str, Any], *args: Any, tool_call_id: str | None = None, **kwargs: Any
+    ) -> Any:
+        """See BaseTool.run."""
+        guard, invocation = self.gate_.guard, self.gate_.seen.call(tool_input, tool_call_id)
+        try:
+            permit = guard.blocking.admit(invocation.call, invocation)
+        except (CallRefused, GuardUnavailable) as refusal:
+            return refused(self, refusal, tool_call_id)
+        running = Running(gate=self.gate_, permit=permit, invocation=invocation)
+        try:
+            with _inside(running):
+                return super().run(tool_input, *args, tool_call_id=tool_call_id, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            if running.entered:
+                raise
+            failed = error
+        return _not_entered(self, running, failed, drive(_settled_error(guard, permit, failed)))
+
+    async def arun(
+        self: Any, tool_input: str | dict[str, Any], *args: Any, tool_call_id: str | None = None, **kwargs: Any
+    ) -> Any:
+        """See BaseTool.arun."""
+        guard, invocation = self.gate_.guard, self.gate_.seen.call(tool_input, tool_call_id)
+        try:
+            permit = await guard.admit(invocation.call, invocation)
+        except (CallRefused, GuardUnavailable) as refusal:
+            return refused(self, refusal, tool_call_id)
+        running = Running(gate=self.gate_, permit=permit, invocation=invocation)
+        try:
+            with _inside(running):
+                return await super().arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)  # type: ignore[misc]
+        except BaseException as error:
+            if running.entered:
+                raise
+            failed = error
+        return _not_entered(self, running, failed, await _settled_error(guard, permit, failed))
+
+    async def ainvoke(self: Any, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+        """See BaseTool.ainvoke. A tool without a coroutine is awaited too: only its own code goes to a thread."""
+        return await BaseTool.ainvoke(self, input, config, **kwargs)
+
+    def _to_args_and_kwargs(self: Any, *_: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the permit lets run, whatever LangChain would have made of the model's arguments."""
+        running: Running = self.gate_.running()
+        return running.invocation.ready(running.permit)
+
+
+def sync_code(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`_run` of a guarded tool: the tool's own, settled."""
+
+    @functools.wraps(run)
+    def _run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        running = self.gate_.running()
+        if running.entered:  # the tool's own code calls itself, or its async half runs its sync one in a thread
+            return run(self, *args, **kwargs)
+        running.entered = True
+        guard, permit = running.gate.guard, running.permit
+        try:
+            parts = _apart(self, run(self, *args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - whatever a tool raises is settled, and raised below
+            failed = error
+        else:
+            return parts.put_back(guard.blocking.settle(permit, parts.plain))
+        return _raise(drive(_settled_error(guard, permit, failed)))
+
+    return _run
+
+
+def async_code(run: Callable[..., Any], arun: Callable[..., Any]) -> Callable[..., Any]:
+    """`_arun` of a guarded tool: the tool's own, settled. Where that only runs `_run` in a thread, it has the signature of `_run`."""
+
+    @functools.wraps(run if arun is BaseTool._arun else arun)
+    async def _arun(self: Any, *args: Any, **kwargs: Any) -> Any:
+        running = self.gate_.running()
+        if running.entered:
+            return await arun(self, *args, **kwargs)
+        running.entered = True
+        guard, permit = running.gate.guard, running.permit
+        try:
+            parts = _apart(self, await arun(self, *args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - whatever a tool raises is settled, and raised below
+            failed = error
+        else:
+            return parts.put_back(await guard.settle(permit, parts.plain))
+        return _raise(await _settled_error(guard, permit, failed))
+
+    return _arun
+
+
+def refused(tool: BaseTool, refusal: Unrun, tool_call_id: str | None) -> Any:
+    """The error result for the model: a message where LangChain knows the call's id, else its text."""
+    content = _validation_answer(tool, refusal) if isinstance(refusal, InvalidArguments) else answer(refusal)
+    if tool_call_id is None:
+        return content
+    return ToolMessage(content, name=tool.name, tool_call_id=tool_call_id, status="error")
+
+
+def _validation_answer(tool: BaseTool, refusal: InvalidArguments) -> str:
+    """The tool's own words where it has some; its handler gets paths and rules, and no value."""
+    handler = tool.handle_validation_error
+    if isinstance(handler, str):
+        return handler
+    if not callable(handler):
+        return answer(refusal)
+    lines = [
+        InitErrorDetails(type=PydanticCustomError("agentguard", "{rule}", {"rule": rule}), loc=(path,), input=None)
+        for path, rule in refusal.problems
+    ]
+    return handler(ValidationError.from_exception_data(tool.name, lines, hide_input=True))
+
+
+def _apart(tool: BaseTool, result: Any) -> Parts:
+    return (take_pair_apart if tool.response_format == "content_and_artifact" else take_apart)(result)
+
+
+async def _settled_error(guard: Guard, permit: Permit, error: BaseException) -> BaseException:
+    """Settle a run that ended with `error`: what to raise in its place."""
+    if isinstance(error, Exception) and not is_signal(error):
+        return raisable(error, await guard.settle_error(permit, error))
+    await guard.settler.interrupted(permit)
+    return error
+
+
+def _not_entered(tool: BaseTool, running: Running, error: BaseException, shown: BaseException) -> Any:
+    """The tool's code never began: what was judged no longer fits, or a callback raised."""
+    if isinstance(error, CallRefused):
+        return refused(tool, error, running.invocation.tool_call_id)
+    return _raise(shown)
+
+
+def _raise(shown: BaseException) -> NoReturn:
+    """Raise what may be shown. Called outside of the handler of the error itself, so that no context holds that."""
+    raise shown
+
+
+@contextmanager
+def _inside(running: Running) -> Iterator[None]:
+    before = _running.set(running)
+    try:
+        yield
+    finally:
+        running.over = True
+        _running.reset(before)
