@@ -176,6 +176,7 @@ def _cells(start: int, line: str, mark: str) -> Iterator[tuple[int, int]]:
 _PAIR = re.compile(r"[:=](?!//)")
 _KEY_ENDS = re.compile(r"[\n,;|{}()\[\]\"'&?<>*`/\t\x1f!:=#]|\. | - ")
 _KEY_REACH = 48
+_LONGEST_PHRASE = 4
 _QUOTES = {'"': '"', "'": "'", "`": "`"}
 _VALUE_END = re.compile(
     r"[\n\r|;\t<>{}\x1f]|, (?=[A-Za-z_ ]{1,24}[:=])|\s[\-–—]\s|&(?=[A-Za-z_]{1,32}=)| (?=[A-Za-z_]{2,24}=)|\)(?=\s|$)"
@@ -220,8 +221,10 @@ def pair_fields(text: str, fields: Fields, scope: Scope) -> list[Inner]:
 
 def _name_before(text: str, at: int) -> str:
     before = text[max(0, at - _KEY_REACH) : at].rstrip(" \"'*`_\\")
-    name = _KEY_ENDS.split(before)[-1].strip()
-    return name if name and name[0].isalpha() else ""
+    words = _KEY_ENDS.split(before)[-1].split()[-_LONGEST_PHRASE:]
+    while words and not words[0][0].isalpha():
+        words.pop(0)
+    return " ".join(words)
 
 
 def _value_after(text: str, at: int, key: Key, name: str) -> tuple[int, int] | None:

@@ -44,11 +44,11 @@ WORDS = {
 """Words that differ from their entity type without its underscores."""
 
 _NOT_WORD = re.compile(r"[^A-Z0-9]")
-_OPEN = r"(?:\\?\[|%5[Bb]|&#91;|&lbrack;|<|\{|\u3010|\uff3b)?"
+_OPEN = r"(?:\\?\[|%5[Bb]|&#91;|&lbrack;|<|\{|\u3010|\uff3b)"
 _CLOSE = r"(?:\\?\]|%5[Dd]|&#93;|&rbrack;|>|\}|\u3011|\uff3d)?"
 _BETWEEN = r"(?:\\?_|%5[Ff]|[ \-\u2010-\u2015\u2212:]){1,3}"
 _BODY = rf"([A-Za-z][A-Za-z0-9]{{0,23}}){_BETWEEN}([0-9A-Za-z]{{10}})"
-_READ = re.compile(rf"{_OPEN}(?<![0-9A-Za-z]){_BODY}(?![0-9A-Za-z]){_CLOSE}")
+_READ = re.compile(rf"(?:{_OPEN}|(?<![0-9A-Za-z])){_BODY}(?![0-9A-Za-z]){_CLOSE}")
 _GATE = re2.compile("[0-9A-Za-z](?:\\\\?_|%5[Ff]|[ \\-\u2010-\u2015\u2212:]){1,3}[0-9A-Za-z]{10}".encode())
 
 

@@ -93,7 +93,7 @@ def _form(text: str, start: int, end: int) -> _Form:
         return _Form(start, date.end(), 0.0)
     first = _with_marks(text, start)
     if _is_glued(text, first):
-        return _Form(start, _group_end(text, start), 0.0)
+        return _Form(start, _group_end(text, start, end), 0.0)
     written = _NORTH_AMERICAN.match(text, first, end + 1)
     if written and _ends_a_word(text, written.end()):
         return _Form(first, written.end(), _LIKELY)
@@ -209,8 +209,8 @@ def _ends_a_word(text: str, end: int) -> bool:
     return after in ("", "x", "X") or not (after.isalnum() or after in "_%")
 
 
-def _group_end(text: str, start: int) -> int:
+def _group_end(text: str, start: int, limit: int) -> int:
     end = start
-    while end < len(text) and text[end].isdigit():
+    while end < limit and text[end].isdigit():
         end += 1
     return end

@@ -1,0 +1,137 @@
+"""Errors of tools show nothing raw: not in their text, arguments, notes, causes or groups."""
+
+from __future__ import annotations
+
+import json
+import traceback
+
+import pytest
+
+from agentguard.errors import ToolFailed
+from agentguard.masking import Masked
+from tests.masking.samples import IDS, MASKER, token
+
+MAIL = "ann@acme.example"
+TOKEN = token("EMAIL_ADDRESS", MAIL)
+
+
+class Stubborn(Exception):
+    """An error whose text is not made of its arguments."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._hidden = [address]
+        self.holder = lambda: address
+
+    def __str__(self) -> str:
+        return f"no such user {self.holder()}"
+
+
+class Demanding(Exception):
+    """An error that is made with several arguments."""
+
+    def __init__(self, code: int, address: str) -> None:
+        super().__init__(f"{code}: {address}")
+        self.code = code
+        self.address = address
+
+
+def _masked(error: BaseException) -> tuple[BaseException, Masked]:
+    return MASKER.mask_error(error, IDS)
+
+
+def _told(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + repr(error) + repr(error.args) + repr(vars(error))
+
+
+SAME_TYPE = {
+    "value": ValueError(f"bad {MAIL}"),
+    "key": KeyError(MAIL),
+    "os": FileNotFoundError(2, "No such file", f"/in/{MAIL}"),
+    "structured": RuntimeError({"user": {"email": MAIL}}, 3),
+    "demanding": Demanding(4, MAIL),
+}
+
+
+@pytest.mark.parametrize("error", SAME_TYPE.values(), ids=SAME_TYPE.keys())
+def test_t26_an_error_that_can_carry_the_masked_text_keeps_its_type(error: Exception) -> None:
+    """Same type, its arguments and attributes masked."""
+    shown, result = _masked(error)
+    assert type(shown) is type(error)
+    assert MAIL not in _told(shown)
+    assert TOKEN in str(shown)
+    assert result.changed
+    assert [one.text for one in result.tokens] == [TOKEN]
+
+
+def test_attributes_that_are_clean_stay() -> None:
+    """A code is still there for whoever catches the error."""
+    shown, _ = _masked(Demanding(4, MAIL))
+    assert isinstance(shown, Demanding)
+    assert (shown.code, shown.address) == (4, TOKEN)
+
+
+def _decode_error() -> Exception:
+    return json.JSONDecodeError("bad", f'{{"email": "{MAIL}"', 3)
+
+
+ANOTHER_TYPE = {
+    "stubborn": Stubborn(MAIL),
+    "unicode": UnicodeDecodeError("utf-8", MAIL.encode(), 0, 1, f"at {MAIL}"),
+}
+
+
+@pytest.mark.parametrize("error", ANOTHER_TYPE.values(), ids=ANOTHER_TYPE.keys())
+def test_t26_an_error_that_cannot_becomes_tool_failed(error: Exception) -> None:
+    """Where the type's own text would show the value, ToolFailed names the type and carries the masked text."""
+    shown, _ = _masked(error)
+    assert MAIL not in _told(shown)
+    assert MAIL not in str(shown)
+    assert type(error).__name__ in str(shown) or type(shown) is type(error)
+
+
+def test_stubborn_becomes_tool_failed() -> None:
+    """The kind is the type's name."""
+    shown, _ = _masked(Stubborn(MAIL))
+    assert isinstance(shown, ToolFailed)
+    assert str(shown) == f"Stubborn: no such user {TOKEN}"
+
+
+def test_t26_the_document_in_a_decode_error_is_masked() -> None:
+    """Attributes beside the text hold raw results too."""
+    assert MAIL not in _told(_masked(_decode_error())[0])
+
+
+def test_t26_notes_causes_and_contexts_are_masked() -> None:
+    """A clean error with a raw cause, context or note comes back without the raw value."""
+    error = ValueError("outer")
+    error.__cause__ = KeyError(MAIL)
+    error.__cause__.__context__ = OSError(f"deep {MAIL}")
+    error.__cause__.add_note(f"noted {MAIL}")
+    shown, result = _masked(error)
+    assert MAIL not in _told(shown)
+    assert type(shown) is ValueError
+    assert type(shown.__cause__) is KeyError
+    assert result.changed
+
+
+def test_t26_groups_are_masked() -> None:
+    """A group that holds a raw value anywhere becomes one error with the masked text."""
+    shown, _ = _masked(ExceptionGroup("several", [ValueError("x"), ExceptionGroup("inner", [KeyError(MAIL)])]))
+    assert MAIL not in _told(shown)
+    clean = ExceptionGroup("several", [ValueError("x")])
+    assert _masked(clean)[0] is clean
+
+
+def test_a_clean_error_comes_back_as_itself() -> None:
+    """Nothing to mask: the very object, traceback and all."""
+    error = ValueError("no such table")
+    assert _masked(error) == (error, Masked(value="no such table", tokens=(), entities={}, changed=False))
+
+
+def test_a_chain_that_bites_its_tail_ends() -> None:
+    """Causes that form a ring are each masked once."""
+    first, second = ValueError(MAIL), KeyError(MAIL)
+    first.__context__, second.__context__ = second, first
+    shown, _ = _masked(first)
+    assert MAIL not in str(shown) + str(shown.__context__)

@@ -1,0 +1,123 @@
+"""What the names of fields say, and what the keys beside and above them do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentguard.masking import Masker
+from tests.masking.samples import IDS, masked, token
+
+TELLING = {
+    "snake": ("customer_name", "Anna Kowalska", "PERSON"),
+    "camel": ("firstName", "Anna", "PERSON"),
+    "kebab": ("last-name", "Kowalska", "PERSON"),
+    "capitals": ("FULL NAME", "Anna Kowalska", "PERSON"),
+    "german": ("Nachname", "Kowalska", "PERSON"),
+    "french": ("prénom", "Anne", "PERSON"),
+    "spanish": ("apellidos", "García", "PERSON"),
+    "prefix": ("primary_contact_name", "Anna Kowalska", "PERSON"),
+    "address": ("billing_address", "12 Elm Street", "ADDRESS"),
+    "address-line": ("address_line_2", "Flat 4", "ADDRESS"),
+    "street-de": ("Straße", "Lindenweg 4", "ADDRESS"),
+    "birth": ("date_of_birth", "1980-02-29", "DATE_OF_BIRTH"),
+    "birth-short": ("dob", "29/02/1980", "DATE_OF_BIRTH"),
+    "account": ("accountNumber", "1234567", "ACCOUNT_ID"),
+    "customer": ("customer_id", "C-1042", "CUSTOMER_ID"),
+    "password": ("db_password", "hunter2", "PASSWORD"),
+    "secret": ("client_secret", "abc123", "API_KEY"),
+    "phone": ("mobile", "467 3395", "PHONE_NUMBER"),
+    "card": ("card_number", "4111111111111112", "CREDIT_CARD"),
+    "iban": ("iban", "DE88370400440532013000", "IBAN_CODE"),
+    "ssn": ("ssn", "536221234", "US_SSN"),
+    "passport": ("passport_number", "X1234567", "PASSPORT"),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "entity_type"), TELLING.values(), ids=TELLING.keys())
+def test_a_telling_key_masks_the_whole_value(key: str, value: str, entity_type: str) -> None:
+    """Case styles, prefixes and four languages are read alike."""
+    assert masked({key: value}) == {key: token(entity_type, value)}
+
+
+def test_a_number_under_a_telling_key_becomes_the_token() -> None:
+    """A masked number has no other form than its token."""
+    assert masked({"account_id": 1234567}) == {"account_id": token("ACCOUNT_ID", "1234567")}
+
+
+NAMES = {
+    "email-beside": ({"name": "Anna Kowalska", "email": None}, True),
+    "birth-beside": ({"name": "Anna Kowalska", "birth_date": None}, True),
+    "customer-above": ({"customer": {"name": "Anna Kowalska", "id": 1}}, True),
+    "users-above": ({"users": [{"name": "Anna Kowalska"}]}, True),
+    "alone": ({"name": "Anna Kowalska"}, False),
+    "file": ({"name": "Anna Kowalska", "size": 12, "path": "/a"}, False),
+    "product": ({"name": "Anna Kowalska", "price": 3, "sku": "A"}, False),
+    "company": ({"name": "Anna Kowalska", "industry": "x", "website": "y", "email": None}, False),
+}
+
+
+@pytest.mark.parametrize(("value", "is_person"), NAMES.values(), ids=NAMES.keys())
+def test_siblings_decide_what_a_name_is(value: dict[str, Any], is_person: bool) -> None:
+    """A bare `name` is a person's only beside or below what people have."""
+    assert ("Anna Kowalska" not in str(masked(value))) is is_person
+
+
+KEPT = {
+    "id": {"id": 42},
+    "file-name": {"file_name": "Anna Kowalska.pdf"},
+    "host-name": {"hostname": "db-1"},
+    "memory-address": {"memory_address": "0x7fff"},
+    "null-words": {"full_name": "N/A", "address": "unknown", "phone": None, "password": ""},
+    "role-with-id": {"assignee": "team-7", "owner": 12, "user": "u_81"},
+    "role-with-unit": {"owner": "Platform Team", "customer": "Acme Systems Ltd"},
+    "place-holder": {"password": "${DB_PASSWORD}"},
+    "plain-city": {"city": "Paris", "temperature": 12},
+}
+
+
+@pytest.mark.parametrize("value", KEPT.values(), ids=KEPT.keys())
+def test_values_that_tell_nothing_stay(value: dict[str, Any]) -> None:
+    """Ids, things, units and empty words are the same object afterwards."""
+    assert masked(value) is value
+
+
+def test_a_role_is_a_person_where_the_value_looks_like_a_name() -> None:
+    """`assignee` holds ids as often as names; the value decides."""
+    assert masked({"assignee": "Anna Kowalska"}) == {"assignee": token("PERSON", "Anna Kowalska")}
+
+
+def test_an_address_object_is_masked_inside() -> None:
+    """Under `address` street, city and postal code are masked, the country is not."""
+    value = {"address": {"street": "Elm Street 12", "city": "Springfield", "zip": "62701", "country": "US"}}
+    inner = masked(value)["address"]
+    assert inner["country"] == "US"
+    assert [text.split("_")[0] for text in (inner["street"], inner["city"], inner["zip"])] == ["[ADDRESS", "[CITY", "[ZIP"]
+
+
+def test_lists_under_a_telling_key_are_masked_item_by_item() -> None:
+    """What a key says holds for each item of its list."""
+    assert masked({"passengers": ["Ann Lee", "Bo Ray"]}) == {"passengers": [token("PERSON", "Ann Lee"), token("PERSON", "Bo Ray")]}
+
+
+PATHS = {
+    "anywhere": "**.codename",
+    "exact": "agents.codename",
+    "one-step": "*.codename",
+}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
+def test_policy_names_fields_by_path(path: str) -> None:
+    """A path of the policy reaches through lists and masks whatever stands there."""
+    masker = Masker(fields={path: "PERSON"})
+    value = {"agents": [{"codename": "falcon"}]}
+    assert masker.mask(value, IDS).value == {"agents": [{"codename": token("PERSON", "falcon")}]}
+
+
+def test_policy_path_does_not_reach_elsewhere() -> None:
+    """Other paths stay as they are."""
+    masker = Masker(fields={"agents.codename": "PERSON"})
+    value = {"birds": [{"codename": "falcon"}]}
+    assert masker.mask(value, IDS).value is value

@@ -1,0 +1,186 @@
+"""Huge, deep, cyclic and crafted values: a clear answer in bounded time, never a pass unmasked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from agentguard.errors import GuardUnavailable
+from agentguard.masking import DEFAULT_DETECTORS, Finding, Limits, Masker, Page
+from tests.masking.samples import IDS, MASKER, found, masked, token
+
+TOKEN = token("EMAIL_ADDRESS", "ann@acme.example")
+
+
+def _deep(levels: int, wrap: Callable[[Any], Any]) -> Any:
+    value: Any = "ann@acme.example"
+    for _ in range(levels):
+        value = wrap(value)
+    return value
+
+
+def _ring() -> list[Any]:
+    ring: list[Any] = []
+    ring += [ring, {"a": ring}]
+    return ring
+
+
+def _bomb() -> list[Any]:
+    value: list[Any] = ["x"] * 10
+    for _ in range(20):
+        value = [value] * 10
+    return value
+
+
+REFUSED: dict[str, Callable[[], Any]] = {
+    "deep-lists": lambda: _deep(10_000, lambda inner: [inner]),
+    "deep-dicts": lambda: _deep(10_000, lambda inner: {"a": inner}),
+    "ring": _ring,
+    "bomb": _bomb,
+    "deep-json": lambda: '{"a":' * 10_000,
+    "huge-integer": lambda: {"account_id": 10**100_000},
+}
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED.keys())
+def test_t29_what_has_no_end_is_refused(make: Callable[[], Any]) -> None:
+    """Depth, rings and bombs end in an error that says so, with no recursion."""
+    value = make()
+    started = time.perf_counter()
+    with pytest.raises(GuardUnavailable, match="^masking: "):
+        MASKER.mask(value, IDS)
+    assert time.perf_counter() - started < 10
+
+
+def test_t29_limits_are_exact() -> None:
+    """At the limit it works, over it the value is refused, and the error holds none of it."""
+    masker = Masker(limits=Limits(characters=16, nodes=4, depth=2))
+    assert masker.mask("ann@acme.example", IDS).value == TOKEN
+    assert masker.mask([["x"]], IDS).value == [["x"]]
+    for value in ("ann@acme.example!", [1, 2, 3, 4], [[["x"]]]):
+        with pytest.raises(GuardUnavailable) as caught:
+            masker.mask(value, IDS)
+        assert "ann" not in str(caught.value)
+    with pytest.raises(GuardUnavailable, match="more than 16 characters"):
+        masker.find("ann@acme.example!")
+
+
+def test_t29_many_keys() -> None:
+    """100,000 keys are masked, each with its value."""
+    value = {f"k{number}": "x" for number in range(100_000)} | {"email": "ann@acme.example"}
+    result = masked(value)
+    assert len(result) == 100_001
+    assert result["email"] == TOKEN
+
+
+MEGABYTE = 1_000_000
+CRAFTED = {
+    "digits": "1" * MEGABYTE,
+    "digit-space": "1 " * (MEGABYTE // 2),
+    "digit-dash": "1-" * (MEGABYTE // 2),
+    "digit-dot": "1." * (MEGABYTE // 2),
+    "plus": "+1" * (MEGABYTE // 2),
+    "brackets": "(1" * (MEGABYTE // 2),
+    "at": "@" * MEGABYTE,
+    "at-letters": "a@" * (MEGABYTE // 2),
+    "long-local-part": "a" * MEGABYTE + "@b.example",
+    "labels": "a@" + "a." * (MEGABYTE // 2),
+    "dashed-labels": ("a@" + "a-" * 40 + ".") * (MEGABYTE // 83),
+    "colons": ":" * MEGABYTE,
+    "hex-colons": "ab:" * (MEGABYTE // 3),
+    "equals": "a=" * (MEGABYTE // 2),
+    "key-value": "name: x " * (MEGABYTE // 8),
+    "percent": "%41" * (MEGABYTE // 3),
+    "escapes": "\\u0041" * (MEGABYTE // 6),
+    "entities": "&#64;" * (MEGABYTE // 5),
+    "zero-width": "\u200b" * MEGABYTE,
+    "cyrillic": "a\u0430" * (MEGABYTE // 2),
+    "jwt": "eyJ" * (MEGABYTE // 3),
+    "jwt-dots": "eyJhbGciOi." * (MEGABYTE // 11),
+    "pem": "-----BEGIN PRIVATE KEY-----" * (MEGABYTE // 27),
+    "prefixes": "sk-" * (MEGABYTE // 3),
+    "iban": "GB29 " * (MEGABYTE // 5),
+    "base58": "1A" * (MEGABYTE // 2),
+    "tokens": "a_0123456789" * (MEGABYTE // 12),
+    "open-json": '{"a":["' * 100 + "x" * MEGABYTE,
+    "quotes": '{"' + '\\"' * (MEGABYTE // 2),
+    "commas": "a,b\n" + "," * MEGABYTE,
+    "table": "a|b\n" * (MEGABYTE // 4),
+    "url": "http://" + "a:" * (MEGABYTE // 2),
+    "base64": "QUJD" * (MEGABYTE // 4),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", CRAFTED.values(), ids=CRAFTED.keys())
+def test_t28_a_crafted_megabyte_takes_linear_time(text: str) -> None:
+    """No text makes a pattern run away: a megabyte takes seconds at most, alone and as a value."""
+    started = time.perf_counter()
+    MASKER.mask(text, IDS)
+    assert time.perf_counter() - started < 8
+
+
+def test_t29_a_long_text_is_masked_to_its_end() -> None:
+    """Nothing is cut: the last word of two megabytes counts as the first."""
+    text = "ann@acme.example" + " lorem ipsum" * 170_000 + " ann@acme.example"
+    assert masked(text) == TOKEN + " lorem ipsum" * 170_000 + f" {TOKEN}"
+
+
+class Broken:
+    """A detector with a fault, whose error would tell what it saw."""
+
+    name = "broken"
+
+    def find(self, page: Page) -> Iterable[Finding]:
+        """Fail."""
+        raise RuntimeError(f"can't read {page.text}")
+
+
+def test_a_detector_that_fails_blocks_the_value() -> None:
+    """The error names the detector and holds nothing of the value, not even as its cause."""
+    masker = Masker([*DEFAULT_DETECTORS, Broken()])
+    with pytest.raises(GuardUnavailable) as caught:
+        masker.mask("secret words", IDS)
+    assert str(caught.value) == "masking: detector broken failed"
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+class Words:
+    """A detector of one's own: a fixed word."""
+
+    name = "words"
+
+    def find(self, page: Page) -> Iterable[Finding]:
+        """The word, wherever it stands."""
+        at = page.text.find("falcon")
+        return [Finding(at, at + 6, "PROJECT", 0.9, self.name)] if at >= 0 else []
+
+
+def test_a_detector_of_ones_own() -> None:
+    """Any object with a name and `find` takes part; what it finds gets tokens of its type."""
+    result = Masker([Words()]).mask({"note": "about falcon, ann@acme.example"}, IDS)
+    assert result.value == {"note": f"about {token('PROJECT', 'falcon')}, ann@acme.example"}
+
+
+class Reaching:
+    """A detector whose finding covers the whole page."""
+
+    name = "reaching"
+
+    def find(self, page: Page) -> Iterable[Finding]:
+        """Everything."""
+        return [Finding(0, len(page.text), "ALL", 0.9, self.name)]
+
+
+def test_a_finding_over_several_leaves_is_cut_at_their_borders() -> None:
+    """Each leaf is masked by itself; shapes hold."""
+    assert Masker([Reaching()]).mask(["ab", {"k": "cd"}], IDS).value == [token("ALL", "ab"), {"k": token("ALL", "cd")}]
+
+
+def test_text_that_forges_the_separator_is_still_searched() -> None:
+    """The character that joins leaves may stand in a text."""
+    assert found("a\x1fann@acme.example\x1fb") == [("EMAIL_ADDRESS", "ann@acme.example")]

@@ -1,0 +1,98 @@
+"""Values that are written in another way are found, and their span is that of the original text."""
+
+from __future__ import annotations
+
+import base64
+import time
+from urllib.parse import quote
+
+import pytest
+
+from tests.masking.samples import found, masked, token
+
+MAIL, CARD, SSN = "ann@acme.example", "4111 1111 1111 1111", "536-22-1234"
+TYPES = {MAIL: "EMAIL_ADDRESS", CARD: "CREDIT_CARD", SSN: "US_SSN"}
+
+
+def _full_width(text: str) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
+
+
+def _arabic(text: str) -> str:
+    return "".join(chr(0x660 + int(c)) if c.isdigit() else c for c in text)
+
+
+HIDINGS = {
+    "zero-width": lambda text: "\u200b".join(text),
+    "soft-hyphen": lambda text: "\u00ad".join(text),
+    "joiner": lambda text: text[:3] + "\u200d\ufeff" + text[3:],
+    "bidi": lambda text: "\u202e" + text + "\u202c",
+    "tags": lambda text: text[:2] + "\U000e0041\U000e0042" + text[2:],
+    "no-break-space": lambda text: text.replace(" ", "\u00a0"),
+    "full-width": _full_width,
+    "arabic-digits": _arabic,
+    "dashes": lambda text: text.replace("-", "\u2013"),
+    "percent": lambda text: quote(text, safe=""),
+    "percent-all": lambda text: "".join(f"%{ord(c):02X}" for c in text),
+    "unicode-escapes": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+    "hex-escapes": lambda text: "".join(f"\\x{ord(c):02x}" for c in text),
+    "entities": lambda text: "".join(f"&#{ord(c)};" for c in text),
+    "entities-hex": lambda text: "".join(f"&#x{ord(c):x};" for c in text),
+    "homoglyphs": lambda text: text.replace("a", "\u0430").replace("e", "\u0435"),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "base64-twice": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    "hex": lambda text: text.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("value", TYPES, ids=["email", "card", "ssn"])
+@pytest.mark.parametrize("hide", HIDINGS.values(), ids=HIDINGS.keys())
+def test_t25_hidden_values_are_found(hide: object, value: str) -> None:
+    """The finding is of the right type, and covers the hidden value and nothing of the words around it."""
+    assert callable(hide)
+    hidden = hide(value)
+    [(entity_type, span)] = found(f"see {hidden} there")
+    assert entity_type == TYPES[value]
+    assert span.strip("\u202e\u202c") == hidden.strip("\u202e\u202c")
+
+
+def test_t25_a_hidden_value_has_the_token_of_the_plain_one() -> None:
+    """The model sees one token for one value, whatever way it was written."""
+    assert masked("a %61nn@acme.example b ann@acme.ex\u200bample") == f"a {token('EMAIL_ADDRESS', MAIL)} b {token('EMAIL_ADDRESS', MAIL)}"
+
+
+def test_t25_a_name_in_a_query_is_found_by_its_key() -> None:
+    """Fields inside an encoded text say what their values are."""
+    assert found("GET /x?full_name=Ann%20Lee&page=2") == [("PERSON", "Ann%20Lee")]
+
+
+PLAIN = {
+    "polish": "Zażółć gęślą jaźń, 12,5 zł",
+    "russian": "Привет, мир: отчёт готов",
+    "greek": "Καλημέρα κόσμε",
+    "chinese": "你好,世界。报告已完成",
+    "arabic": "مرحبا بالعالم ١٢٣",
+    "hindi": "नमस्ते दुनिया",
+    "emoji": "👩‍👩‍👧 done ✅",
+    "percent": "50%25 of 100%, a%20b",
+    "base64-image": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
+    "digest": "d41d8cd98f00b204e9800998ecf8427e",
+    "entity": "a &amp; b &lt;c&gt;",
+}
+
+
+@pytest.mark.parametrize("text", PLAIN.values(), ids=PLAIN.keys())
+def test_plain_text_of_any_script_raises_no_alarm(text: str) -> None:
+    """Undoing encodings finds nothing where nothing is hidden, and leaves the text as it is."""
+    assert found(text) == []
+    assert masked(text) is text
+
+
+def test_t25_many_encoded_words_take_bounded_time() -> None:
+    """A megabyte of base64 in base64 is read in bounded time."""
+    word = base64.b64encode(base64.b64encode(b"nothing to see here, move along " * 4)).decode()
+    text = (word + " ") * (1_000_000 // len(word))
+    started = time.perf_counter()
+    found(text)
+    assert time.perf_counter() - started < 5
