@@ -9,7 +9,6 @@ The digest is an HMAC over, each as its own canonical field:
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,4 +50,4 @@ class Binding:
         return self._keyed(f"agentguard {purpose} 1\n{canonical_json(value)}")
 
     def _keyed(self, text: str) -> str:
-        return hmac.new(self.key, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+        return hmac.digest(self.key, text.encode(errors="surrogatepass"), "sha256").hex()

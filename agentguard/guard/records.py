@@ -166,13 +166,17 @@ def _short(text: str | None) -> str | None:
 def _digestible(masked: Any) -> str:
     """Some text of the masked result for a keyed digest; never written."""
     try:
-        return json.dumps(masked, default=repr)
-    except (TypeError, ValueError):
+        return _digested.encode(masked)
+    except (TypeError, ValueError, RecursionError):
         return repr(masked)
 
 
 def _text(masked: Any) -> str:
     """Masked values as text; what has no JSON form is named by its type, since only masked text may be written."""
-    return json.dumps(
-        masked, ensure_ascii=False, separators=(",", ":"), default=lambda value: f"<{type(value).__name__}>"
-    )
+    return _written.encode(masked)
+
+
+_digested = json.JSONEncoder(default=repr)
+_written = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), default=lambda value: f"<{type(value).__name__}>"
+)
