@@ -4,6 +4,7 @@ Rules:
 - `start.lock` is held alone while the server is started or stopped; whether it runs is asked again inside it, so there is one server;
 - `users.lock` is shared by every user for as long as it uses the server; who gets it alone is the last, and stops the server;
 - a server that a killed user left is adopted by the next start;
+- a server whose folder was removed can be found by nobody any more: its starter ends it;
 - a forked child neither holds nor stops its parent's server;
 - the server listens on a private Unix socket only, and every write is on the disk before it is acknowledged.
 """
@@ -11,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import atexit
+import os
 import subprocess
 import threading
 import time
@@ -20,6 +22,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from agentguard.errors import ConfigurationError, GuardUnavailable
+from agentguard.store.inherited import keep
 from agentguard.store.locks import POLL_SECONDS, FileLock
 from agentguard.store.valkey import ServerFolder, answers, ask_to_stop, check_private, launch
 
@@ -42,11 +45,19 @@ class Lease:
     def release(self) -> None:
         """Stop using the server; its last user stops it. Nothing happens the second time, or in a forked child."""
         atexit.unregister(self.release)
-        if self._users.closed:
-            return
-        with self._releasing, _turn(self._folder):
-            self._users.release()
-            _stop_if_unused(self._folder)
+        with self._releasing:
+            if self._users.closed:
+                return
+            if not self._users.in_place:
+                self._users.release()
+                _end_own(self._folder)
+                return
+            with _turn(self._folder):
+                self._users.release()
+                _stop_if_unused(self._folder)
+
+    def __repr__(self) -> str:
+        return f"Lease({self.url!r})"
 
 
 class Embedded:
@@ -142,7 +153,8 @@ def _start(folder: ServerFolder, lock: FileLock, until: float) -> None:
         process.kill()
         process.wait()
         raise
-    _bury_when_it_ends(process)
+    _own[folder] = process
+    threading.Thread(target=_bury, args=[folder, process], name="agentguard-server", daemon=True).start()
 
 
 def _check_still_starting(folder: ServerFolder, process: subprocess.Popen[bytes], until: float) -> None:
@@ -152,9 +164,17 @@ def _check_still_starting(folder: ServerFolder, process: subprocess.Popen[bytes]
         raise GuardUnavailable("embedded server", f"not ready in {START_SECONDS:.0f} s: {_last_line(folder)}")
 
 
-def _bury_when_it_ends(process: subprocess.Popen[bytes]) -> None:
+def _bury(folder: ServerFolder, process: subprocess.Popen[bytes]) -> None:
     """The server may outlive its starter; if it does not, the starter keeps no zombie."""
-    threading.Thread(target=process.wait, name="agentguard-server", daemon=True).start()
+    process.wait()
+    if _own.get(folder) is process:
+        del _own[folder]
+
+
+def _end_own(folder: ServerFolder) -> None:
+    """End the server that this process started in a folder that is gone."""
+    if (process := _own.get(folder)) is not None:
+        process.terminate()
 
 
 def _stop_if_unused(folder: ServerFolder) -> bool:
@@ -178,3 +198,16 @@ def _pid(folder: ServerFolder) -> str:
 def _last_line(folder: ServerFolder) -> str:
     lines = folder.log.read_text(encoding="utf-8", errors="replace").split("\n")
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+_own: dict[ServerFolder, subprocess.Popen[bytes]] = {}
+"""The servers that this process started and that still run."""
+
+
+def _disown() -> None:
+    """In a forked child: they are its parent's."""
+    keep(dict(_own))
+    _own.clear()
+
+
+os.register_at_fork(after_in_child=_disown)

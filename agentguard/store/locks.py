@@ -21,6 +21,7 @@ class FileLock:
     """One open lock file. Raises OSError where it can't be opened or locked."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         _open.add(self)
 
@@ -43,6 +44,14 @@ class FileLock:
     def closed(self) -> bool:
         """Whether it was released or handed over, or this is a forked child."""
         return self._fd is None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it still is what others find at its path: a lock on a file that was removed keeps nobody out."""
+        try:
+            return os.path.samestat(os.fstat(self.descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def share(self) -> None:
         """Hold it together with others. Only where nobody can hold it alone."""

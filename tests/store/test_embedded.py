@@ -217,6 +217,38 @@ def test_the_server_has_none_of_our_descriptors_but_its_own_lock(lease: Lease) -
     assert locks == ["server.lock"]
 
 
+@pytest.mark.parametrize(
+    "again", ["", "folder.joinpath('valkey').mkdir(parents=True, mode=0o700)"], ids=["gone", "replaced"]
+)
+def test_a_server_whose_folder_was_removed_is_ended_by_its_starter(state_dir: Path, again: str) -> None:
+    """Nobody could find it again; a temporary state directory may be removed before the process ends."""
+    said = run(
+        f"""
+        import os, shutil, sys, time
+        from pathlib import Path
+        from agentguard.store.embedded import Embedded
+        from benchmarks.embedded_race import server_pid
+        folder = Path(sys.argv[1]) / "state"
+        lease = Embedded.acquire(folder)
+        pid = server_pid(lease.url)
+        shutil.rmtree(folder)
+        {again}
+        if (child := os.fork()) == 0:
+            lease.release()
+            os._exit(0)
+        print(os.waitpid(child, 0)[1], Path(f"/proc/{{pid}}").exists())
+        lease.release()
+        until = time.monotonic() + 5
+        while Path(f"/proc/{{pid}}").exists() and time.monotonic() < until:
+            time.sleep(0.005)
+        print(Path(f"/proc/{{pid}}").exists())
+        """,
+        state_dir,
+    )
+
+    assert said == ["0 True", "False"]
+
+
 @pytest.mark.slow
 def test_t5_a_hung_server_is_never_doubled(user: subprocess.Popen[str], state_dir: Path) -> None:
     """It still owns its data: the start fails, naming its process, and no second server opens them."""
