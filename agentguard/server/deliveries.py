@@ -1,0 +1,169 @@
+"""Tells others what happens to requests: from the event stream into the outbox, from the outbox to each endpoint.
+
+Rules:
+- an endpoint that is slow or down holds up no other message: each delivery waits for its own next attempt;
+- what a message says is read from the record when it is sent, with its votes verified; a forged one is not sent;
+- a message that no attempt could deliver, and one that nothing can be said of, is a dead letter and in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import httpx
+
+from agentguard.approval import Desk
+from agentguard.errors import ConfigurationError, DecisionRefused, GuardUnavailable
+from agentguard.server.destinations import host_of
+from agentguard.server.lasting import lasting
+from agentguard.server.messages import Turn, message_of, supported, turn_of
+from agentguard.server.outbox import Delivery, Outbox
+from agentguard.server.outgoing import NotDelivered, Outgoing
+from agentguard.server.signatures import WebhookSecret, signed_headers
+
+AT_ONCE = 16
+"""Attempts that run at the same time."""
+
+BLOCK_MS = 2_000
+IDLE_SECONDS = 5.0
+"""How long the outbox is not looked at when nothing is known to be due: another server may have filled it."""
+
+_log = logging.getLogger("agentguard.server")
+
+
+class NothingToSay(Exception):
+    """A turn of which no message can be made: its request is gone, or is not what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A place that is told. `id` stands for the URL in Redis, where the URL itself, often a secret, is not written."""
+
+    url: httpx.URL
+
+    @property
+    def id(self) -> str:
+        """The same on every server with this URL."""
+        return hashlib.sha256(str(self.url).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliveries:
+    """One tenant's webhooks. `desk` gives the desk with today's roster."""
+
+    outbox: Outbox
+    desk: Callable[[], Desk]
+    outgoing: Outgoing
+    endpoints: Sequence[Endpoint]
+    secrets: Sequence[WebhookSecret]
+    retry_seconds: Sequence[float]
+    link: Callable[[str], str]
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _filled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Tell others until cancelled; what is being sent then is sent again by the next server."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(lasting("reading events for webhooks", self._fill))
+            group.create_task(lasting("sending webhooks", lambda: self._start_one(group)))
+
+    async def _fill(self) -> None:
+        """One read of the stream, and what it makes put into the outbox."""
+        after = await self.outbox.cursor()
+        events = await self.outbox.connection.read_stream(self.outbox.names.events, after, BLOCK_MS)
+        if not events:
+            return
+        turns = [turn for _, event in events if (turn := _turn(event)) is not None]
+        made = [Delivery(endpoint=endpoint.id, turn=turn) for turn in turns for endpoint in self.endpoints]
+        await self.outbox.take(after, events[-1][0], made)
+        self._filled.set()
+
+    async def _start_one(self, group: asyncio.TaskGroup) -> None:
+        """Start the attempt that is due first, or wait until one is."""
+        await self._slots.acquire()
+        delivery, wait_ms = None, None
+        try:
+            self._filled.clear()
+            claimed = await self.outbox.claim()
+            delivery, wait_ms = claimed.delivery, claimed.wait_ms
+        finally:
+            if delivery is None:
+                self._slots.release()
+        if delivery is not None:
+            group.create_task(self._deliver(delivery))
+            return
+        seconds = IDLE_SECONDS if wait_ms is None else min(wait_ms / 1000, IDLE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._filled.wait()
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """One attempt, and what follows from it. Where Redis is away at its end, its lease runs out and it is sent again."""
+        try:
+            await self._settle(delivery, await self._attempt(delivery))
+        except GuardUnavailable as error:
+            _log.warning("webhook %s: its outcome could not be kept, it will be sent again: %s", delivery.id, error)
+        finally:
+            self._slots.release()
+
+    async def _attempt(self, delivery: Delivery) -> Exception | None:
+        """None where it was sent, else why not."""
+        try:
+            endpoint = self._endpoint(delivery)
+            body = await self._body(delivery.turn)
+            headers = signed_headers(delivery.turn.message_id, int(time.time()), body, self.secrets)
+            await self.outgoing.post(endpoint.url, body, headers)
+        except (NotDelivered, NothingToSay) as failure:
+            return failure
+        except ConfigurationError:
+            return NotDelivered("approvers.yaml can't be read, so its votes can't be verified")
+        return None
+
+    async def _settle(self, delivery: Delivery, failure: Exception | None) -> None:
+        if failure is None:
+            await self.outbox.settle(delivery, "sent")
+            return
+        failed = delivery.model_copy(update={"attempts": delivery.attempts + 1, "trouble": str(failure)[:300]})
+        where = self._hosts.get(delivery.endpoint, "an endpoint that is no longer configured")
+        useless = isinstance(failure, NothingToSay) or (isinstance(failure, NotDelivered) and failure.gone)
+        if useless or delivery.attempts >= len(self.retry_seconds):
+            _log.error("webhook %s to %s given up after %s attempts: %s", failed.id, where, failed.attempts, failure)
+            await self.outbox.settle(failed, "dead")
+            return
+        delay = self.retry_seconds[delivery.attempts]
+        _log.warning("webhook %s to %s: %s; next attempt in %g s", failed.id, where, failure, delay)
+        await self.outbox.settle(failed, "again", delay_ms=int(delay * 1000))
+
+    async def _body(self, turn: Turn) -> bytes:
+        """What is told, as it will be sent. Raises NothingToSay, GuardUnavailable, ConfigurationError."""
+        try:
+            shown = await self.desk().show(turn.request)
+        except DecisionRefused as refused:
+            raise NothingToSay(f"nothing can be said of its request ({refused.code})") from None
+        if not supported(turn, shown):
+            raise NothingToSay(f"its votes do not make it {turn.state}")
+        return message_of(turn, shown, self.link(turn.request)).canonical().encode()
+
+    def _endpoint(self, delivery: Delivery) -> Endpoint:
+        for endpoint in self.endpoints:
+            if endpoint.id == delivery.endpoint:
+                return endpoint
+        raise NothingToSay("its endpoint is no longer configured")
+
+    @property
+    def _hosts(self) -> Mapping[str, str]:
+        return {endpoint.id: host_of(endpoint.url) for endpoint in self.endpoints}
+
+
+def _turn(event: Mapping[str, bytes]) -> Turn | None:
+    """What an event tells; None also for one that agentguard did not write."""
+    request, kind, state, when = (
+        event.get(name, b"").decode(errors="replace") for name in ("request", "kind", "state", "time_ms")
+    )
+    return turn_of(request, kind, state, int(when)) if when.isdecimal() and when.isascii() and len(when) < 16 else None

@@ -1,0 +1,74 @@
+"""What `agentguard serve` is told by its environment: variables that begin with AGENTGUARD_SERVER_.
+
+Rules:
+- a list is written with commas;
+- a URL that no webhook could go to, a secret that is none, or webhooks without a secret are errors before anything starts;
+- no error shows the value of a setting, because some are secrets.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PositiveFloat, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from agentguard.errors import ConfigurationError
+
+PREFIX = "AGENTGUARD_SERVER_"
+
+RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0, 3600.0, 10800.0, 21600.0, 43200.0)
+"""Waits between the attempts to send one message; after the last one it is a dead letter, about a day later."""
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Listed = BeforeValidator(_listed)
+
+
+class ServerSettings(BaseSettings):
+    """Settings of the server; the defaults serve one machine, without webhooks."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    """How people reach this server; links in webhooks begin with it. Empty: the address it listens on."""
+
+    signer: str = "inbox"
+    """The name under `signers:` in approvers.yaml that this server's votes are signed by."""
+
+    signer_key: Path | None = None
+    """That signer's private key; by default `signers/NAME.key` in the configuration folder."""
+
+    tokens: Path | None = None
+    """The file of `agentguard token`; by default `tokens.json` in the configuration folder."""
+
+    tls_certificate: Path | None = None
+    """PEM certificate chain to serve https with; needs `tls_key`."""
+
+    tls_key: Path | None = None
+    """PEM private key of the certificate."""
+
+    webhook_urls: Annotated[tuple[str, ...], NoDecode, Listed] = ()
+    """Where a request's opening and end are told. https, unless the host is in `webhook_allow_hosts`."""
+
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Listed] = ()
+    """`whsec_...`, newest first; each message carries a signature of every one, so that a secret can be rotated."""
+
+    webhook_allow_hosts: Annotated[tuple[str, ...], NoDecode, Listed] = ()
+    """Hosts that webhooks may reach by http, and at loopback and private addresses."""
+
+    webhook_retry_seconds: Annotated[tuple[PositiveFloat, ...], NoDecode, Listed] = RETRY_SECONDS
+    """Waits between attempts; when they are used up, the message goes to the dead letters."""
+
+
+def read_settings() -> ServerSettings:
+    """The settings in the environment. Raises ConfigurationError, which names the variable and not its value."""
+    try:
+        return ServerSettings()
+    except ValidationError as error:
+        problems = [f"{PREFIX}{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+        raise ConfigurationError("\n".join(problems)) from None
