@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,9 @@ from agentguard.errors import ConfigurationError
 from agentguard.store.keys import Keyring, SigningKey, verify
 from tests.store.scripts import begin
 
-KEY = SigningKey.new()
+KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(b"k" * 32))
+"""The same in every process of a test run."""
+
 SIGNED = KEY.sign(b"approve")
 
 
@@ -115,6 +118,19 @@ def test_key_files_that_others_may_touch_are_refused(tmp_path: Path, mode: int) 
         '{"version": 1, "keys": [{"id": "a"}]}',
         '{"version": 1, "keys": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="}',
     ],
+    ids=[
+        "empty",
+        "list",
+        "nothing in it",
+        "null",
+        "no keys",
+        "later version",
+        "short key",
+        "no base64",
+        "number for a key",
+        "entry without a key",
+        "text for a list",
+    ],
 )
 def test_a_broken_keyring_is_refused_and_left_as_it_is(tmp_path: Path, text: str) -> None:
     """A new one in its place would make everything sealed before unreadable, and every journal unverifiable."""
@@ -192,6 +208,24 @@ def test_a_signature_verifies_for_its_message_and_key_alone(message: bytes) -> N
         (KEY.public, SIGNED + SIGNED),
         (KEY.public, "é"),
         (KEY.public, "\udc80"),
+    ],
+    ids=[
+        "no public key",
+        "empty public key",
+        "short public key",
+        "public key without its prefix",
+        "public key in capitals",
+        "space after the public key",
+        "private prefix",
+        "surrogate in the public key",
+        "no signature",
+        "short signature",
+        "cut signature",
+        "line end after the signature",
+        "signature without padding",
+        "signature twice",
+        "letter that is not base64",
+        "surrogate in the signature",
     ],
 )
 def test_t32_anything_malformed_is_no_signature(public: str, signature: str) -> None:
