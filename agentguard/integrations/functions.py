@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, create_model
 
 from agentguard.errors import ConfigurationError
 from agentguard.integrations.parsing import parsed, validate
@@ -32,9 +33,12 @@ class FunctionTool:
     ) -> FunctionTool:
         """The tool of this function; name and description default to its own.
 
-        Raises ConfigurationError for *args, **kwargs and positional-only parameters, which no model can fill by name.
+        Raises ConfigurationError for *args, **kwargs and positional-only parameters, which no model can fill by name, for a type that has
+        no schema, for a generator, and where there is no name.
         """
-        named = name or function.__name__
+        named = name or getattr(function, "__name__", "")
+        if not named:
+            raise ConfigurationError(f"a {type(function).__name__} has no name of its own; give it one")
         return cls(
             name=named,
             description=description if description is not None else inspect.getdoc(function) or "",
@@ -63,7 +67,19 @@ class FunctionTool:
 
 
 def _model(function: Callable[..., Any], name: str) -> type[BaseModel]:
-    hints = typing.get_type_hints(function, include_extras=True)
+    code = _code(function)
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise ConfigurationError(f"tool {name}: a generator's results can't be masked as a whole; return a list")
+    try:
+        hints = typing.get_type_hints(code, include_extras=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a parameter may be named like a method of BaseModel
+            return create_model(name, __config__=_CONFIG, **_fields(function, name, hints))
+    except (NameError, TypeError, ValueError, PydanticUserError) as error:
+        raise ConfigurationError(f"tool {name}: its signature makes no schema: {error}") from error
+
+
+def _fields(function: Callable[..., Any], name: str, hints: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
@@ -72,4 +88,14 @@ def _model(function: Callable[..., Any], name: str) -> type[BaseModel]:
             )
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields)
+    return fields
+
+
+def _code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the annotations stand: the function inside a partial, the `__call__` of an object."""
+    if isinstance(function, functools.partial):
+        return _code(function.func)
+    return function if inspect.isroutine(function) else type(function).__call__
+
+
+_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=False, protected_namespaces=())

@@ -10,12 +10,13 @@ Rules:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.messages.tool import ToolOutputMixin
-from pydantic import BaseModel
+
+from agentguard.integrations.readable import readable
 
 
 class Parts(NamedTuple):
@@ -37,7 +38,7 @@ def take_apart(result: Any) -> Parts:
         return _sequence(result)
     if type(result) is dict and any(map(_holds_framework_values, result.values())):
         return _mapping(result)
-    return Parts(_readable(result), _same)
+    return Parts(readable(result), _same)
 
 
 def take_pair_apart(result: Any) -> Parts:
@@ -112,24 +113,5 @@ def _is_send(value: Any) -> bool:
     return type(value).__name__ == "Send" and type(value).__module__.startswith("langgraph.")
 
 
-def _readable(value: Any) -> Any:
-    """The value, or its text where masking could not look into it. One level of lists is looked through."""
-    if type(value) is list:
-        return [item if _can_be_read(item) else str(item) for item in value]
-    return value if _can_be_read(value) else str(value)
-
-
-def _can_be_read(value: Any) -> bool:
-    return (
-        isinstance(value, (*_READ, Mapping, Sequence, Set, BaseModel, BaseException))
-        or dataclasses.is_dataclass(value)
-        or type(value).__module__ in _READ_MODULES
-    )
-
-
 def _same(masked: Any) -> Any:
     return masked
-
-
-_READ = (str, bytes, bytearray, int, float, complex, bool, type(None))
-_READ_MODULES = frozenset({"datetime", "decimal", "uuid", "ipaddress", "pathlib", "enum", "collections"})

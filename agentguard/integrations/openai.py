@@ -1,0 +1,170 @@
+"""The tool calls of OpenAI's models, chat completions and responses, behind a guard.
+
+    tools = dispatch(guard, {"refund": refund})
+    completion = await client.chat.completions.create(model=..., messages=messages, tools=tools.tools)
+    messages += [completion.choices[0].message, *await tools.chat(completion.choices[0].message)]
+
+Rules:
+- every call that the model writes is answered once, in order, and each by its own decision: one that is refused stops no other;
+- the calls of one message run together, functions that don't await in threads;
+- unknown names, unreadable arguments and free-text calls are refused, on record, and told to the model;
+- a tool that raises is told to the model too, masked;
+- what is not for the model (see `answers`) is raised, once all other calls of the message have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from anyio.from_thread import start_blocking_portal
+from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessage, ChatCompletionToolMessageParam
+from openai.types.responses import FunctionToolParam, ResponseInputItemParam, ResponseOutputItem
+from pydantic_core import to_json
+
+from agentguard.errors import CallRefused, ConfigurationError, Fault, GuardUnavailable
+from agentguard.guard.pipeline import Guard
+from agentguard.integrations.answers import answer, failure
+from agentguard.integrations.functions import FunctionTool
+from agentguard.integrations.names import check_names
+from agentguard.integrations.openai_calls import WrittenCall, calls_of_message, calls_of_output
+from agentguard.integrations.openai_specs import function_definition
+from agentguard.integrations.readable import readable
+
+__all__ = ["BlockingDispatch", "Dispatch", "dispatch"]
+
+T = TypeVar("T")
+
+
+def dispatch(guard: Guard, tools: Mapping[str, Callable[..., Any] | FunctionTool]) -> Dispatch:
+    """Tools by the names that the model calls them by. Raises ConfigurationError."""
+    check_names(tools)
+    return Dispatch(guard=guard, by_name={name: _tool(name, given) for name, given in tools.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatch:
+    """Answers tool calls. Give `tools` or `response_tools` to the model, then its message or output to `chat` or `responses`."""
+
+    guard: Guard
+    by_name: Mapping[str, FunctionTool]
+
+    @property
+    def blocking(self) -> BlockingDispatch:
+        """The same, for code that doesn't await."""
+        return BlockingDispatch(self)
+
+    @property
+    def tools(self) -> list[ChatCompletionFunctionToolParam]:
+        """What `chat.completions.create` takes as `tools`."""
+        return [{"type": "function", "function": function_definition(tool)} for tool in self.by_name.values()]
+
+    @property
+    def response_tools(self) -> list[FunctionToolParam]:
+        """What `responses.create` takes as `tools`."""
+        specs = [function_definition(tool) for tool in self.by_name.values()]
+        return [
+            {
+                "type": "function",
+                "name": spec["name"],
+                "description": spec["description"],
+                "parameters": spec["parameters"],
+                "strict": bool(spec["strict"]),
+            }
+            for spec in specs
+        ]
+
+    async def chat(self, message: ChatCompletionMessage | Mapping[str, Any]) -> list[ChatCompletionToolMessageParam]:
+        """The tool messages that answer an assistant's message, to append after it. Raises Fault or NoSession."""
+        calls = calls_of_message(message)
+        texts = await self._answers(calls)
+        return [
+            {"role": "tool", "tool_call_id": call.id, "content": text} for call, text in zip(calls, texts, strict=True)
+        ]
+
+    async def responses(self, output: Iterable[ResponseOutputItem | Mapping[str, Any]]) -> list[ResponseInputItemParam]:
+        """The items that answer the calls in a response's output, to send as further input. Raises Fault or NoSession."""
+        calls = calls_of_output(output)
+        texts = await self._answers(calls)
+        return [_output(call, text) for call, text in zip(calls, texts, strict=True)]
+
+    async def _answers(self, calls: list[WrittenCall]) -> list[str]:
+        ended = await asyncio.gather(*map(self._answer, calls), return_exceptions=True)
+        raised = [error for error in ended if isinstance(error, BaseException)]
+        for other in raised[1:]:
+            raised[0].add_note(f"another call of the same message ended with {type(other).__name__}")
+        if raised:
+            raise raised[0]
+        return [text for text in ended if isinstance(text, str)]
+
+    async def _answer(self, written: WrittenCall) -> str:
+        call, tool = written.read(self.by_name)
+        try:
+            permit = await self.guard.admit(call, tool)
+        except (CallRefused, GuardUnavailable) as refusal:
+            return answer(refusal)
+        assert isinstance(tool, FunctionTool)  # noqa: S101 - any other tool is refused by its own parsing
+        try:
+            async with self.guard.settling(permit) as outcome:
+                outcome.result = readable(await _run(tool, permit.input))
+        except Fault:
+            raise
+        except Exception as error:  # noqa: BLE001 - masked by settling, and told
+            return failure(error)
+        return _text(outcome.masked)
+
+
+@dataclass(frozen=True)
+class BlockingDispatch:
+    """What `Dispatch` does, for code that doesn't await, in a thread with an event loop of its own."""
+
+    dispatch: Dispatch
+
+    def chat(self, message: ChatCompletionMessage | Mapping[str, Any]) -> list[ChatCompletionToolMessageParam]:
+        """See Dispatch.chat."""
+        return _blocking(partial(self.dispatch.chat, message))
+
+    def responses(self, output: Iterable[ResponseOutputItem | Mapping[str, Any]]) -> list[ResponseInputItemParam]:
+        """See Dispatch.responses."""
+        return _blocking(partial(self.dispatch.responses, output))
+
+
+def _blocking(make: Callable[[], Awaitable[T]]) -> T:
+    with start_blocking_portal() as portal:
+        future = portal.start_task_soon(make)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # interrupted: what waits is taken back
+            raise
+
+
+def _tool(name: str, given: Callable[..., Any] | FunctionTool) -> FunctionTool:
+    if not isinstance(given, FunctionTool):
+        return FunctionTool.of(given, name=name)
+    if given.name != name:
+        raise ConfigurationError(f"the tool under {name!r} is named {given.name!r}; give it one name")
+    return given
+
+
+async def _run(tool: FunctionTool, arguments: dict[str, Any]) -> Any:
+    """Run the function: in this task where it is async, else in a thread."""
+    if inspect.iscoroutinefunction(tool.function):
+        return await tool.call(arguments)
+    result = await asyncio.to_thread(tool.call, arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _text(masked: Any) -> str:
+    """Text as it is, anything else as JSON; whatever has no JSON form was looked into by masking, so its text may be shown."""
+    return masked if isinstance(masked, str) else to_json(masked, fallback=str, inf_nan_mode="constants").decode()
+
+
+def _output(call: WrittenCall, text: str) -> ResponseInputItemParam:
+    if call.free_text:
+        return {"type": "custom_tool_call_output", "call_id": call.id, "output": text}
+    return {"type": "function_call_output", "call_id": call.id, "output": text}

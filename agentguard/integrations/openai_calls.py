@@ -1,0 +1,101 @@
+"""Tool calls as OpenAI's models write them: in an assistant's message, or among the items of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pydantic import BaseModel
+
+from agentguard.errors import CallRefused, InvalidArguments, RefusalReason
+from agentguard.integrations.functions import FunctionTool
+from agentguard.integrations.json_arguments import UnreadableArguments, read_arguments
+from agentguard.integrations.names import recorded_name
+from agentguard.model.calls import Tool, ToolCall
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenCall:
+    """A call before anybody read it. `free_text`: a custom call, whose input is no JSON."""
+
+    id: str
+    name: object
+    arguments: object
+    free_text: bool
+
+    def read(self, tools: Mapping[str, FunctionTool]) -> tuple[ToolCall, Tool]:
+        """The call and its tool. Where there is no such tool or no reading, a tool that refuses every call, for the record."""
+        name = recorded_name(self.name)
+        tool = tools.get(name)
+        if tool is None:
+            return self._unread(name, _unknown(name, tools))
+        if self.free_text:
+            return self._unread(name, _invalid(name, "this tool takes JSON arguments, not free text"))
+        try:
+            arguments = read_arguments(self.arguments)
+        except UnreadableArguments as error:
+            return self._unread(name, _invalid(name, str(error)))
+        return ToolCall(tool=name, arguments=arguments, id=self.id), tool
+
+    def _unread(self, name: str, refusal: CallRefused) -> tuple[ToolCall, Tool]:
+        return ToolCall(tool=name, arguments={}, id=self.id), RefusedTool(name=name, refusal=refusal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedTool:
+    """Stands for a tool that can't be called this way, or at all: its parsing refuses, and the guard puts that on record."""
+
+    name: str
+    refusal: CallRefused
+    description: str = ""
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """Nothing fits it."""
+        return {"not": {}}
+
+    def parse(self, arguments: Mapping[str, Any]) -> NoReturn:
+        """Raises the refusal."""
+        raise self.refusal
+
+
+def calls_of_message(message: BaseModel | Mapping[str, Any]) -> list[WrittenCall]:
+    """The calls in an assistant's message of a chat completion."""
+    return [_chat_call(call) for call in _plain(message).get("tool_calls") or ()]
+
+
+def calls_of_output(output: Iterable[BaseModel | Mapping[str, Any]]) -> list[WrittenCall]:
+    """The calls among the items of a response. Items of other kinds are the model's words, or ran at the provider."""
+    items = map(_plain, output)
+    return [_response_call(item) for item in items if item.get("type") in ("function_call", "custom_tool_call")]
+
+
+def _chat_call(call: Mapping[str, Any]) -> WrittenCall:
+    free_text = call.get("type") == "custom"
+    written = call.get("custom" if free_text else "function") or {}
+    return WrittenCall(id=call["id"], name=written.get("name"), arguments=written.get("arguments"), free_text=free_text)
+
+
+def _response_call(item: Mapping[str, Any]) -> WrittenCall:
+    return WrittenCall(
+        id=item["call_id"],
+        name=item.get("name"),
+        arguments=item.get("arguments"),
+        free_text=item["type"] == "custom_tool_call",
+    )
+
+
+def _plain(item: BaseModel | Mapping[str, Any]) -> Mapping[str, Any]:
+    return item.model_dump() if isinstance(item, BaseModel) else item
+
+
+def _unknown(name: str, tools: Mapping[str, FunctionTool]) -> CallRefused:
+    known = ", ".join(sorted(tools)) or "none"
+    return CallRefused(
+        RefusalReason.INVALID_ARGUMENTS, f"no tool has this name; the tools are: {known}. Nothing ran.", tool=name
+    )
+
+
+def _invalid(name: str, rule: str) -> InvalidArguments:
+    return InvalidArguments([("", rule)], tool=name)
