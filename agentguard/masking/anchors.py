@@ -29,7 +29,7 @@ _PIECES = {
     Anchor.IBAN: rb"[A-Za-z]{2}[0-9]{2}[ -]?[0-9A-Za-z]{4}",
     Anchor.BASE58: rb"[13][1-9A-HJ-NP-Za-km-z]{25}",
     Anchor.SERVICE_KEY: _PREFIXES,
-    Anchor.ENCODED: rb"[0-9A-Za-z+/_-]{16}",
+    Anchor.ENCODED: rb"[0-9A-Za-z+/_-]{15}",
     Anchor.DIGITS: rb"[0-9][0-9 ().\-/]{5}",
     Anchor.MAC: rb"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-",
 }

@@ -173,7 +173,7 @@ def _cells(start: int, line: str, mark: str) -> Iterator[tuple[int, int]]:
         at += 1
 
 
-_PAIR = re.compile(r"[:=](?!//)")
+_PAIR = re.compile(r"[:=](?<=[^\s:=,;][:=])(?!//)|[:=](?<=\w [:=])")
 _KEY_ENDS = re.compile(r"[\n,;|{}()\[\]\"'&?<>*`/\t\x1f!:=#]|\. | - ")
 _KEY_REACH = 48
 _LONGEST_PHRASE = 4

@@ -260,7 +260,8 @@ def _fits_email(text: str) -> bool:
 
 
 def _fits_address(text: str) -> bool:
-    return _fits_any(text) and not text.startswith(("http://", "https://", "0x")) and "@" not in text
+    is_other = text.startswith(("http://", "https://", "0x")) or ("@" in text and " " not in text)
+    return _fits_any(text) and not is_other
 
 
 def _fits_date(text: str) -> bool:

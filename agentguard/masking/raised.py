@@ -10,6 +10,7 @@ from agentguard.errors import GuardUnavailable, ToolFailed
 Mask = Callable[[Any], Any]
 
 _LONGEST_CHAIN = 32
+_FILE, _SECOND_FILE = "file name", "second file name"  # of an OSError, which keeps them outside its __dict__
 
 
 def masked_error(error: BaseException, mask: Mask) -> BaseException:
@@ -20,7 +21,9 @@ def masked_error(error: BaseException, mask: Mask) -> BaseException:
         return error
     for one in chain:
         if copies[id(one)] is one:
-            copies[id(one)] = _rebuilt(one, one.args, vars(one)) or ToolFailed(type(one).__name__, mask(str(one)))
+            copies[id(one)] = _rebuilt(one, one.args, _maskable_details(one, _same)) or ToolFailed(
+                type(one).__name__, mask(str(one))
+            )
     for one in chain:
         copy = copies[id(one)]
         copy.__cause__ = copies.get(id(one.__cause__))
@@ -50,7 +53,7 @@ def _masked_one(error: BaseException, mask: Mask) -> BaseException:
     if isinstance(error, BaseExceptionGroup):
         return error if _is_plain_group(error, mask) else ToolFailed(type(error).__name__, masked_shown[0])
     args, details = _maskable(error.args, mask), _maskable_details(error, mask)
-    if masked_shown == shown and args == error.args and details == vars(error):
+    if masked_shown == shown and args == error.args and details == _maskable_details(error, _same):
         return error
     copy = _rebuilt(error, args, details)
     if copy is None or _shows_raw(copy, mask) or (shown[0] and not str(copy)):
@@ -66,7 +69,10 @@ def _maskable(args: tuple[Any, ...], mask: Mask) -> tuple[Any, ...]:
 
 
 def _maskable_details(error: BaseException, mask: Mask) -> dict[str, Any]:
-    return {name: _masked_or_named(value, mask) for name, value in vars(error).items()}
+    files = {_FILE: error.filename, _SECOND_FILE: error.filename2} if isinstance(error, OSError) else {}
+    return {
+        name: _masked_or_named(value, mask) for name, value in {**vars(error), **files}.items() if value is not None
+    }
 
 
 def _masked_or_named(value: Any, mask: Mask) -> Any:
@@ -77,12 +83,18 @@ def _masked_or_named(value: Any, mask: Mask) -> Any:
         return f"<{type(value).__name__}>"
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 def _rebuilt(error: BaseException, args: tuple[Any, ...], details: dict[str, Any]) -> BaseException | None:
     """A new error of the same type, its own constructor left out; None where the type does not allow that."""
     kind = type(error)
     try:
         copy = kind.__new__(kind, *args)
         copy.args = args
+        if isinstance(error, OSError) and isinstance(copy, OSError):
+            copy.filename, copy.filename2 = details.pop(_FILE, None), details.pop(_SECOND_FILE, None)
         for name, value in details.items():
             setattr(copy, name, value)
         str(copy), repr(copy)

@@ -72,10 +72,10 @@ def _restored_text(text: str, reveals: Sequence[Reveal], resolved: Mapping[str, 
         token = resolved.get(name)
         if token is None:
             continue
-        whole = not text[:start].strip(_AROUND) and not text[end:].strip(_AROUND)
-        if whole and any(token.entity_type in reveal.entity_types for reveal in reveals):
-            return token.value
-        if any(reveal.inside_text and token.entity_type in reveal.entity_types for reveal in reveals):
+        revealed = [reveal for reveal in reveals if token.entity_type in reveal.entity_types]
+        if any(reveal.inside_text for reveal in revealed):
             pieces += (text[done:start], token.value)
             done = end
-    return "".join([*pieces, text[done:]]) if done else text
+        elif revealed and not (text[:start] + text[end:]).strip(_AROUND):
+            return token.value
+    return "".join([*pieces, text[done:]])

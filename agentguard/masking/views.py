@@ -193,7 +193,7 @@ class Encoded(NamedTuple):
     text: str
 
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{16,}={0,2}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{15,}={0,2}")
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
 _LONGEST_WORD = 200_000
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]|=\Z")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tests.masking.samples import MASKER, found
@@ -54,7 +56,11 @@ FOUND = {
         "CRYPTO",
         "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
     ),
-    "ethereum": ("0x" + "52908400098527886E0F7030069857D2E4169EE7", "CRYPTO", "0x52908400098527886E0F7030069857D2E4169EE7"),
+    "ethereum": (
+        "0x" + "52908400098527886E0F7030069857D2E4169EE7",
+        "CRYPTO",
+        "0x52908400098527886E0F7030069857D2E4169EE7",
+    ),
     "aws": ("AKIA" + "Z" * 16, "API_KEY", "AKIA" + "Z" * 16),
     "github": ("ghp_" + "a1" * 18, "API_KEY", "ghp_" + "a1" * 18),
     "openai": ("sk-" + "proj-" + "a1" * 18, "API_KEY", "sk-proj-" + "a1" * 18),
@@ -143,5 +149,11 @@ def test_findings_do_not_overlap_and_are_in_order() -> None:
     """Where patterns meet, one finding stays."""
     text = "GB29NWBK60161331926819 4111111111111111 postgres://ann:pw@acme.example/x 202-555-0147 ann@acme.example"
     findings = MASKER.find(text)
-    assert [finding.entity_type for finding in findings] == ["IBAN_CODE", "CREDIT_CARD", "URL", "PHONE_NUMBER", "EMAIL_ADDRESS"]
-    assert all(a.end <= b.start for a, b in zip(findings, findings[1:], strict=False))
+    assert [finding.entity_type for finding in findings] == [
+        "IBAN_CODE",
+        "CREDIT_CARD",
+        "URL",
+        "PHONE_NUMBER",
+        "EMAIL_ADDRESS",
+    ]
+    assert all(a.end <= b.start for a, b in pairwise(findings))

@@ -93,12 +93,18 @@ def test_an_address_object_is_masked_inside() -> None:
     value = {"address": {"street": "Elm Street 12", "city": "Springfield", "zip": "62701", "country": "US"}}
     inner = masked(value)["address"]
     assert inner["country"] == "US"
-    assert [text.split("_")[0] for text in (inner["street"], inner["city"], inner["zip"])] == ["[ADDRESS", "[CITY", "[ZIP"]
+    assert [text.split("_")[0] for text in (inner["street"], inner["city"], inner["zip"])] == [
+        "[ADDRESS",
+        "[CITY",
+        "[ZIP",
+    ]
 
 
 def test_lists_under_a_telling_key_are_masked_item_by_item() -> None:
     """What a key says holds for each item of its list."""
-    assert masked({"passengers": ["Ann Lee", "Bo Ray"]}) == {"passengers": [token("PERSON", "Ann Lee"), token("PERSON", "Bo Ray")]}
+    assert masked({"passengers": ["Ann Lee", "Bo Ray"]}) == {
+        "passengers": [token("PERSON", "Ann Lee"), token("PERSON", "Bo Ray")]
+    }
 
 
 PATHS = {

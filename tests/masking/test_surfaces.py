@@ -23,7 +23,7 @@ from tests.masking.samples import IDS, MASKER, masked, token
 MAIL = "ann@acme.example"
 TOKEN = token("EMAIL_ADDRESS", MAIL)
 
-Pair = namedtuple("Pair", "left right")  # noqa: PYI024 - the untyped kind is a shape of its own
+Pair = namedtuple("Pair", "left right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,13 @@ def test_findings_do_not_reach_across_leaves() -> None:
     assert masked(value) is value
 
 
-UNREADABLE = {"generator": (x for x in [MAIL]), "object": object(), "class": int, "function": len, "iterator": iter([MAIL])}
+UNREADABLE = {
+    "generator": (x for x in [MAIL]),
+    "object": object(),
+    "class": int,
+    "function": len,
+    "iterator": iter([MAIL]),
+}
 
 
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE.keys())
@@ -155,19 +161,24 @@ def test_t29_what_cannot_be_read_is_refused(value: Any) -> None:
         MASKER.mask({"x": value}, IDS)
 
 
+ANN, BO, ACCOUNT = token("PERSON", "Ann Lee"), token("PERSON", "Bo"), token("ACCOUNT_ID", "1234567")
+
 JSON_TEXTS = {
     "spacing-and-numbers": (
         '{ "email" : "ann@acme.example",\n "n": 1.50, "e":1E5 }',
         f'{{ "email" : "{TOKEN}",\n "n": 1.50, "e":1E5 }}',
     ),
-    "number-gets-quotes": ('{"account_id": 1234567}', '{"account_id": "%s"}' % token("ACCOUNT_ID", "1234567")),
-    "escapes": ('{"m":"ann\\u0040acme.example"}', '{"m":"%s"}' % TOKEN),
-    "line-break-before": ('{"m":"mail:\\nann@acme.example"}', '{"m":"mail:\\n%s"}' % TOKEN),
-    "names": ('[{"full_name": "Ann Lee"}]', '[{"full_name": "%s"}]' % token("PERSON", "Ann Lee")),
-    "sibling": ('{"name": "Ann Lee", "email": null}', '{"name": "%s", "email": null}' % token("PERSON", "Ann Lee")),
-    "cut-off": ('[{"full_name": "Ann Lee"}, {"full_name": "Bo', '[{"full_name": "%s"}, {"full_name": "%s' % (token("PERSON", "Ann Lee"), token("PERSON", "Bo"))),
-    "key": ('{"ann@acme.example": 1}', '{"%s": 1}' % TOKEN),
-}  # fmt: skip
+    "number-gets-quotes": ('{"account_id": 1234567}', f'{{"account_id": "{ACCOUNT}"}}'),
+    "escapes": ('{"m":"ann\\u0040acme.example"}', f'{{"m":"{TOKEN}"}}'),
+    "line-break-before": ('{"m":"mail:\\nann@acme.example"}', f'{{"m":"mail:\\n{TOKEN}"}}'),
+    "names": ('[{"full_name": "Ann Lee"}]', f'[{{"full_name": "{ANN}"}}]'),
+    "sibling": ('{"name": "Ann Lee", "email": null}', f'{{"name": "{ANN}", "email": null}}'),
+    "cut-off": (
+        '[{"full_name": "Ann Lee"}, {"full_name": "Bo',
+        f'[{{"full_name": "{ANN}"}}, {{"full_name": "{BO}',
+    ),
+    "key": ('{"ann@acme.example": 1}', f'{{"{TOKEN}": 1}}'),
+}
 
 
 @pytest.mark.parametrize(("text", "expected"), JSON_TEXTS.values(), ids=JSON_TEXTS.keys())

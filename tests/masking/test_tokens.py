@@ -95,7 +95,9 @@ def test_t27_respelled_tokens_are_read(number: int, name: str) -> None:
 def test_t27_invented_and_foreign_tokens_are_not_read() -> None:
     """Numbered placeholders, other sessions' tokens and guesses fail the check."""
     other = TokenIds([b"k" * 32], "acme", "session-9")
-    guesses = [f"[EMAIL_{number:010d}]" for number in range(200)] + [other.token("EMAIL_ADDRESS", str(n)).text for n in range(200)]
+    guesses = [f"[EMAIL_{number:010d}]" for number in range(200)] + [
+        other.token("EMAIL_ADDRESS", str(n)).text for n in range(200)
+    ]
     read = [guess for guess in guesses if IDS.read(guess)]
     assert len(read) <= 4
     assert IDS.read("<EMAIL_1> [REDACTED_EMAIL_1] [EMAIL_k3q7xz2m4] the international conference") == []
@@ -138,14 +140,20 @@ RESTORED: dict[str, tuple[dict[str, Any], tuple[Reveal, ...], dict[str, Any]]] =
     "inside-text": ({"body": f"hi {BO.text}, {ANN.text}!"}, (BODY,), {"body": "hi Bo Ray, ann@acme.example!"}),
     "two-in-whole": ({"to": f"{ANN.text}, {BO.text}"}, (TO,), {"to": f"{ANN.text}, {BO.text}"}),
     "in-key": ({"to": {ANN.text: 1}}, (TO,), {"to": {ANN.text: 1}}),
-    "unknown": ({"to": token("EMAIL_ADDRESS", "eve@acme.example")}, (TO,), {"to": token("EMAIL_ADDRESS", "eve@acme.example")}),
+    "unknown": (
+        {"to": token("EMAIL_ADDRESS", "eve@acme.example")},
+        (TO,),
+        {"to": token("EMAIL_ADDRESS", "eve@acme.example")},
+    ),
     "no-reveal": ({"to": ANN.text}, (), {"to": ANN.text}),
     "not-text": ({"to": 4, "x": None}, (TO,), {"to": 4, "x": None}),
 }
 
 
 @pytest.mark.parametrize(("arguments", "reveals", "expected"), RESTORED.values(), ids=RESTORED.keys())
-def test_t27_restores_only_where_revealed(arguments: dict[str, Any], reveals: tuple[Reveal, ...], expected: dict[str, Any]) -> None:
+def test_t27_restores_only_where_revealed(
+    arguments: dict[str, Any], reveals: tuple[Reveal, ...], expected: dict[str, Any]
+) -> None:
     """Only in the parameter of a reveal, only its types, only whole values unless it says otherwise."""
     assert restore(arguments, reveals, RESOLVED) == expected
 

@@ -23,8 +23,8 @@ def _arabic(text: str) -> str:
 
 
 HIDINGS = {
-    "zero-width": lambda text: "\u200b".join(text),
-    "soft-hyphen": lambda text: "\u00ad".join(text),
+    "zero-width": "\u200b".join,
+    "soft-hyphen": "\u00ad".join,
     "joiner": lambda text: text[:3] + "\u200d\ufeff" + text[3:],
     "bidi": lambda text: "\u202e" + text + "\u202c",
     "tags": lambda text: text[:2] + "\U000e0041\U000e0042" + text[2:],
@@ -59,7 +59,10 @@ def test_t25_hidden_values_are_found(hide: object, value: str) -> None:
 
 def test_t25_a_hidden_value_has_the_token_of_the_plain_one() -> None:
     """The model sees one token for one value, whatever way it was written."""
-    assert masked("a %61nn@acme.example b ann@acme.ex\u200bample") == f"a {token('EMAIL_ADDRESS', MAIL)} b {token('EMAIL_ADDRESS', MAIL)}"
+    assert (
+        masked("a %61nn@acme.example b ann@acme.ex\u200bample")
+        == f"a {token('EMAIL_ADDRESS', MAIL)} b {token('EMAIL_ADDRESS', MAIL)}"
+    )
 
 
 def test_t25_a_name_in_a_query_is_found_by_its_key() -> None:

@@ -96,7 +96,7 @@ def _form(text: str, start: int, end: int) -> _Form:
         return _Form(start, _group_end(text, start, end), 0.0)
     written = _NORTH_AMERICAN.match(text, first, end + 1)
     if written and _ends_a_word(text, written.end()):
-        return _Form(first, written.end(), _LIKELY)
+        return _Form(first, written.end(), _CLEAR if text[first] == "+" else _LIKELY)
     abroad = _INTERNATIONAL.match(text, first, end)
     last = _international_end(text, first, abroad.end()) if abroad else None
     if last is not None:
