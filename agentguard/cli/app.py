@@ -25,7 +25,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(policy.app, name="policy")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
-app.add_typer(serve.tokens, name="token")
+app.add_typer(serve.tokens_app, name="token")
 
 
 def main() -> None:

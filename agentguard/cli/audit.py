@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import UTC, datetime
 from typing import Annotated
@@ -11,13 +10,11 @@ import typer
 
 from agentguard.audit import read
 from agentguard.audit import verify as verify_journal
+from agentguard.cli.durations import milliseconds
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, journal_keys
-from agentguard.errors import ConfigurationError
 
 app = typer.Typer(help="Read and verify the journal.", no_args_is_help=True)
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @app.command()
@@ -46,15 +43,10 @@ def export(
     since: Annotated[str, typer.Option("--since", help="How far back: 30m, 12h, 7d.")] = "1d",
 ) -> None:
     """Print records as JSON lines, oldest first."""
-    for entry in read(Settings().state_dir / "journal", since_ms=int(time.time() * 1000) - _milliseconds(since)):
+    for entry in read(
+        Settings().state_dir / "journal", since_ms=int(time.time() * 1000) - milliseconds(since, option="--since")
+    ):
         say_json(entry.model_dump(mode="json"))
-
-
-def _milliseconds(text: str) -> int:
-    matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if matched is None:
-        raise ConfigurationError(f"--since {text!r}: write a number and a unit, such as 30m, 12h or 7d")
-    return int(matched[1]) * _UNITS[matched[2]] * 1000
 
 
 def _told(body: dict[str, object]) -> str:

@@ -273,4 +273,6 @@ class Asking:
 
 
 def _sentence(clause: Clause) -> str:
-    return f"{clause.reason or clause.id} ({clause.place})"
+    """Why, in the policy's own words where it has some, and where it says so."""
+    risk = f" says {clause.risk.value}" if clause.risk is not None else ""
+    return f"{clause.reason or f'{clause.kind} {clause.id}{risk}'} ({clause.place})"

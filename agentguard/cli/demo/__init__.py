@@ -18,7 +18,7 @@ def demo(
     Everything happens in a temporary folder. Exit code 0 only if every step did what it should.
     """
     try:
-        from agentguard.cli.demo.story import tell  # the only command that needs LangChain's agents
+        from agentguard.cli.demo.story import tell  # noqa: PLC0415 - only this command needs LangChain's agents
     except ImportError as error:
         raise ConfigurationError(f"the demo needs {error.name}: pip install 'agentguard[langchain]'") from None
     if not auto and not sys.stdin.isatty():

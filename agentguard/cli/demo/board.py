@@ -13,6 +13,8 @@ from rich.text import Text
 from agentguard.cli.screen import out, say
 from agentguard.masking import visible
 
+_PLACEHOLDER = r"\[[A-Z]+_[0-9a-z]{10}\]"
+
 SHOWN = 420
 """Characters of one cell; the rest is counted."""
 
@@ -42,8 +44,9 @@ def print_row(row: Row) -> None:
         expand=True,
         show_lines=True,
     )
-    for heading in ("", "the model's side (masked)", "the tool's side (in clear)"):
-        table.add_column(heading, ratio=0 if not heading else 1, overflow="fold", style="dim" if not heading else "")
+    table.add_column("", width=6, no_wrap=True, style="dim")
+    table.add_column("the model's side (masked)", ratio=1, overflow="fold")
+    table.add_column("the tool's side (in clear)", ratio=1, overflow="fold")
     table.add_row("call", _cell(json.dumps(row.asked)), _cell(json.dumps(row.got) if row.got is not None else None))
     table.add_row("result", _cell(row.saw, style if row.refused else ""), _cell(row.returned))
     out.print(table)
@@ -60,4 +63,6 @@ def _cell(text: str | None, style: str = "") -> Text:
         return Text("did not run", style="dim italic")
     shown = visible(text)
     cut = f" ... {len(shown) - SHOWN} more characters" if len(shown) > SHOWN else ""
-    return Text(shown[:SHOWN], style=style) + Text(cut, style="dim")
+    written = Text(shown[:SHOWN], style=style)
+    written.highlight_regex(_PLACEHOLDER, "bold cyan")
+    return written + Text(cut, style="dim")

@@ -19,6 +19,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from agentguard.audit import read, verify
+from agentguard.cli.cards import print_card
 from agentguard.cli.demo.board import Row, print_checks, print_row
 from agentguard.cli.demo.database import make_database, personal_values
 from agentguard.cli.demo.model import PROMPT, Ear, ScriptedModel
@@ -69,7 +70,8 @@ class Story:
         """The agent's own thread: what any user of the library writes."""
         try:
             model = ScriptedModel(page=self.site.page) if self.scripted else MODEL
-            agent = create_agent(model, **guarded(guard, demo_tools(customers, outbox, self.witness)))
+            tools = demo_tools(customers, outbox, self.witness)
+            agent: Any = create_agent(model, **guarded(guard, tools))
             with guard.session(user=USER, id="demo"):
                 agent.invoke(
                     {"messages": [("user", PROMPT.format(page=self.site.page))]},
@@ -89,6 +91,8 @@ class Story:
                         f"\nrequest {request_id[:8]} waits for two people; each votes in a process of their own",
                         "yellow",
                     )
+                    if self.auto:
+                        anyio.run(self._show, policies, request_id)
                     for approver in approvers:
                         approver.vote(request_id, policies, self._settings.state_dir, auto=self.auto)
             time.sleep(WATCH_SECONDS)
@@ -96,6 +100,11 @@ class Story:
     async def _pending(self, policies: Path) -> list[str]:
         async with open_desk(policies, self._settings) as desk:
             return [stored.request.id for stored in await desk.list()]
+
+    async def _show(self, policies: Path, request_id: str) -> None:
+        async with open_desk(policies, self._settings) as desk:
+            shown = await desk.show(request_id)
+        print_card(shown.stored, shown.tally)
 
     def _verdict(self, customers: Path) -> bool:
         if self.failure is not None:

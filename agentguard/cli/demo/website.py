@@ -53,7 +53,7 @@ class _Pages(BaseHTTPRequestHandler):
         self._site.posted.append(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
         self._answer("thank you")
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives it
         """Say nothing on the demo's screen."""
 
     @property
