@@ -100,10 +100,9 @@ class Channel:
     async def read(self, request_id: str) -> Stored:
         """One request as it stands. Raises RequestNotFound, and DecisionRefused ("forged")."""
         stored = (await self._read([request_id], "whole"))[0]
-        if isinstance(stored, DecisionRefused):
-            raise stored
-        assert stored is not None, "a whole read gives every request"
-        return stored
+        if isinstance(stored, Stored):
+            return stored
+        raise stored or RequestNotFound(request_id)
 
     async def read_decided(self, request_ids: Sequence[str]) -> Sequence[Stored | DecisionRefused | None]:
         """Those requests that are no longer pending, in few round trips; None for each that still is."""

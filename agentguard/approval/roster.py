@@ -65,18 +65,24 @@ class ApprovalTerms(Protocol):
     """What is read of one entry of a policy's `approvals:`."""
 
     @property
-    def approvers(self) -> Sequence[str]: ...
+    def approvers(self) -> Sequence[str]:
+        """`group:NAME` or `person:NAME`."""
+
     @property
-    def quorum(self) -> int: ...
+    def quorum(self) -> int:
+        """How many distinct people."""
+
     @property
-    def from_each(self) -> bool: ...
+    def from_each(self) -> bool:
+        """Whether the quorum is wanted of each approver entry."""
 
 
 class Document(Protocol):
     """What is read of a policy document."""
 
     @property
-    def approvals(self) -> Mapping[str, ApprovalTerms]: ...
+    def approvals(self) -> Mapping[str, ApprovalTerms]:
+        """The approvals by name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,13 +98,10 @@ def obstacles(needs: Sequence[Need], roster: Roster, requester: Principal) -> It
 
 
 def _obstacles(need: Need, roster: Roster, requester: Principal) -> Iterator[str]:
-    people = entitled_to(need, roster, requester)
     if need.name == CONFIRM:
-        if requester.user is None:
-            yield "confirm: the agent is autonomous, so there is no user who could confirm"
-        elif not people:
-            yield "confirm: the user on whose behalf the agent acts is not in approvers.yaml"
+        yield from _obstacles_to_confirm(roster, requester)
         return
+    people = entitled_to(need, roster, requester)
     if not need.approvers:
         yield f"{need.name}: nobody is named who could approve"
     for approver in need.approvers:
@@ -117,6 +114,13 @@ def _obstacles(need: Need, roster: Roster, requester: Principal) -> Iterator[str
             yield f"{need.name}: too few people besides the requester to have {need.quorum} from each of {', '.join(need.approvers)}"
     elif len(people) < need.quorum:
         yield f"{need.name}: needs {need.quorum} people besides the requester, and there are {len(people)}"
+
+
+def _obstacles_to_confirm(roster: Roster, requester: Principal) -> Iterator[str]:
+    if requester.user is None:
+        yield "confirm: the agent is autonomous, so there is no user who could confirm"
+    elif requester_of(requester, roster) is None:
+        yield "confirm: the user on whose behalf the agent acts is not in approvers.yaml"
 
 
 def _by_person(votes: Iterable[Vote]) -> dict[str, list[Vote]]:

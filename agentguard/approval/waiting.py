@@ -28,7 +28,6 @@ BLOCK_MS = 4_000
 REREAD_SECONDS = 5.0
 """How often everybody's record is read again, event or not."""
 
-_SILENCE_SECONDS = 3.0
 _BACKOFF_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
 _READ_MANY = 100
 
@@ -80,6 +79,10 @@ class Waiters:
         task.add_done_callback(self._ended)
         return task
 
+    def _runs(self) -> bool:
+        """Whether the reader that asks is still one of ours: a cancellation that got lost below must not keep it alive."""
+        return asyncio.current_task() in self._tasks
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A reader that broke leaves nobody waiting for it, and the next waiter starts anew."""
         if task.cancelled() or task.exception() is None:
@@ -93,23 +96,23 @@ class Waiters:
         """Mark as due whom the tenant's events name, from the last id that was seen."""
         last: str | None = None
         failures = 0
-        while self._waiting:
+        while self._waiting and self._runs():
             try:
                 if last is None:
                     last = await self._last_event()
                     self._everybody_soon()
                 last = await self._hear(last)
                 failures = 0
-            except (GuardUnavailable, TimeoutError):
+            except GuardUnavailable:
                 await asyncio.sleep(_backoff(failures))
                 failures += 1
                 last = None
-        self._stop()
+        if self._runs():
+            self._stop()
 
     async def _hear(self, last: str) -> str:
-        """The id of the last event after one blocking read. A line that carries nothing any more is a TimeoutError."""
-        async with asyncio.timeout(self.block_ms / 1000 + _SILENCE_SECONDS):
-            events = await self.channel.connection.read_stream(self.channel.names.events, last, self.block_ms)
+        """The id of the last event after one blocking read."""
+        events = await self.channel.connection.read_stream(self.channel.names.events, last, self.block_ms)
         for _, event in events:
             self._read_soon(event.get("request", b"").decode(errors="replace"))
         return events[-1][0] if events else last
@@ -123,7 +126,7 @@ class Waiters:
         clock = asyncio.get_running_loop().time
         everybody_at = clock() + self.reread_seconds
         failures = 0
-        while True:
+        while self._runs():
             await self._work_until(everybody_at)
             if clock() >= everybody_at:
                 self._everybody_soon()

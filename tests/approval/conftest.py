@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,15 +15,6 @@ from tests.approval.server import Server
 MAC_KEY = b"k" * 32
 
 
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[Server]:
-    """A server for all tests that neither stop nor freeze it."""
-    server = Server()
-    server.start()
-    yield server
-    server.remove()
-
-
 @pytest.fixture
 def own_server() -> Iterator[Server]:
     """A server of one test's own."""
@@ -34,12 +25,11 @@ def own_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-async def line(shared_server: Server) -> AsyncIterator[Connection]:
-    """A connection to an empty server."""
-    connection = await Connection.open(shared_server.url)
-    await connection.execute("FLUSHALL")
-    yield connection
-    await connection.close()
+async def line(connection: Connection) -> Connection:
+    """A connection to a server on which the tenant has nothing yet."""
+    if keys := await tenant_keys(connection):
+        await connection.execute("DEL", *keys)
+    return connection
 
 
 @pytest.fixture
@@ -52,3 +42,8 @@ async def agent(line: Connection) -> Channel:
 async def desk(line: Connection) -> Desk:
     """The approvers' side."""
     return Desk(channel=Channel(connection=line, names=Names(TENANT)), roster=ROSTER)
+
+
+async def tenant_keys(connection: Connection) -> list[str]:
+    """Everything that the tenant has on the server."""
+    return [key.decode() for key in await connection.execute("KEYS", f"ag:{{{TENANT}}}:*")]

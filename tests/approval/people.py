@@ -13,7 +13,7 @@ from agentguard.model.facts import Facts
 from agentguard.model.verdicts import CONFIRM, Effect, Need, Risk, Verdict
 from agentguard.store.keys import SigningKey
 
-TENANT = "acme"
+TENANT = "approvals-under-test"
 NAMES = ("ann", "bob", "cat", "dan", "eve")
 KEYS = {name: SigningKey.new() for name in (*NAMES, "inbox", "stranger")}
 

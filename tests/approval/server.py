@@ -41,11 +41,13 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        give_up = time.monotonic() + STARTED_WITHIN_SECONDS
-        while not self._answers():
-            if time.monotonic() > give_up:
-                raise RuntimeError("the test's server did not start")
-            time.sleep(0.01)
+        self._until(b"PING", b"+PONG")
+
+    def start_cluster(self) -> None:
+        """Start it as a cluster of one node, which has every slot."""
+        self.start()
+        self._until(b"CLUSTER ADDSLOTSRANGE 0 16383", b"+OK")
+        self._until(b"CLUSTER INFO", b"cluster_state:ok")
 
     def kill(self) -> None:
         """Kill it as a crash would."""
@@ -70,10 +72,17 @@ class Server:
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _answers(self) -> bool:
+    def _until(self, command: bytes, said: bytes) -> None:
+        give_up = time.monotonic() + STARTED_WITHIN_SECONDS
+        while said not in self._answer(command):
+            if time.monotonic() > give_up:
+                raise RuntimeError("the test's server did not start")
+            time.sleep(0.01)
+
+    def _answer(self, command: bytes) -> bytes:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
             line.settimeout(1)
             line.connect(f"{self.folder}/s")
-            line.sendall(b"PING\r\n")
-            return line.recv(16).startswith(b"+PONG")
-        return False
+            line.sendall(command + b"\r\n")
+            return line.recv(4096)
+        return b""

@@ -17,6 +17,7 @@ from agentguard.errors import DecisionRefused, RequestNotFound
 from agentguard.model.approvals import Request, State, Vote
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
+from tests.approval.conftest import tenant_keys
 from tests.approval.people import CONFIRMED, ONE, ROSTER, TWO, a_principal, a_request, a_vote
 from tests.approval.server import Server
 
@@ -202,6 +203,19 @@ class TestOpen:
         assert len({one.stored.request.id for one in found}) == 1
         assert sorted(one.how for one in found) == [How.CREATED] + [How.FOUND] * 15
 
+    async def test_many_calls_of_one_thing_at_once_get_one_request(self, agent: Channel) -> None:
+        """Different call ids, one digest: one created, the others joined."""
+        # given
+        first = a_request()
+        many = [a_request(digest=first.digest, call_id=f"call-{number}") for number in range(16)]
+
+        # when
+        found = await asyncio.gather(*(agent.open(one, b"") for one in many))
+
+        # then
+        assert len({one.stored.request.id for one in found}) == 1
+        assert sorted(one.how for one in found) == [How.CREATED] + [How.JOINED] * 15
+
     async def test_what_names_no_approval_is_not_opened(self, agent: Channel) -> None:
         """Nobody could ever approve it."""
         request = a_request()
@@ -221,7 +235,7 @@ class TestOpen:
         lasting = {agent.names.pending, agent.names.ended, agent.names.events}
 
         # when
-        keys = [key.decode() for key in await agent.connection.execute("KEYS", "*")]
+        keys = await tenant_keys(agent.connection)
         lives = await agent.connection.pipeline([("PTTL", key) for key in keys if key not in lasting])
 
         # then
@@ -298,7 +312,7 @@ class TestVote:
         """And leaves nothing behind."""
         with pytest.raises(RequestNotFound):
             await agent.vote(a_vote(a_request(), "ann"), "1.0", State.APPROVED)
-        assert await agent.connection.execute("KEYS", "*") == []
+        assert await tenant_keys(agent.connection) == []
 
     async def test_a_person_has_one_vote(self, agent: Channel) -> None:
         """A later vote takes the earlier one's place."""
@@ -455,6 +469,22 @@ class TestRedeem:
         """Another version is refused."""
         stored = await approved(agent)
         assert await refusal(agent.redeem(stored.request.id, version, "fence")) == "changed"
+
+    async def test_t7_taking_back_and_redeeming_at_once_has_one_winner(self, agent: Channel) -> None:
+        """Either it runs or it was taken back."""
+        # given
+        stored = await approved(agent)
+
+        # when
+        got = await asyncio.gather(
+            agent.redeem(stored.request.id, stored.version, "fence"),
+            agent.withdraw(stored.request.id, ""),
+            return_exceptions=True,
+        )
+
+        # then
+        assert len([one for one in got if isinstance(one, DecisionRefused)]) == 1
+        assert (await agent.read(stored.request.id)).state in (State.EXECUTING, State.WITHDRAWN)
 
     async def test_a_pending_request_gives_no_permit(self, agent: Channel) -> None:
         """Nobody approved it."""
@@ -674,10 +704,8 @@ async def test_every_move_is_legal_in_a_cluster() -> None:
     """All keys of a move are passed and lie in one slot, whatever the names from outside look like."""
     # given
     server = Server("--cluster-enabled", "yes")
-    server.start()
+    server.start_cluster()
     connection = await Connection.open(server.url)
-    await connection.execute("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-    await _cluster_is_up(connection)
     principal = a_principal(tenant="a}{b:c", session="s}x", run="{r}")
     agent = Channel(connection=connection, names=Names("a}{b:c"), mac=RecordMac(keys=[b"k" * 32]))
 
@@ -698,13 +726,3 @@ async def test_every_move_is_legal_in_a_cluster() -> None:
     assert (joined.how, states) == (How.JOINED, [State.WITHDRAWN, State.DONE])
     await connection.close()
     server.remove()
-
-
-async def _cluster_is_up(connection: Connection) -> None:
-    while b"cluster_state:ok" not in await _cluster_info(connection):
-        await asyncio.sleep(0.02)
-
-
-async def _cluster_info(connection: Connection) -> bytes:
-    info = await connection.execute("CLUSTER", "INFO")
-    return info if isinstance(info, bytes) else "".join(f"{name}:{value}\n" for name, value in info.items()).encode()

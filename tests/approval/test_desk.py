@@ -34,7 +34,10 @@ async def opened(agent: Channel, *needs: Need, user: str | None = "user@acme.exa
 
 async def decide(desk: Desk, stored: Stored, person: str, decision: Decision = APPROVE, **given: Any) -> Resolution:
     """`person` decides with their own key on the card that they saw."""
-    seen = {"key": KEYS.get(person, KEYS["stranger"]), "card_digest": stored.request.card.digest()} | given
+    seen: dict[str, Any] = {
+        "key": KEYS.get(person, KEYS["stranger"]),
+        "card_digest": stored.request.card.digest(),
+    } | given
     return await desk.decide(stored.request.id, person=person, decision=decision, **seen)
 
 
@@ -179,7 +182,7 @@ async def test_t3_an_opposite_late_vote_gets_a_conflict_with_the_state(
 
 async def test_a_decision_on_nothing_is_not_found(desk: Desk) -> None:
     """Unknown and malformed ids get one answer."""
-    for_nothing = {"person": "ann", "key": KEYS["ann"], "decision": APPROVE, "card_digest": ""}
+    for_nothing: dict[str, Any] = {"person": "ann", "key": KEYS["ann"], "decision": APPROVE, "card_digest": ""}
     with pytest.raises(RequestNotFound):
         await desk.decide("nobody", **for_nothing)
     with pytest.raises(RequestNotFound):

@@ -88,7 +88,7 @@ def test_t2_a_vote_counts_for_nothing_else(change: dict[str, Any], code: str) ->
         {"signature": "AAAA"},
         {"signature": "é"},
     ],
-    ids=lambda change: "-".join(change),
+    ids="-".join,
 )
 def test_t32_every_field_of_a_vote_is_signed(change: dict[str, Any]) -> None:
     """A vote of which anything was changed by hand is refused."""
