@@ -19,7 +19,7 @@ from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
 from agentguard.masking.sheet import Bare, Leaf, Placed, Sheet
 from agentguard.masking.shown import json_ready
-from agentguard.masking.tokens import TokenIds, candidates
+from agentguard.masking.tokens import TokenIds, candidates, canonical_value
 from agentguard.model.tokens import Token
 
 ACTIONS = ("allow", "mask", "redact", "token")
@@ -141,14 +141,16 @@ class Masker:
     def _findings(self, leaves: Sequence[Leaf]) -> tuple[dict[int, list[Placed]], Mapping[int, list[Bare]]]:
         """For each leaf that holds something: its findings in order, and the JSON numbers in it."""
         sheet = Sheet(leaves, self._fields)
-        found = list(sheet.found)
+        found, doubtful = list(sheet.found), list[Finding]()
         for detector in self._detectors:
             try:
-                found += [finding for finding in detector.find(sheet.page) if finding.score >= THRESHOLD]
+                for finding in detector.find(sheet.page):
+                    (found if finding.score >= THRESHOLD else doubtful).append(finding)
             except GuardUnavailable:
                 raise
-            except Exception:  # noqa: BLE001 - what failed may hold a value: only the detector's name is told, and nothing passes
+            except Exception:  # noqa: BLE001 - what failed may hold a value: only its name is told, and nothing passes
                 raise refused(f"detector {detector.name} failed") from None
+        found += _seen_elsewhere(sheet.page.text, found, doubtful)
         placed: dict[int, list[Placed]] = {}
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):
@@ -166,6 +168,18 @@ class Masker:
             if new != text:
                 texts[index] = new
         return walk.rebuilt(texts)
+
+
+def _seen_elsewhere(text: str, found: Sequence[Finding], doubtful: Sequence[Finding]) -> list[Finding]:
+    """The doubtful findings whose value is certain at another place of the same page."""
+    if not found or not doubtful:
+        return []
+    certain = {_meaning(text, finding) for finding in found}
+    return [finding._replace(score=THRESHOLD) for finding in doubtful if _meaning(text, finding) in certain]
+
+
+def _meaning(text: str, finding: Finding) -> tuple[str, str]:
+    return finding.entity_type, canonical_value(finding.entity_type, text[finding.start : finding.end])
 
 
 def _around(placed: Placed, text: str, spans: Spans) -> list[Placed]:

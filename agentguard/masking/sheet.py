@@ -122,7 +122,7 @@ class Sheet:
             value = text[part.start : part.end]
             self._part_starts.append(self._length + part.start)
             self._part_keys.append(part.key)
-            if part.bare:
+            if part.bare and (view is None or view.reads_back):
                 self._note_bare(index, part, view, depth)
             if not part.bare and (value[:1] in _OPENING or "\\" in value):
                 deeper.append(part)
@@ -159,7 +159,7 @@ class Sheet:
                 for word in encoded_words(self._texts[at]):
                     index = self._leaf_of[at]
                     view = View.whole(word.text, word.start, word.end, self._views[at])
-                    self._lay(index, view.text, leaves[index].key, leaves[index].scope, view, _DEEPEST_TEXT - 1)
+                    self._lay(index, view.text, leaves[index].key, leaves[index].scope, view, 1)
             first = last
 
     def _append(self, index: int, text: str, view: View | None) -> None:

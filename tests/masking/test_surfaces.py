@@ -252,3 +252,11 @@ def test_unknown_action_is_an_error() -> None:
     """An action that nothing carries out is refused when the masker is made."""
     with pytest.raises(ValueError, match="unknown masking action 'hmac'; write one of: allow, mask, redact, token"):
         Masker(actions={"PERSON": "hmac"})
+
+
+def test_a_value_that_is_certain_at_one_place_is_masked_at_all() -> None:
+    """The key `id` speaks against a card number, but not where the same number is a card elsewhere in the value."""
+    card = "4111 1111 1111 1111"
+    assert masked({"id": card}) == {"id": card}
+    both = masked({"id": card, "card": card})
+    assert both == {"id": token("CREDIT_CARD", card), "card": token("CREDIT_CARD", card)}

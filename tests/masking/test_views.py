@@ -99,3 +99,9 @@ def test_t25_many_encoded_words_take_bounded_time() -> None:
     started = time.perf_counter()
     found(text)
     assert time.perf_counter() - started < 5
+
+
+def test_t25_json_in_base64_is_one_token_for_the_word() -> None:
+    """The whole encoded word gives way to one token, without quotes of its own, and comes back by it."""
+    word = base64.b64encode(b'{"account_id": 1234567, "note": "a \\"b\\""}').decode()
+    assert masked(f"see {word} there") == f"see {token('ACCOUNT_ID', word)} there"
