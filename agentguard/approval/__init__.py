@@ -2,7 +2,8 @@
 
 from agentguard.approval.channel import Channel, How, Opened
 from agentguard.approval.desk import Desk, Shown
-from agentguard.approval.roster import Person, Roster, Signer, read_roster
+from agentguard.approval.roster import Person, Roster, Signer
+from agentguard.approval.roster_file import read_roster
 from agentguard.approval.stored import RecordMac, Stored
 from agentguard.approval.tally import Standing, Tally, Uncounted, obstacles, tally
 from agentguard.approval.votes import check_vote, recount, sign_vote

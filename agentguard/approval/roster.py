@@ -3,38 +3,23 @@
 Rules:
 - a person is one human: name, e-mail and key are each nobody else's, compared the way people write them (NFKC, any case);
 - a group is the people who list it and those that `groups:` lists for it; nobody else, and never by pattern;
-- a key is an Ed25519 public key on the curve and of full order, or the roster does not load;
-- a signer is a server that authenticates people and signs for them; its name and its key are no person's;
-- a group whose members a command would give is a load error: nothing here would run it.
+- a signer is a server that authenticates people and signs for them; its name and its key are no person's.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
 
-from pydantic import Field
-
 from agentguard.approval.matching import stands_for
-from agentguard.approval.public_keys import is_public_key
-from agentguard.errors import PolicyError
-from agentguard.model.marked_yaml import Marked, parse, read_yaml
-from agentguard.model.problems import Problem
 from agentguard.model.record import Record
-from agentguard.model.verdicts import CONFIRM
 
 Path = tuple[str | int, ...]
 Found = tuple[Path, str, str]
 """Something wrong: where in the document, what, what to write instead."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
-_NAME_RULE = "a name is lower-case letters, digits, '.', '_' and '-', at most 64, such as ann or data-stewards"
-_KEY_RULE = "write the line that `agentguard keys show` prints: ed25519: and 44 characters of base64"
 
 
 class Person(Record):
@@ -51,14 +36,6 @@ class Signer(Record):
 
     key: str
     speaks_for: Literal["everyone"]
-
-
-class RosterFile(Record):
-    """The form of approvers.yaml."""
-
-    people: dict[str, Person]
-    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    signers: dict[str, Signer] = Field(default_factory=dict)
 
 
 class ApprovalTerms(Protocol):
@@ -87,7 +64,7 @@ class Document(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Roster:
-    """Today's people. Read it with `read_roster`, which checks it."""
+    """Today's people. Read it with `read_roster` (approval/roster_file.py), which checks it."""
 
     people: Mapping[str, Person]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -177,104 +154,3 @@ class Roster:
 def plain(text: str) -> str:
     """A name or an address in the one form in which two spellings of it are equal."""
     return unicodedata.normalize("NFKC", text).strip().casefold()
-
-
-def read_roster(text: str, file: str) -> Roster:
-    """The roster in the text of an approvers.yaml. Raises PolicyError with all problems."""
-    marked = read_yaml(text, file)
-    _refuse(marked, _not_enforced(marked))
-    read = parse(RosterFile, marked)
-    _refuse(marked, [*_check_names(read), *_check_people(read), *_check_groups(read), *_check_keys(read)])
-    return Roster(people=read.people, groups=read.groups, signers=read.signers)
-
-
-def _refuse(marked: Marked, found: Iterable[Found]) -> None:
-    problems = [Problem(place=marked.place(path), what=what, instead=instead) for path, what, instead in found]
-    if problems:
-        raise PolicyError(problems)
-
-
-def _not_enforced(marked: Marked) -> Iterator[Found]:
-    groups = marked.value.get("groups") if isinstance(marked.value, dict) else None
-    for name, members in groups.items() if isinstance(groups, dict) else ():
-        if isinstance(members, dict):
-            yield (
-                ("groups", name),
-                f"group {name!r} from a command is not enforced by this version",
-                "list its people: [ann, dan]",
-            )
-
-
-def _check_names(read: RosterFile) -> Iterator[Found]:
-    for section in ("people", "groups", "signers"):
-        for name in getattr(read, section):
-            if not _NAME.fullmatch(name):
-                yield (section, name), f"{name!r} is no name", _NAME_RULE
-    for name, person in read.people.items():
-        for index, group in enumerate(person.groups):
-            if not _NAME.fullmatch(group):
-                yield ("people", name, "groups", index), f"{group!r} is no name", _NAME_RULE
-    if not read.people:
-        yield (
-            ("people",),
-            "nobody is listed, so nobody could approve anything",
-            "run `agentguard init`, or list a person",
-        )
-    if CONFIRM in read.people or CONFIRM in read.signers:
-        yield ("people", CONFIRM), f"{CONFIRM!r} is a reserved word", "choose another name"
-
-
-def _check_people(read: RosterFile) -> Iterator[Found]:
-    mails: dict[str, str] = {}
-    slacks: dict[str, str] = {}
-    for name, person in read.people.items():
-        if not _EMAIL.fullmatch(person.email):
-            yield (
-                ("people", name, "email"),
-                f"the e-mail of {name} is not an address",
-                "write one such as ann@acme.example",
-            )
-        other = mails.setdefault(plain(person.email), name)
-        if other != name:
-            yield (
-                ("people", name, "email"),
-                f"{name} and {other} have the same e-mail",
-                "one human is one person: merge them",
-            )
-        if person.slack is not None and slacks.setdefault(person.slack, name) != name:
-            other = slacks[person.slack]
-            yield (
-                ("people", name, "slack"),
-                f"{name} and {other} have the same Slack id",
-                "one human is one person: merge them",
-            )
-
-
-def _check_groups(read: RosterFile) -> Iterator[Found]:
-    for group, names in read.groups.items():
-        if not names:
-            yield ("groups", group), f"group {group!r} is empty", "list its people, or leave the group out"
-        for index, name in enumerate(names):
-            if name not in read.people:
-                instead = f"people: {', '.join(sorted(read.people)) or 'none'}"
-                yield ("groups", group, index), f"no person {name!r} in approvers.yaml", instead
-
-
-def _check_keys(read: RosterFile) -> Iterator[Found]:
-    owners: dict[str, str] = {}
-    for path, owner, key in _keys(read):
-        if not is_public_key(key):
-            yield path, f"the key of {owner} is not an Ed25519 public key", _KEY_RULE
-        elif owners.setdefault(key, owner) != owner:
-            yield path, f"{owner} and {owners[key]} have the same key", "each has their own: `agentguard keys new`"
-    for name in read.signers:
-        if name in read.people:
-            yield ("signers", name), f"{name!r} is a person and a signer", "give the server a name of its own"
-
-
-def _keys(read: RosterFile) -> Iterator[tuple[Path, str, str]]:
-    for name, person in read.people.items():
-        if person.key is not None:
-            yield ("people", name, "key"), name, person.key
-    for name, signer in read.signers.items():
-        yield ("signers", name, "key"), f"signer {name}", signer.key
