@@ -15,7 +15,7 @@ arguments himself, as without a guard, and must drop what the model put there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypedDict
 
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools import Tool as SingleInputTool
@@ -27,10 +27,16 @@ from agentguard.integrations.langchain_gate import Gate, Gated, async_code, sync
 from agentguard.integrations.langchain_tools import LangChainTool
 from agentguard.integrations.names import check_names
 
-__all__ = ["guard_tools", "guarded"]
+__all__ = ["AgentKeywords", "guard_tools", "guarded"]
 
 
-def guarded(guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]]) -> dict[str, list[BaseTool]]:
+class AgentKeywords(TypedDict):
+    """What `create_agent` is given."""
+
+    tools: list[BaseTool]
+
+
+def guarded(guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]]) -> AgentKeywords:
     """Keyword arguments for `create_agent(model, **guarded(guard, tools))`. Raises ConfigurationError."""
     return {"tools": guard_tools(guard, tools)}
 

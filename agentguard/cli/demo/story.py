@@ -16,7 +16,8 @@ from typing import Any
 import anyio
 from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 
 from agentguard.audit import read, verify
 from agentguard.cli.cards import print_card
@@ -71,12 +72,11 @@ class Story:
         try:
             model = ScriptedModel(page=self.site.page) if self.scripted else MODEL
             tools = demo_tools(customers, outbox, self.witness)
-            agent: Any = create_agent(model, **guarded(guard, tools))
+            agent = create_agent(model, **guarded(guard, tools))
             with guard.session(user=USER, id="demo"):
-                agent.invoke(
-                    {"messages": [("user", PROMPT.format(page=self.site.page))]},
-                    {"callbacks": [self.ear, Printer(self.witness)], "recursion_limit": 40},
-                )
+                listening = RunnableConfig(callbacks=[self.ear, Printer(self.witness)], recursion_limit=40)
+                asked = HumanMessage(PROMPT.format(page=self.site.page))
+                agent.invoke({"messages": [asked]}, listening)
         except BaseException as error:  # noqa: BLE001 - told at the end, whatever it was
             self.failure = error
 
