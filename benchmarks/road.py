@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -248,7 +249,7 @@ async def _first_sights(guard: Guard, client: redis.asyncio.Redis, ping: float, 
     await sent(client, lambda: first_sight(guard, "warm", 1))  # opens the sockets that are not open yet
     for tokens in FIRST_SIGHTS:
         seconds = median([await first_sight(guard, f"timed-{tokens}-{number}", tokens) for number in range(rounds)])
-        got = await sent(client, lambda tokens=tokens: first_sight(guard, f"counted-{tokens}", tokens))
+        got = await sent(client, partial(first_sight, guard, f"counted-{tokens}", tokens))
         once = once and got == Counter(evalsha=1)
         print(f"first sight of {tokens} new tokens: {seconds / ping:.2f} PINGs; commands: {dict(+got)}")
     return once

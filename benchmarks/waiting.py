@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from resource import getpagesize
 from statistics import median
@@ -120,10 +121,10 @@ async def bare_wake(client: redis.asyncio.Redis) -> float:
     """Median seconds from before a bare XADD until XREAD BLOCK on another connection gives it."""
     took: list[float] = []
     for _ in range(SAMPLES):
-        reading = asyncio.create_task(client.xread({"bare": "$"}, block=1_000))
+        reading = asyncio.ensure_future(client.xread({"bare": "$"}, block=1_000))
         await asyncio.sleep(0.002)
         started = time.perf_counter()
-        adding = asyncio.create_task(client.xadd("bare", {"request": "x", "kind": "voted"}))
+        adding = asyncio.ensure_future(client.xadd("bare", {"request": "x", "kind": "voted"}))
         await reading
         took.append(time.perf_counter() - started)
         await adding
@@ -184,7 +185,7 @@ async def timed(
     woken: list[float] = []
     permitted: list[float] = []
     for request, task in waiting:
-        waking = scene.guard.asking.background.start(lambda request=request: _woken(scene.guard, request))
+        waking = scene.guard.asking.background.start(partial(_woken, scene.guard, request))
         await asyncio.sleep(0.005)
         stored = await scene.desk.channel.read(request.id)
         vote = scene.vote(request, scene.place.keys["ann"])
