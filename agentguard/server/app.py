@@ -109,8 +109,7 @@ def _say_if_broken(task: asyncio.Task[None]) -> None:
         _log.critical("a part of the server broke; restart it", exc_info=task.exception())
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DecisionRefused)
+async def _refused(request: Request, error: DecisionRefused) -> Response:
     if error.code == "forged":
         _log.error("%s", error)
     return problems.refused(error)
@@ -122,16 +121,14 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     return problems.problem(503, "unavailable", detail, headers={"retry-after": "5"})
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
     found: Sequence[Mapping[str, Any]] = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         return problems.problem(400, "not_json", "the body is not JSON")
     return problems.invalid(found)
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     return problems.problem(status, status.name.lower(), status.phrase, headers=error.headers)
 
@@ -144,7 +141,7 @@ async def _failed(request: Request, error: Exception) -> Response:
     return problems.problem(500, "failed", "the server failed; its log says why")
 
 
-_REPLIES = {
+_REPLIES: Mapping[type[Exception], Any] = {
     DecisionRefused: _refused,
     GuardUnavailable: _unavailable,
     ConfigurationError: _unavailable,

@@ -31,9 +31,9 @@ _TUNNELS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
 _PROTOCOL = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
 """Addresses of protocols and relays, which Python's tables call global in some versions."""
 _NAT64 = IPv6Network("64:ff9b::/96")
-_ALLOWABLE = tuple(
-    [*map(IPv4Network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))]
-    + [*map(IPv6Network, ("::1/128", "fc00::/7"))]
+_ALLOWABLE: tuple[IPv4Network | IPv6Network, ...] = (
+    *map(IPv4Network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")),
+    *map(IPv6Network, ("::1/128", "fc00::/7")),
 )
 
 
@@ -113,4 +113,4 @@ def _is_global(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _allowable(address: IPv4Address | IPv6Address) -> bool:
-    return any(address.version == network.version and address in network for network in _ALLOWABLE)
+    return any(address in network for network in _ALLOWABLE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from fastapi import FastAPI
 
 from agentguard.approval import Roster
 from agentguard.config import APPROVERS, Settings, open_connection, read_roster
-from agentguard.errors import ConfigurationError, GuardUnavailable
+from agentguard.errors import ConfigurationError, Fault
 from agentguard.server import tokens
 from agentguard.server.app import Parts, create_app
 from agentguard.server.fresh import Fresh
@@ -41,14 +42,15 @@ def serve(
     port: int = PORT,
     tenant: str = "default",
 ) -> None:
-    """Serve until interrupted. Raises ConfigurationError, GuardUnavailable."""
+    """Serve until interrupted. Raises ConfigurationError, and Fault where it can't start."""
     public_url = server.public_url or _address(server, host, port)
     app = create_app(parts_of(policies, settings=settings, server=server, tenant=tenant, public_url=public_url))
     _warn(server, settings, host)
     listening = listener(app, host=host, port=port, server=server)
-    listening.run()
+    with suppress(SystemExit):  # uvicorn's way to say that it could not start
+        listening.run()
     if not listening.started:
-        raise GuardUnavailable("redis", "the server did not start; its log says why")
+        raise Fault(f"the server did not start on {host}:{port}; the lines above say why")
 
 
 def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tenant: str, public_url: str) -> Parts:

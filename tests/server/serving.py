@@ -1,0 +1,107 @@
+"""The real application on a real uvicorn, with people, tokens and requests of one tenant."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from agentguard.approval import Channel, RecordMac
+from agentguard.model.approvals import Request
+from agentguard.server.app import Parts, create_app
+from agentguard.server.running import listener
+from agentguard.server.settings import ServerSettings
+from agentguard.server.tokens import Token
+from agentguard.store.names import Names
+from agentguard.store.redis import Connection
+from tests.approval.people import KEYS, ROSTER, a_principal, a_request
+
+MAC_KEY = b"k" * 32
+STARTED_WITHIN_SECONDS = 10.0
+
+TOKENS = {name: f"agt_{name}-{'x' * 32}" for name in ("ann", "bob", "cat", "eve", "user", "gone", "late")}
+"""What each person shows; `gone` is nobody of the roster, `late` expired."""
+
+
+def now_ms() -> int:
+    """This machine's time."""
+    return time.time_ns() // 1_000_000
+
+
+def token_lines() -> list[Token]:
+    """The tokens as the server knows them."""
+
+    def line(name: str, person: str, expires_ms: int | None = None) -> Token:
+        hashed = hashlib.sha256(TOKENS[name].encode()).hexdigest()
+        return Token(id=f"{name:0>8}", person=person, sha256=hashed, created_ms=1, expires_ms=expires_ms)
+
+    people = [line(name, name) for name in ("ann", "bob", "cat", "eve")]
+    return [*people, line("gone", "gone"), line("late", "ann", expires_ms=now_ms() - 1)]
+
+
+def parts(url: str, tenant: str, **changed: Any) -> Parts:
+    """The parts of a server of this tenant."""
+
+    @asynccontextmanager
+    async def connect() -> Any:
+        connection = await Connection.open(url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    given = Parts(
+        connect=connect,
+        tenant=tenant,
+        roster=lambda: ROSTER,
+        tokens=token_lines,
+        signer="inbox",
+        key=KEYS["inbox"],
+        now_ms=now_ms,
+    )
+    return replace(given, **changed)
+
+
+@contextmanager
+def serving(made: Parts) -> Iterator[str]:
+    """A server on a free port, in a thread and on a loop of its own. Gives its address."""
+    line = socket.create_server(("127.0.0.1", 0))
+    server = listener(create_app(made), host="127.0.0.1", port=0, server=ServerSettings())
+    server.config.log_config = None
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [line]}, daemon=True)
+    thread.start()
+    give_up = time.monotonic() + STARTED_WITHIN_SECONDS
+    while not server.started:
+        if time.monotonic() > give_up or not thread.is_alive():
+            raise RuntimeError("the test's server did not start")
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{line.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=STARTED_WITHIN_SECONDS)
+        line.close()
+
+
+def caller(base: str, name: str | None = None) -> httpx.AsyncClient:
+    """A client that shows a person's token, or none."""
+    headers = {} if name is None else {"authorization": f"Bearer {TOKENS[name]}"}
+    return httpx.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=20)
+
+
+def agents_side(connection: Connection, tenant: str) -> Channel:
+    """The channel that opens requests and verifies them."""
+    return Channel(connection=connection, names=Names(tenant), mac=RecordMac(keys=[MAC_KEY]))
+
+
+async def opened(agent: Channel, *needs: Any, user: str | None = "user@acme.example", **changed: Any) -> Request:
+    """A request that waits."""
+    principal = a_principal(user, tenant=agent.names.tenant)
+    return (await agent.open(a_request(*needs, principal=principal, **changed), b"sealed")).stored.request
