@@ -71,12 +71,24 @@ def _model(function: Callable[..., Any], name: str) -> type[BaseModel]:
     if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
         raise ConfigurationError(f"tool {name}: a generator's results can't be masked as a whole; return a list")
     try:
-        hints = typing.get_type_hints(code, include_extras=True)
+        hints = _hints(code)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a parameter may be named like a method of BaseModel
             return create_model(name, __config__=_CONFIG, **_fields(function, name, hints))
     except (NameError, TypeError, ValueError, PydanticUserError) as error:
         raise ConfigurationError(f"tool {name}: its signature makes no schema: {error}") from error
+
+
+def _hints(code: Callable[..., Any]) -> dict[str, Any]:
+    """The types of the parameters; that of the result may be known in the function's own scope alone."""
+
+    def parameters() -> None:
+        """Carries the annotations but for that of the result."""
+
+    annotations = inspect.get_annotations(code)
+    parameters.__annotations__ = {name: kind for name, kind in annotations.items() if name != "return"}
+    known = getattr(inspect.unwrap(code), "__globals__", {})
+    return typing.get_type_hints(parameters, globalns=known, include_extras=True)
 
 
 def _fields(function: Callable[..., Any], name: str, hints: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ UNREADABLE = "unreadable-name"
 
 def check_names(names: Iterable[str]) -> None:
     """Raise ConfigurationError for a name that models can't call, and for one that two tools have."""
-    counted = Counter(names)
+    counted = Counter(list(names))
     for name, times in counted.items():
         if not _FITS.match(name):
             raise ConfigurationError(
