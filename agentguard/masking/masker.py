@@ -159,6 +159,8 @@ class Masker:
 
     def _replaced(self, value: Any, replacement: Replacement, spans: Spans) -> Any:
         walk = Walk(value, self._fields, self._limits)
+        if not walk.leaves:
+            return value
         found, bare = self._findings(walk.leaves)
         texts = {}
         for index in sorted(found):
