@@ -81,13 +81,20 @@ def read_stored(request_id: str, tenant: str, reply: Sequence[Any], *, now_ms: i
         raise forged("a vote on it stands under another person's name")
     return Stored(
         request=request,
-        state=State(state.decode()),
+        state=_state(state, request, now_ms),
         version=version.decode(),
         votes=read_votes,
         sealed_input=sealed_input,
         withdrawn=withdrawn.decode(errors="replace"),
         now_ms=now_ms,
     )
+
+
+def _state(word: bytes, request: Request, now_ms: int) -> State:
+    """The state that Lua derived, within the times of the record: those that Lua reads carry no MAC."""
+    state = State(word.decode())
+    late = {State.PENDING: request.deadline_ms, State.APPROVED: request.redeem_by_ms}.get(state, now_ms + 1) <= now_ms
+    return State.EXPIRED if late else state
 
 
 def forged(why: str) -> DecisionRefused:

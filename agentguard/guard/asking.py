@@ -6,7 +6,7 @@ Rules:
 - the policy in force judges again before the permit, with the facts of the request and with those of now: stricter means stale;
 - the stored input is parsed again and must give the same snapshot;
 - a permit is redeemed once, before the tool runs; whoever comes second is told so;
-- a waiting call that is cancelled takes its request back.
+- a call that is cancelled takes its request back, and a permit that it may have got, whenever it is cancelled.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from agentguard.approval import Opened, Roster, Stored, check_vote, tally
+from agentguard.approval import Opened, Roster, Stored, check_vote, obstacles, tally
 from agentguard.errors import AgentGuardError, DecisionRefused, GuardUnavailable, InvalidArguments, OutcomeUnknown
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
@@ -39,7 +40,13 @@ RENEW_SECONDS = 10.0
 """How often a running call says that it still runs; its lease is three times that."""
 
 TAKE_BACK_AFTER_SECONDS = (0.0, 0.2, 2.0)
-"""When a cancelled call tries to withdraw its request, each after the one before."""
+"""When a cancelled call tries to take back what it asked for, each after the one before."""
+
+
+_CANCELLED = "the waiting call was cancelled"
+
+_WHO_CHANGED = frozenset({"no_key", "unknown_signer"})
+"""Why a vote no longer verifies although nobody forged it: its person or server left approvers.yaml."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,24 +99,35 @@ class Asking:
             raise self._broken(case, refused) from None
 
     async def finish(self, claim: Claim, state: State) -> None:
-        """Say how the run ended: done, failed or unknown."""
+        """Say how the run ended: done, failed or unknown. It is said even where the caller is cancelled meanwhile."""
         claim.renewing.cancel()
-        await self.background.hop(lambda: self._finish(claim, state))
+        saying = self.background.start(lambda: self._finish(claim, state))
+        await self.background.hop(lambda: _end_of(saying))
 
     async def _ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
+        self._must_be_possible(case)
         request = self._request(case)
         try:
             opened = await self._open(case, request)
             await self.records.asked(opened.stored.request, opened.how.value)
-            stored = await self._decided(opened.stored)
+            return await self._permit(case, await self._decided(opened.stored), rejudge)
         except (asyncio.CancelledError, KeyboardInterrupt):
-            self.background.start(lambda: self._take_back(request.id))
+            self.background.start(lambda: self._insist(lambda: self._withdraw(request.id, _CANCELLED)))
             raise
+
+    async def _permit(self, case: Case, stored: Stored, rejudge: Rejudge) -> tuple[Case, Claim]:
+        """Step 6: what people said is verified and judged against today, then redeemed."""
         self._must_be_approved(case, stored)
         case = self._adopt(case, stored)
         await self._check_votes(case, stored)
         await self._check_still_fits(case, stored, await rejudge(case, stored.request.facts))
         return case, await self._redeem(case, stored)
+
+    def _must_be_possible(self, case: Case) -> None:
+        """Nobody is asked, and nobody waits, for what nobody here could approve."""
+        missing = list(obstacles(case.verdict.needs, self.roster(), case.principal))
+        if missing:
+            raise refusals.impossible(case.verdict, missing)
 
     def _broken(self, case: Case, refused: DecisionRefused) -> AgentGuardError:
         """What the caller gets where the channel says no for a reason that no step above expects."""
@@ -121,11 +139,14 @@ class Asking:
     async def _open(self, case: Case, request: Request) -> Opened:
         sealed = self.sealer.seal(case.snapshot.input_text.encode(), self._context(request.id))
         try:
-            return await self.background.hop(lambda: self._open_there(request, sealed))
+            opened = await self.background.hop(lambda: self._open_there(request, sealed))
         except DecisionRefused as refused:
             if refused.code == "call_id_reused":
                 raise refusals.reused(case.tool.name) from None
             raise
+        if not _is_same_call(request, opened.stored.request):
+            raise refusals.reused(case.tool.name)
+        return opened
 
     def _request(self, case: Case) -> Request:
         return Request(
@@ -175,7 +196,7 @@ class Asking:
             snapshot = read_again(case.tool, text)
         except (SealBroken, InvalidArguments):
             raise refusals.stale(case.tool.name, stored.request.id, "what the tool accepts changed") from None
-        digest = self.binding.digest(case.tool, stored.request.principal, snapshot.text, case.tokens)
+        digest = self.binding.digest(case.tool, case.principal, snapshot.text, case.tokens)
         if not hmac.compare_digest(digest, stored.request.digest):
             raise refusals.stale(case.tool.name, stored.request.id, "the tool or the arguments changed")
         return replace(case, snapshot=snapshot)
@@ -186,6 +207,8 @@ class Asking:
             try:
                 check_vote(vote, stored.request, roster)
             except DecisionRefused as refused:
+                if refused.code in _WHO_CHANGED:
+                    raise refusals.stale(case.tool.name, stored.request.id, "who may approve changed") from None
                 self.records.forged(case.principal, case.call, stored.request.id, refused.code)
                 await self.background.hop(lambda: self._withdraw(stored.request.id, "forged"))
                 raise refusals.forged(case.tool.name, stored.request.id) from None
@@ -204,6 +227,9 @@ class Asking:
         except DecisionRefused:
             self._must_be_approved(case, await self.background.hop(lambda: self._read(stored.request.id)))
             raise refusals.stale(case.tool.name, stored.request.id, "the votes changed") from None
+        except (asyncio.CancelledError, KeyboardInterrupt):  # the permit may be ours by now, and nobody will use it
+            self.background.start(lambda: self._insist(lambda: self._give_back(stored.request.id, fence)))
+            raise
         renewing = self.background.start(lambda: self._renew(stored.request.id, fence))
         claim = Claim(request_id=stored.request.id, fence=fence, renewing=renewing)
         try:
@@ -248,12 +274,12 @@ class Asking:
         async with self.link.using() as there:
             await there.channel.withdraw(request_id, reason)
 
-    async def _take_back(self, request_id: str) -> None:
-        """Withdraw a request of our own that nobody waits for now; one that is still on its way there is waited for."""
+    async def _insist(self, move: Callable[[], Awaitable[None]]) -> None:
+        """Make a move for a call that was cancelled; what the move needs may still be on its way to Redis."""
         for seconds in TAKE_BACK_AFTER_SECONDS:
             await asyncio.sleep(seconds)
-            with suppress(DecisionRefused):
-                await self._withdraw(request_id, "the waiting call was cancelled")
+            with suppress(DecisionRefused, GuardUnavailable):
+                await move()
                 return
 
     async def _redeem_there(self, stored: Stored, fence: str) -> None:
@@ -264,12 +290,27 @@ class Asking:
         async with self.link.using() as there:
             await there.channel.finish(claim.request_id, claim.fence, state)
 
+    async def _give_back(self, request_id: str, fence: str) -> None:
+        async with self.link.using() as there:
+            await there.channel.finish(request_id, fence, State.FAILED)
+
     async def _renew(self, request_id: str, fence: str) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             with suppress(GuardUnavailable):
                 async with self.link.using() as there:
                     await there.channel.renew(request_id, fence)
+
+
+async def _end_of(saying: Future[None]) -> None:
+    """Wait for something on the background loop; who is cancelled here leaves it running."""
+    await asyncio.shield(asyncio.wrap_future(saying))
+
+
+def _is_same_call(mine: Request, found: Request) -> bool:
+    """Whether a request that Redis named is of this very call and caller; what named it carries no MAC of its own."""
+    same = mine.digest == found.digest or mine.model_digest == found.model_digest
+    return same and (mine.principal, mine.tool) == (found.principal, found.tool)
 
 
 def _sentence(clause: Clause) -> str:

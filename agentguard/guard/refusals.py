@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agentguard.errors import CallRefused, RefusalReason
 from agentguard.model.approvals import Resolution, State
 from agentguard.model.verdicts import Effect, Verdict
@@ -16,6 +18,14 @@ def denied(verdict: Verdict) -> CallRefused:
         f"denied by policy: {said}. The call did not run. Do not try it again in another form; tell the user.",
         tool=verdict.tool,
     )
+
+
+def impossible(verdict: Verdict, missing: Sequence[str]) -> CallRefused:
+    """Policy wants people to decide, and there is nobody who could."""
+    told = (
+        f"denied by policy: nobody could approve this call ({'; '.join(missing)}). The call did not run; tell the user."
+    )
+    return CallRefused(RefusalReason.DENIED, told, tool=verdict.tool)
 
 
 def ended(tool: str, resolution: Resolution) -> CallRefused:
@@ -39,7 +49,7 @@ def forged(tool: str, request_id: str) -> CallRefused:
 
 def reused(tool: str) -> CallRefused:
     """One call id, two calls."""
-    told = "call id reused: this call id was used before with other arguments. The call did not run."
+    told = "call id reused: this call id was used before for another call, or by somebody else. The call did not run."
     return CallRefused(RefusalReason.CALL_ID_REUSED, told, tool=tool)
 
 

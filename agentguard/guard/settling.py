@@ -63,8 +63,7 @@ class Settling:
     async def interrupted(self, permit: Permit) -> None:
         """The run was cancelled or its process is going down: nobody knows what it did."""
         _once(permit)
-        await self.records.settled(permit, Ended.UNKNOWN, None)
-        await self._finish(permit, Ended.UNKNOWN)
+        await self._give_up(permit, Ended.UNKNOWN)
 
     async def _keep(self, permit: Permit, masked: Masked, labels: Sequence[str]) -> None:
         await self.tokens.remember(permit.principal, masked.tokens, labels, permit.call.tool)
@@ -74,11 +73,13 @@ class Settling:
             await self.asking.finish(permit.claim, State(ended.value))
 
     async def _give_up(self, permit: Permit, ended: Ended) -> None:
-        """The tool ran and what came of it can't be shown: say so wherever it can still be said."""
-        with suppress(GuardUnavailable):
-            await self.records.settled(permit, ended, None)
-        with suppress(GuardUnavailable):
-            await self._finish(permit, ended)
+        """The tool ran and what came of it is not shown: say so wherever it can still be said."""
+        try:
+            with suppress(GuardUnavailable):
+                await self.records.settled(permit, ended, None)
+        finally:  # also where the caller is cancelled again
+            with suppress(GuardUnavailable):
+                await self._finish(permit, ended)
 
 
 def _once(permit: Permit) -> None:

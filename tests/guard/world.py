@@ -112,7 +112,7 @@ class World:
     def __post_init__(self) -> None:
         policies = self.policies
         policies.mkdir()
-        (policies / "policy.yaml").write_text(POLICY.replace("DEADLINE", self.deadline), encoding="utf-8")
+        self.set_deadline(self.deadline)
         people = {"ann": "on-call, stewards", "bob": "on-call, stewards", "cem": "stewards", "zoe": "others"}
         self.keys = {name: SigningKey.new() for name in people}
         lines = [
@@ -120,6 +120,11 @@ class World:
             for name, groups in people.items()
         ]
         (policies / "approvers.yaml").write_text("people:\n" + "\n".join(lines) + "\n", encoding="utf-8")
+
+    def set_deadline(self, deadline: str) -> None:
+        """Give people so long to decide, for guards that are opened from now on."""
+        self.deadline = deadline
+        (self.policies / "policy.yaml").write_text(POLICY.replace("DEADLINE", deadline), encoding="utf-8")
 
     @property
     def policies(self) -> Path:
@@ -133,9 +138,9 @@ class World:
             redis_url=self.redis_url, state_dir=self.folder / "state", config_dir=self.folder / "config", keys=None
         )
 
-    def open(self) -> Guard:
+    def open(self, *, agent: str = "support") -> Guard:
         """A guard, as another process would open it."""
-        return open_guard(self.policies, agent="support", tenant=self.tenant, settings=self.settings)
+        return open_guard(self.policies, agent=agent, tenant=self.tenant, settings=self.settings)
 
     async def call(self, guard: Guard, tool: str, call_id: str | None = None, **arguments: Any) -> Any:
         """One call through the async door."""
@@ -147,6 +152,12 @@ class World:
             async with asyncio.timeout(10):
                 while len(found := await desk.list()) < how_many:
                     await asyncio.sleep(0.01)
+        return [stored.request.id for stored in found]
+
+    async def open_requests(self) -> list[str]:
+        """The ids of requests that people could still decide, or that could still run."""
+        async with open_desk(self.policies, self.settings, tenant=self.tenant) as desk:
+            found = await desk.list((State.PENDING, State.APPROVED, State.EXECUTING))
         return [stored.request.id for stored in found]
 
     async def decide(
