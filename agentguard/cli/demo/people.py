@@ -23,9 +23,15 @@ class Approver:
     config_dir: Path
 
     def vote(self, request_id: str, policies: Path, state_dir: Path, *, auto: bool) -> bool:
-        """Run `agentguard approvals approve` as this person; with `auto` nobody is asked. Whether it was approved."""
-        card = ["--card", self._card_digest(request_id, policies, state_dir)] if auto else []
-        return self._run(["approve", request_id, *card], policies, state_dir, show=True).returncode == 0
+        """Run `agentguard approvals approve` as this person; with `auto` nobody is asked. Whether they approved.
+
+        Who says no at the terminal rejects, so that the agent does not wait for nothing.
+        """
+        card = ["--card", self._card_digest(request_id, policies, state_dir)]
+        if self._run(["approve", request_id, *(card if auto else [])], policies, state_dir, show=True).returncode == 0:
+            return True
+        self._run(["reject", request_id, *card, "-m", "Not now"], policies, state_dir, show=True)
+        return False
 
     def _card_digest(self, request_id: str, policies: Path, state_dir: Path) -> str:
         shown: dict[str, Any] = json.loads(

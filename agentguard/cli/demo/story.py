@@ -94,7 +94,8 @@ class Story:
                     if self.auto:
                         anyio.run(self._show, policies, request_id)
                     for approver in approvers:
-                        approver.vote(request_id, policies, self._settings.state_dir, auto=self.auto)
+                        if not approver.vote(request_id, policies, self._settings.state_dir, auto=self.auto):
+                            break
             time.sleep(WATCH_SECONDS)
 
     async def _pending(self, policies: Path) -> list[str]:
