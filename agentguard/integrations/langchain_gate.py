@@ -4,7 +4,7 @@ Rules:
 - `run` and `arun` are where every path of LangChain meets; each of their calls is admitted once, and runs what the permit holds;
 - the tool's code (`_run`, `_arun`, `func`, `coroutine`) runs inside an admitted call of this tool and nowhere else;
 - what it returns or raises is settled right there, so callbacks, tracers, `handle_tool_error` and the model get the masked form;
-- a call that did not run is answered (see `answers`), and emits no events of a tool.
+- a call that did not run is answered (see `answers`); to callbacks and tracers it is a tool that ended with that answer.
 """
 
 from __future__ import annotations
@@ -57,12 +57,35 @@ class Gate:
 
     def running(self) -> Running:
         """The admitted call that this code runs in. Raises ConfigurationError where there is none."""
-        running = _running.get()
-        if running is None or running.gate is not self or running.over:
-            raise ConfigurationError(
-                f"tool {self.seen.tool.name} is guarded: call it by invoke or ainvoke, not its function or _run"
-            )
-        return running
+        judged = self.judged()
+        if isinstance(judged, Running):
+            return judged
+        raise self._outside()
+
+    def judged(self) -> Running | Unran:
+        """The call that this code runs in, admitted or refused. Raises ConfigurationError where there is none."""
+        judged = _judged.get()
+        if judged is None or judged.gate is not self or judged.over:
+            raise self._outside()
+        return judged
+
+    def _outside(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"tool {self.seen.tool.name} is guarded: call it by invoke or ainvoke, not its function or _run"
+        )
+
+
+@dataclass(kw_only=True)
+class Unran:
+    """One refused call, and what is given in place of a result."""
+
+    gate: Gate
+    result: Any
+    over: bool = False
+
+    def stand_in(self, tool: BaseTool) -> Any:
+        """What the tool's code would have returned."""
+        return (self.result, None) if tool.response_format == "content_and_artifact" else self.result
 
 
 @dataclass(kw_only=True)
@@ -76,7 +99,7 @@ class Running:
     over: bool = False
 
 
-_running: ContextVar[Running | None] = ContextVar("agentguard_langchain_running", default=None)
+_judged: ContextVar[Running | Unran | None] = ContextVar("agentguard_langchain_call", default=None)
 
 
 class Gated:
@@ -93,7 +116,9 @@ class Gated:
         try:
             permit = guard.blocking.admit(invocation.call, invocation)
         except (CallRefused, GuardUnavailable) as refusal:
-            return refused(self, refusal, tool_call_id)
+            unran = Unran(gate=self.gate_, result=refused(self, refusal, tool_call_id))
+            with _inside(unran):
+                return super().run(tool_input, *args, tool_call_id=tool_call_id, **kwargs)  # type: ignore[misc]
         running = Running(gate=self.gate_, permit=permit, invocation=invocation)
         try:
             with _inside(running):
@@ -112,7 +137,9 @@ class Gated:
         try:
             permit = await guard.admit(invocation.call, invocation)
         except (CallRefused, GuardUnavailable) as refusal:
-            return refused(self, refusal, tool_call_id)
+            unran = Unran(gate=self.gate_, result=refused(self, refusal, tool_call_id))
+            with _inside(unran):
+                return await super().arun(tool_input, *args, tool_call_id=tool_call_id, **kwargs)  # type: ignore[misc]
         running = Running(gate=self.gate_, permit=permit, invocation=invocation)
         try:
             with _inside(running):
@@ -129,8 +156,8 @@ class Gated:
 
     def _to_args_and_kwargs(self: Any, *_: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What the permit lets run, whatever LangChain would have made of the model's arguments."""
-        running: Running = self.gate_.running()
-        return running.invocation.ready(running.permit)
+        judged: Running | Unran = self.gate_.judged()
+        return judged.invocation.ready(judged.permit) if isinstance(judged, Running) else ((), {})
 
 
 def sync_code(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -138,7 +165,9 @@ def sync_code(run: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(run)
     def _run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        running = self.gate_.running()
+        running = self.gate_.judged()
+        if isinstance(running, Unran):
+            return running.stand_in(self)
         if running.entered:  # the tool's own code calls itself, or its async half runs its sync one in a thread
             return run(self, *args, **kwargs)
         running.entered = True
@@ -159,7 +188,9 @@ def async_code(run: Callable[..., Any], arun: Callable[..., Any]) -> Callable[..
 
     @functools.wraps(run if arun is BaseTool._arun else arun)
     async def _arun(self: Any, *args: Any, **kwargs: Any) -> Any:
-        running = self.gate_.running()
+        running = self.gate_.judged()
+        if isinstance(running, Unran):
+            return running.stand_in(self)
         if running.entered:
             return await arun(self, *args, **kwargs)
         running.entered = True
@@ -222,10 +253,10 @@ def _raise(shown: BaseException) -> NoReturn:
 
 
 @contextmanager
-def _inside(running: Running) -> Iterator[None]:
-    before = _running.set(running)
+def _inside(judged: Running | Unran) -> Iterator[None]:
+    before = _judged.set(judged)
     try:
         yield
     finally:
-        running.over = True
-        _running.reset(before)
+        judged.over = True
+        _judged.reset(before)

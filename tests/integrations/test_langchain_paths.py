@@ -1,0 +1,92 @@
+"""Every shape of tool on every path of LangChain: gated once, and the same as the bare tool where policy allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.messages import ToolMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from agentguard.audit import read
+from agentguard.guard.pipeline import Guard
+from agentguard.integrations.langchain import guard_tools
+from tests.guard.world import World
+from tests.integrations.shapes import PAIRS, PATHS, SHAPES, Ran
+
+pytestmark = pytest.mark.anyio
+
+EVERY_PAIR = pytest.mark.parametrize(("shape", "path"), PAIRS, ids=[f"{shape}-{path}" for shape, path in PAIRS])
+ARGUMENTS = {"text": "hello"}
+
+
+def _journal(world: World) -> list[str]:
+    return [entry.kind for entry in read(world.settings.state_dir / "journal")][1:]
+
+
+def _seen(result: Any) -> Any:
+    """What there is to compare of a result."""
+    return {**result.model_dump(), "id": None} if isinstance(result, ToolMessage) else repr(result)
+
+
+@EVERY_PAIR
+async def test_t24_a_denied_tool_does_not_run_on_any_path(shape: str, path: str, guard: Guard, world: World) -> None:
+    """The model reads why; the tool's code never begins; the refusal is on record once."""
+    ran: Ran = []
+    (tool,) = guard_tools(guard, [SHAPES[shape](ran, "forbidden_echo")])
+
+    with guard.session(user="ann@acme.example"):
+        result = await PATHS[path].call(tool, dict(ARGUMENTS))
+
+    assert ran == []
+    assert "denied by policy: Nobody may do this" in str(result)
+    assert getattr(result, "status", "error") == "error"
+    assert _journal(world) == ["judged", "refused"]
+
+
+@EVERY_PAIR
+async def test_t24_an_allowed_tool_runs_once_and_gives_what_the_bare_tool_gives(
+    shape: str, path: str, guard: Guard, world: World
+) -> None:
+    """Wrapping loses nothing: result, message, artifact, status; the gate is passed once."""
+    bare_ran: Ran = []
+    ran: Ran = []
+    (tool,) = guard_tools(guard, [SHAPES[shape](ran, "echo")])
+
+    expected = await PATHS[path].call(SHAPES[shape](bare_ran, "echo"), dict(ARGUMENTS))
+    with guard.session(user="ann@acme.example"):
+        result = await PATHS[path].call(tool, dict(ARGUMENTS))
+
+    assert _seen(result) == _seen(expected)
+    assert ran == bare_ran == [{"text": "hello", "times": 2}]
+    assert _journal(world) == ["judged", "settled"]
+
+
+@EVERY_PAIR
+async def test_t26_personal_data_in_any_result_is_masked(shape: str, path: str, guard: Guard) -> None:
+    """Content, artifact, blocks, messages in commands, and the text of an error."""
+    ran: Ran = []
+    (tool,) = guard_tools(guard, [SHAPES[shape](ran, "echo")])
+
+    with guard.session(user="ann@acme.example"):
+        result = await PATHS[path].call(tool, {"text": "write to dan@acme.example "})
+
+    assert ran == [{"text": "write to dan@acme.example ", "times": 2}]
+    assert "dan@acme.example" not in repr(result)
+    assert "[EMAIL_" in repr(result)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_guarded_tool_looks_like_the_bare_one(shape: str, guard: Guard) -> None:
+    """Same class, name, description, schemas and settings, for models and for programs."""
+    bare = SHAPES[shape]([], "echo")
+    (tool,) = guard_tools(guard, [bare])
+
+    assert isinstance(tool, type(bare))
+    assert type(tool).__name__ == type(bare).__name__
+    assert (tool.name, tool.description, tool.return_direct) == (bare.name, bare.description, bare.return_direct)
+    assert tool.response_format == bare.response_format
+    assert tool.args_schema == bare.args_schema
+    assert tool.args == bare.args
+    assert tool._injected_args_keys == bare._injected_args_keys
+    assert convert_to_openai_tool(tool) == convert_to_openai_tool(bare)
