@@ -72,7 +72,7 @@ def _facts(stored: Stored, counted: Tally) -> list[Text]:
         *(("missing", f"{standing.need}: {standing.missing}") for standing in counted.standings if standing.missing),
         *(("obstacle", obstacle) for obstacle in counted.obstacles),
     ]
-    return [Text(f"{name:>8}  ", style="dim") + Text(value) for name, value in rows]
+    return [Text.assemble((f"{name:>8}  ", "dim"), value) for name, value in rows]
 
 
 def _need(request: Request, index: int) -> str:

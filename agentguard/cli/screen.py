@@ -19,7 +19,7 @@ def say(text: str, style: str = "") -> None:
 
 def complain(text: str) -> None:
     """What is wrong, on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text("error: ", style="bold red") + Text(text))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), text))
 
 
 def say_json(value: Any) -> None:

@@ -63,6 +63,6 @@ def _cell(text: str | None, style: str = "") -> Text:
         return Text("did not run", style="dim italic")
     shown = visible(text)
     cut = f" ... {len(shown) - SHOWN} more characters" if len(shown) > SHOWN else ""
-    written = Text(shown[:SHOWN], style=style)
+    written = Text.assemble((shown[:SHOWN], style), (cut, "dim"))
     written.highlight_regex(_PLACEHOLDER, "bold cyan")
-    return written + Text(cut, style="dim")
+    return written
