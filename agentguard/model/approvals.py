@@ -12,7 +12,6 @@ from agentguard.model.facts import Facts
 from agentguard.model.record import Json, Record
 from agentguard.model.verdicts import Need, Verdict
 
-
 Assurance = Literal["same-user", "separate"]
 """Whether the agent runs as the very user who approves (then a signature stops nobody who controls that user), or apart."""
 

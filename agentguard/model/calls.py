@@ -48,10 +48,14 @@ class Tool(Protocol):
     """A tool as the guard sees it. Integrations translate their framework's tools into this."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the model calls it by: 1 to 64 of a-z A-Z 0-9 _ -."""
+        ...
 
     @property
-    def description(self) -> str: ...
+    def description(self) -> str:
+        """What the model is told of it."""
+        ...
 
     @property
     def schema(self) -> Mapping[str, Any]:

@@ -221,7 +221,7 @@ async def test_t32_a_request_changed_in_redis_never_runs(world: World) -> None:
         call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
         (request,) = await world.waiting()
         connection = await Connection.open(world.redis_url)
-        (key,) = [name for name in await connection.execute("KEYS", f"*request:{request}")]
+        (key,) = await connection.execute("KEYS", f"*request:{request}")
         record = await connection.execute("HGET", key, "record")
         await connection.execute("HSET", key, "record", record.replace(b'"risk":"high"', b'"risk":"low"'))
         await connection.close()
@@ -237,7 +237,7 @@ async def test_t32_votes_and_states_written_by_hand_give_no_permit(world: World)
         call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
         (request,) = await world.waiting()
         connection = await Connection.open(world.redis_url)
-        (key,) = [name for name in await connection.execute("KEYS", f"*request:{request}")]
+        (key,) = await connection.execute("KEYS", f"*request:{request}")
         votes = key.replace(b":request:", b":votes:").decode()
         await connection.execute("HSET", votes, "resolution", "approved", "version", 1)
         events = key.split(b":request:")[0].decode() + ":events"
@@ -309,6 +309,5 @@ async def test_the_guards_own_loop_is_no_place_for_the_sync_door(world: World) -
             ToolCall(tool="find_customer", arguments={"customer_id": 7}), world.tools.tool("find_customer")
         )
 
-    with world.open() as guard, guard.session(user=ANN):
-        with pytest.raises(RuntimeError, match="own loop"):
-            await guard.asking.background.hop(there)
+    with world.open() as guard, guard.session(user=ANN), pytest.raises(RuntimeError, match="own loop"):
+        await guard.asking.background.hop(there)
