@@ -367,7 +367,7 @@ async def test_a_cancelled_message_takes_its_requests_back(guard: Guard, world: 
         with pytest.raises(asyncio.CancelledError):
             await waiting
         async with asyncio.timeout(5):
-            while (await world.state(request)).value == "pending":  # noqa: ASYNC110 - the record is in Redis
+            while (await world.state(request)).value == "pending":
                 await asyncio.sleep(0.01)
 
     assert (await world.state(request)).value == "withdrawn"
