@@ -64,9 +64,10 @@ class TokenIds:
     def token(self, entity_type: str, value: str) -> Token:
         """The token of a value. Its `value` is the text as given; spellings of one value share the token's text."""
         word = token_word(entity_type)
-        name = _joined(entity_type, canonical_value(entity_type, value))
+        canonical = canonical_value(entity_type, value)
+        name = _joined(entity_type, canonical)
         name_id = _base32(hmac.digest(self._keys[0], b"id\0" + name, "sha256"), _ID_LENGTH)
-        return Token(f"[{word}_{name_id}{self._check(self._keys[0], word, name_id)}]", entity_type, value)
+        return Token(f"[{word}_{name_id}{self._check(self._keys[0], word, name_id)}]", entity_type, value, canonical)
 
     def read(self, text: str) -> list[tuple[int, int, str]]:
         """The tokens in a text: (start, end, text of the token as it was made), however the model spelled them."""

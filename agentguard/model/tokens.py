@@ -6,11 +6,21 @@ from typing import NamedTuple
 
 
 class Token(NamedTuple):
-    """A token: `text` is what the model sees, `value` the canonical text that it stands for."""
+    """A token: `text` is what the model sees, `value` what it stands for, as it was written first.
+
+    `canonical` is the one text for all spellings of the value, where there are several: two tokens with the same text stand for the
+    same thing if these are equal.
+    """
 
     text: str
     entity_type: str
     value: str
+    canonical: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What the token stands for, however it is spelled."""
+        return self.entity_type, self.canonical or self.value
 
 
 class Known(NamedTuple):

@@ -131,10 +131,10 @@ class Sessions:
 
 
 def _one_value_each(tokens: Iterable[Token]) -> dict[str, Token]:
-    """The tokens by text."""
+    """The tokens by text, each as it was spelled first."""
     found: dict[str, Token] = {}
     for token in tokens:
-        if found.setdefault(token.text, token) != token:
+        if found.setdefault(token.text, token).identity != token.identity:
             raise _collision()
     return found
 

@@ -31,15 +31,16 @@ class Vault:
 
     def entry(self, principal: Principal, token: Token) -> tuple[str, bytes, bytes]:
         """A token as the script takes it: text, digests under each key, sealed value."""
-        plain = canonical_json([token.entity_type, token.value]).encode()
+        plain = canonical_json(token[1:]).encode()
         context = _context(principal, token.text)
-        macs = b"".join(hmac.digest(key, context.encode() + b"\n" + plain, "sha256")[:MAC_BYTES] for key in self.keys)
+        named = f"{context}\n{canonical_json(token.identity)}".encode()
+        macs = b"".join(hmac.digest(key, named, "sha256")[:MAC_BYTES] for key in self.keys)
         return token.text, macs, self.sealer.seal(plain, context)
 
     def known(self, principal: Principal, text: str, stored: bytes, origins: bytes | None) -> Known:
         """A token from its entry. Raises SealBroken where the entry is not this token's."""
-        entity_type, value = json.loads(self.sealer.open(stored[MAC_BYTES:], _context(principal, text)))
-        return Known(Token(text, entity_type, value), split_origins(origins))
+        said = json.loads(self.sealer.open(stored[MAC_BYTES:], _context(principal, text)))
+        return Known(Token(text, *said), split_origins(origins))
 
 
 def split_origins(lines: bytes | None) -> tuple[str, ...]:

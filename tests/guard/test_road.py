@@ -43,6 +43,19 @@ async def test_a_token_is_restored_only_in_the_parameter_that_policy_reveals_it_
     assert answer == f"sent to {seen['email']}"
 
 
+async def test_two_spellings_of_one_value_are_one_token(world: World) -> None:
+    """In one result, in the next and in another process; the tool gets a spelling that was seen."""
+    spellings = ["Anna.Kowalska@mail.example", "Anna.Kowalska@MAIL.example", "Anna.Kowalska@Mail.Example"]
+    tokens = []
+    for spelling in spellings:
+        with world.open() as guard, guard.session(user=ANN, id="thread"):
+            seen = await world.call(guard, "echo", value=[spelling, *spellings])
+            await world.call(guard, "send_email", to=seen[0])
+        tokens += seen
+    assert len(set(tokens)) == 1
+    assert {got["to"] for name, got in world.tools.ran if name == "send_email"} <= set(spellings)
+
+
 async def test_t27_a_token_of_another_session_stays_as_it_is(world: World, guard: Guard) -> None:
     """Who copies a token into another conversation gets the token, not the value."""
     with guard.session(user=ANN, id="one"):
@@ -156,6 +169,14 @@ async def test_t13_the_requester_cannot_approve_their_own_call(world: World, gua
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
+    assert world.tools.ran == []
+
+
+async def test_t15_what_nobody_could_approve_is_refused_at_once(world: World, guard: Guard) -> None:
+    """An autonomous agent has no user to confirm; nobody is asked and nothing waits."""
+    with guard.session(autonomous=True), pytest.raises(CallRefused, match="autonomous") as refused:
+        await world.call(guard, "close_account", "c1", account=3)
+    assert refused.value.reason is RefusalReason.DENIED
     assert world.tools.ran == []
 
 
