@@ -29,6 +29,14 @@ class _Dated(NamedTuple):
     since_ms: int
 
 
+class Look(NamedTuple):
+    """Tokens that are known, labels that are not, and whether the session's keys are due to get their time to live again."""
+
+    known: dict[str, Known]
+    new_labels: tuple[str, ...]
+    due: bool
+
+
 @dataclass(slots=True, kw_only=True)
 class _Session:
     """One session: `touched_ms` is when its keys in Redis last got their full time to live, as far as known here."""
@@ -60,22 +68,22 @@ class Memory:
                     found[text] = dated.known
             return found
 
-    def new_labels(self, principal: Principal, labels: Iterable[str], now_ms: int) -> tuple[str, ...]:
-        """Those of these labels that are not known to be on the session."""
-        with self._lock:
-            known = self._session(principal, now_ms).labels
-            stale = now_ms - self._fresh_ms
-            return tuple(label for label in dict.fromkeys(labels) if known.get(label, stale) <= stale)
-
     def labels(self, principal: Principal, now_ms: int) -> tuple[str, ...]:
         """Every label that this process has seen on the session, however long ago: labels only grow."""
         with self._lock:
             return tuple(self._session(principal, now_ms).labels)
 
-    def is_due(self, principal: Principal, now_ms: int) -> bool:
-        """Whether the session's keys need their time to live again."""
+    def look(self, principal: Principal, texts: Iterable[str], labels: Iterable[str], now_ms: int) -> Look:
+        """What of this is known, under one lock."""
+        stale = now_ms - self._fresh_ms
         with self._lock:
-            return now_ms - self._session(principal, now_ms).touched_ms >= self._fresh_ms
+            session = self._session(principal, now_ms)
+            known = {}
+            for text in texts:
+                if (dated := session.tokens.get(text)) is not None and dated.since_ms > stale:
+                    known[text] = dated.known
+            new = tuple(label for label in dict.fromkeys(labels) if session.labels.get(label, stale) <= stale)
+            return Look(known, new, session.touched_ms <= stale)
 
     def learn(self, principal: Principal, known: Iterable[Known], labels: Sequence[str], now_ms: int) -> None:
         """These are in Redis as of now, and its keys have their full time to live."""

@@ -61,12 +61,10 @@ class Sessions:
         """What of this must be remembered, or None: nothing. Raises GuardUnavailable for two values under one token."""
         now_ms = self._now_ms()
         wanted = _one_value_each(tokens)
-        known = self._memory.tokens(principal, wanted, now_ms)
-        _one_value_each([*wanted.values(), *(one.token for one in known.values())])
-        new = tuple(token for token in wanted.values() if not _has_origin(known.get(token.text), origin))
-        if self._memory.is_due(principal, now_ms):
+        known, new_labels, due = self._memory.look(principal, wanted, labels, now_ms)
+        new = tuple(token for token in wanted.values() if not _is_known(token, known.get(token.text), origin))
+        if due:
             return News(new, tuple(dict.fromkeys((*self._memory.labels(principal, now_ms), *labels))))
-        new_labels = self._memory.new_labels(principal, labels, now_ms)
         return News(new, new_labels) if new or new_labels else None
 
     async def remember(self, connection: Connection, principal: Principal, news: News, origin: str) -> None:
@@ -139,8 +137,13 @@ def _one_value_each(tokens: Iterable[Token]) -> dict[str, Token]:
     return found
 
 
-def _has_origin(known: Known | None, origin: str) -> bool:
-    return known is not None and (not origin or origin in known.origins)
+def _is_known(token: Token, known: Known | None, origin: str) -> bool:
+    """Whether this token is stored with this origin. Raises GuardUnavailable where another value's is."""
+    if known is None:
+        return False
+    if known.token.identity != token.identity:
+        raise _collision()
+    return not origin or origin in known.origins
 
 
 def _check_origin(origin: str) -> None:
