@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 
 from agentguard.approval import Channel
 from agentguard.errors import DecisionRefused
+from agentguard.server.lasting import pause
 
 INTERVAL_SECONDS = 2.0
 _AT_ONCE = 100
@@ -30,7 +30,7 @@ class Deadlines:
         for one in past:
             await self._expire(one.decode(errors="replace"))
         if len(past) < _AT_ONCE:
-            await asyncio.sleep(self.interval_seconds)
+            await pause(self.interval_seconds)
 
     async def _expire(self, request_id: str) -> None:
         try:

@@ -13,7 +13,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -21,7 +20,7 @@ import httpx
 from agentguard.approval import Desk
 from agentguard.errors import ConfigurationError, DecisionRefused, GuardUnavailable
 from agentguard.server.destinations import host_of
-from agentguard.server.lasting import lasting
+from agentguard.server.lasting import lasting, pause
 from agentguard.server.messages import Turn, message_of, supported, turn_of
 from agentguard.server.outbox import Delivery, Outbox
 from agentguard.server.outgoing import NotDelivered, Outgoing
@@ -65,7 +64,7 @@ class Deliveries:
     retry_seconds: Sequence[float]
     link: Callable[[str], str]
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
-    _filled: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Tell others until cancelled; what is being sent then is sent again by the next server."""
@@ -82,14 +81,14 @@ class Deliveries:
         turns = [turn for _, event in events if (turn := _turn(event)) is not None]
         made = [Delivery(endpoint=endpoint.id, turn=turn) for turn in turns for endpoint in self.endpoints]
         await self.outbox.take(after, events[-1][0], made)
-        self._filled.set()
+        self._news.set()
 
     async def _start_one(self, group: asyncio.TaskGroup) -> None:
         """Start the attempt that is due first, or wait until one is."""
         await self._slots.acquire()
         delivery, wait_ms = None, None
         try:
-            self._filled.clear()
+            self._news.clear()
             claimed = await self.outbox.claim()
             delivery, wait_ms = claimed.delivery, claimed.wait_ms
         finally:
@@ -98,10 +97,7 @@ class Deliveries:
         if delivery is not None:
             group.create_task(self._deliver(delivery))
             return
-        seconds = IDLE_SECONDS if wait_ms is None else min(wait_ms / 1000, IDLE_SECONDS)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._filled.wait()
+        await pause(IDLE_SECONDS if wait_ms is None else min(wait_ms / 1000, IDLE_SECONDS), self._news)
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt, and what follows from it. Where Redis is away at its end, its lease runs out and it is sent again."""
@@ -139,6 +135,7 @@ class Deliveries:
         delay = self.retry_seconds[delivery.attempts]
         _log.warning("webhook %s to %s: %s; next attempt in %g s", failed.id, where, failure, delay)
         await self.outbox.settle(failed, "again", delay_ms=int(delay * 1000))
+        self._news.set()
 
     async def _body(self, turn: Turn) -> bytes:
         """What is told, as it will be sent. Raises NothingToSay, GuardUnavailable, ConfigurationError."""

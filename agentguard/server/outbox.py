@@ -21,7 +21,9 @@ from agentguard.server.messages import Turn
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection, Script
 
-LEASE_MS = 30_000
+LEASE_MS = 20_000
+"""Longer than one attempt may last."""
+
 DEAD_MAX = 10_000
 
 _log = logging.getLogger("agentguard.server")

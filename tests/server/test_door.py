@@ -1,0 +1,286 @@
+"""The door of the API: every route, every method, every kind of body."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from agentguard.approval import Channel
+from agentguard.model.approvals import Request, State
+from agentguard.server.app import create_app
+from agentguard.server.door import BODY_BYTES_MAX
+from agentguard.store.redis import Connection
+from tests.approval.server import Server
+from tests.server.serving import TOKENS, agents_side, caller, opened, parts, serving
+
+pytestmark = pytest.mark.anyio
+
+METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
+SAFE = ["GET", "HEAD", "OPTIONS"]
+PATHS = sorted(create_app(parts("unix:///nowhere", "nobody")).openapi()["paths"])
+BOTS = ["Slackbot-LinkExpanding 1.0", "Mozilla/5.0 (compatible; Microsoft Safe Links)", "facebookexternalhit/1.1"]
+HIDDEN = [
+    "/",
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+    "/api",
+    "/api/",
+    "/api/v1",
+    "/api/v1/",
+    "/api/v1/openapi.json",
+    "/api/v2/requests",
+]
+
+
+def filled(path: str, request: Request) -> str:
+    """A route's path with the id of a request that waits."""
+    return path.replace("{request_id}", request.id)
+
+
+async def everything(connection: Connection, agent: Channel) -> dict[bytes, bytes]:
+    """All that the tenant has in Redis, but for events."""
+    keys = await connection.execute("KEYS", agent.names.events.removesuffix("events") + "*")
+    return {key: await connection.execute("DUMP", key) for key in sorted(keys)}
+
+
+async def raw(base: str, *parts: bytes) -> bytes:
+    """What the server answers to these bytes, until it hangs up or says nothing more."""
+    host, port = base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 15)
+    writer.close()
+    return answer
+
+
+@pytest.fixture
+async def request_(agent: Channel) -> AsyncIterator[Request]:
+    """A request that waits, and that nobody decided when the test ends."""
+    request = await opened(agent)
+    yield request
+    stored = await agent.read(request.id)
+    assert (stored.state, stored.votes) == (State.PENDING, ())
+
+
+class TestRoutes:
+    """All routes that there are."""
+
+    def test_the_routes_are_these(self) -> None:
+        """A new one must be looked at here."""
+        assert PATHS == [
+            "/api/v1/requests",
+            "/api/v1/requests/{request_id}",
+            "/api/v1/requests/{request_id}/approve",
+            "/api/v1/requests/{request_id}/reject",
+        ]
+
+    def test_every_route_under_api_is_documented(self) -> None:
+        """None is hidden from the tests that go through them."""
+        app = create_app(parts("unix:///nowhere", "nobody"))
+        others = {getattr(route, "path", None) for route in app.routes}
+        assert others <= {None, "/api/v1/openapi.json", "/healthz", "/readyz"}
+
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("path", [*PATHS, "/api", "/api/", "/api/v1/openapi.json", "/api/v1/nothing"])
+    async def test_t9_without_a_token_every_route_is_a_401(
+        self, nobody: httpx.AsyncClient, request_: Request, path: str, method: str
+    ) -> None:
+        """Before method, path or body are looked at."""
+        reply = await nobody.request(method, filled(path, request_), content=b"{" * 100)
+        assert reply.status_code == 401
+        assert reply.headers["content-type"] == "application/problem+json"
+
+    @pytest.mark.parametrize("method", SAFE)
+    @pytest.mark.parametrize("path", [*PATHS, "/healthz", "/readyz"])
+    async def test_t11_reading_changes_nothing(
+        self, agent: Channel, connection: Connection, ann: httpx.AsyncClient, request_: Request, path: str, method: str
+    ) -> None:
+        """With a token and a whole decision in the body, as a link scanner or a browser would send it."""
+        # given
+        before = await everything(connection, agent)
+        body = json.dumps({"card_digest": request_.card.digest()})
+
+        # when
+        replies = [
+            await ann.request(
+                method,
+                filled(path, request_),
+                headers={"user-agent": bot, "content-type": "application/json", "x-http-method-override": "POST"},
+                content=body,
+            )
+            for bot in BOTS
+        ]
+
+        # then
+        assert {reply.status_code for reply in replies} <= {200, 405}
+        assert await everything(connection, agent) == before
+
+    @pytest.mark.parametrize("verb", ["approve", "reject"])
+    async def test_t11_a_decision_is_no_link(self, ann: httpx.AsyncClient, request_: Request, verb: str) -> None:
+        """405, and which method it would be."""
+        query = f"?card_digest={request_.card.digest()}&_method=POST"
+        reply = await ann.get(f"/api/v1/requests/{request_.id}/{verb}{query}")
+        assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+        assert reply.json()["code"] == "method_not_allowed"
+
+    @pytest.mark.parametrize("path", HIDDEN)
+    async def test_there_are_no_pages(self, nobody: httpx.AsyncClient, path: str) -> None:
+        """No documentation that loads scripts, and the description of the API is for those who may use it."""
+        assert (await nobody.get(path)).status_code in {401, 404}
+
+    @pytest.mark.parametrize(
+        "path", ["/api/v1/openapi.json", "/healthz", "/nothing", "/api/v1/requests", "/api/v1/requests/x"]
+    )
+    async def test_t12_every_reply_has_the_security_headers(self, ann: httpx.AsyncClient, path: str) -> None:
+        """Errors too: nothing is cached, framed or sniffed."""
+        headers = (await ann.get(path)).headers
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "server" not in headers
+        assert not [name for name in headers if name.startswith("access-control")]
+
+    @pytest.mark.parametrize(("path", "word"), [("/healthz", "ok"), ("/readyz", "ready")])
+    async def test_health_needs_no_token(self, nobody: httpx.AsyncClient, path: str, word: str) -> None:
+        """And tells nothing but that."""
+        reply = await nobody.get(path)
+        assert (reply.status_code, reply.json()) == (200, {"status": word})
+
+
+class TestBodies:
+    """What a decision may look like."""
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"", b"{}", b"null", b"[]", b'"x"', b"{", b"\xff\xfe", b"{'card_digest': 1}", b"[" * 60_000,
+            b'{"card_digest": null}', b'{"card_digest": 1}', b'{"card_digest": ["%(digest)s"]}', b'{"card_digest": ""}',
+            b'{"card_digest": "%(digest)s "}', b'{"card_digest": "%(digest)s", "comment": 1}',
+            b'{"card_digest": "%(digest)s", "comment": null}', b'{"card_digest": "%(digest)s", "comment": "\\ud800"}',
+            b'{"card_digest": "%(digest)s", "decision": "approve"}', b'{"card_digest": "%(digest)s"} {"x": 1}',
+            b'[{"card_digest": "%(digest)s"}]', b'{"CARD_DIGEST": "%(digest)s"}',
+        ],
+    )  # fmt: skip
+    async def test_a_body_that_is_none_decides_nothing(
+        self, ann: httpx.AsyncClient, request_: Request, content: bytes
+    ) -> None:
+        """400 or 422 with path and rule, and never a word of what was sent."""
+        # given
+        sent = content.replace(b"%(digest)s", request_.card.digest().encode())
+
+        # when
+        reply = await ann.post(
+            f"/api/v1/requests/{request_.id}/approve", content=sent, headers={"content-type": "application/json"}
+        )
+
+        # then
+        assert reply.status_code in {400, 422}
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert request_.card.digest() not in reply.text
+
+    async def test_t26_what_was_sent_does_not_come_back(self, ann: httpx.AsyncClient, request_: Request) -> None:
+        """Not a value, and not a name that is more than a name."""
+        body = {"card_digest": "canary-1", "canary 2 +1-202-555-0147": 1, "comment": ["canary-3"]}
+        reply = await ann.post(f"/api/v1/requests/{request_.id}/approve", json=body)
+        assert reply.status_code == 422
+        assert "canary" not in reply.text
+        assert {error["path"] for error in reply.json()["errors"]} == {"body.card_digest", "body.comment", "body.?"}
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {}, {"content-type": ""}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"},
+            {"content-type": "multipart/form-data; boundary=x"}, {"content-type": "application/jsonx"},
+            {"content-type": "application/json", "content-encoding": "gzip"},
+        ],
+        ids=["none", "empty", "text", "form", "multipart", "nearly", "compressed"],
+    )  # fmt: skip
+    async def test_t12_only_json_is_taken(
+        self, ann: httpx.AsyncClient, request_: Request, headers: dict[str, str]
+    ) -> None:
+        """None of the kinds that a form of another site can send."""
+        content = json.dumps({"card_digest": request_.card.digest()}).encode()
+        reply = await ann.post(f"/api/v1/requests/{request_.id}/approve", content=content, headers=headers)
+        assert reply.status_code == 415
+
+    async def test_t9_a_body_over_the_cap_is_refused(self, ann: httpx.AsyncClient, request_: Request) -> None:
+        """413; one at the cap is read."""
+        path = f"/api/v1/requests/{request_.id}/approve"
+        json_ = {"content-type": "application/json"}
+        at, over = b" " * BODY_BYTES_MAX, b" " * (BODY_BYTES_MAX + 1)
+        assert (await ann.post(path, content=at, headers=json_)).status_code == 400
+        assert (await ann.post(path, content=over, headers=json_)).status_code == 413
+
+    async def test_t9_ten_megabytes_are_not_read(self, base: str, request_: Request) -> None:
+        """The answer is there before the body is."""
+        head = _head(request_, "content-length: 10485760")
+        assert (await raw(base, head, b"{")).startswith(b"HTTP/1.1 413 ")
+
+    async def test_t9_a_body_without_a_length_is_counted(self, base: str, request_: Request) -> None:
+        """Chunked, and each chunk harmless."""
+        chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
+        head = _head(request_, "transfer-encoding: chunked")
+        assert (await raw(base, head, chunk, chunk, chunk)).startswith(b"HTTP/1.1 413 ")
+
+    @pytest.mark.parametrize("length", ["-1", "x", "1e3", "9" * 40, "1, 2"])
+    async def test_t9_a_length_that_is_none_is_refused(self, base: str, request_: Request, length: str) -> None:
+        """By whoever sees it first."""
+        answer = await raw(base, _head(request_, f"content-length: {length}"), b"{}")
+        assert answer.split()[1] in {b"400", b"413"}
+
+    async def test_t9_without_a_token_no_body_is_waited_for(self, base: str, request_: Request) -> None:
+        """The head alone is answered."""
+        head = _head(request_, "content-length: 100", token="agt_" + "x" * 43)
+        assert (await raw(base, head)).startswith(b"HTTP/1.1 401 ")
+
+
+class TestFaults:
+    """Redis goes, and comes back."""
+
+    async def test_t5_without_redis_nothing_is_decided_and_it_recovers_alone(self) -> None:
+        """503 for decisions and readiness; the process lives, and is ready again when Redis is."""
+        # given
+        server = Server()
+        server.start()
+        try:
+            with serving(parts(server.url, "acme")) as base:
+                async with caller(base, "ann") as ann:
+                    connection = await Connection.open(server.url)
+                    agent = agents_side(connection, "acme")
+                    request = await opened(agent)
+                    path, body = f"/api/v1/requests/{request.id}/approve", {"card_digest": request.card.digest()}
+
+                    # when
+                    server.kill()
+                    away = [await ann.post(path, json=body), await ann.get("/readyz"), await ann.get("/healthz")]
+                    server.start()
+                    back = [await ann.get("/readyz"), await ann.post(path, json=body)]
+                    await connection.close()
+        finally:
+            server.remove()
+
+        # then
+        assert [reply.status_code for reply in away] == [503, 503, 200]
+        assert away[0].headers["retry-after"] == "5"
+        assert [reply.status_code for reply in back] == [200, 200]
+
+
+def _head(request: Request, *headers: str, token: str = TOKENS["ann"]) -> bytes:
+    lines = [
+        f"POST /api/v1/requests/{request.id}/approve HTTP/1.1",
+        "host: agentguard",
+        f"authorization: Bearer {token}",
+        "content-type: application/json",
+        *headers,
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
