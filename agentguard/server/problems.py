@@ -45,6 +45,28 @@ _TITLES = {
     500: "Failed",
     503: "Unavailable",
 }
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "state": {"type": "string", "description": "Where a request ended: the state that it ended in."},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"path": {"type": "string"}, "rule": {"type": "string"}}},
+        },
+    },
+}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Json]]:
+    """What the OpenAPI document says of these errors."""
+    content = {"application/problem+json": {"schema": _SCHEMA}}
+    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
 
 
 def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **more: Json) -> Response:

@@ -13,14 +13,16 @@ from agentguard.errors import DecisionRefused, GuardUnavailable
 from agentguard.model.approvals import Decision, Resolution
 from agentguard.server.door import PERSON
 from agentguard.server.office import Office
-from agentguard.server.problems import problem, refused
+from agentguard.server.problems import documented, problem, refused
 from agentguard.server.views import DecideBody, Listing, ListQuery, RequestView, summary_of, view_of
 
 _log = logging.getLogger("agentguard.server")
 _bearer = HTTPBearer(auto_error=False, description="A token of `agentguard token create NAME`; it decides as NAME.")
 
-api = APIRouter(prefix="/api/v1", dependencies=[Depends(_bearer)])
+api = APIRouter(prefix="/api/v1", dependencies=[Depends(_bearer)], responses=documented(401, 422, 503))
 health = APIRouter()
+
+_DECIDING = documented(400, 403, 404, 408, 409, 413, 415)
 
 
 class NotAuthenticated(Exception):
@@ -52,13 +54,13 @@ async def list_requests(office: TheOffice, person: ThePerson, query: Annotated[L
     return Listing(requests=tuple(map(summary_of, found)))
 
 
-@api.get("/requests/{request_id}")
+@api.get("/requests/{request_id}", responses=documented(404, 409))
 async def show_request(office: TheOffice, person: ThePerson, request_id: RequestId) -> RequestView:
     """One request whole, with the digest of its card that a decision must name."""
     return view_of(await office.desk().show(request_id))
 
 
-@api.post("/requests/{request_id}/approve", response_model=Resolution)
+@api.post("/requests/{request_id}/approve", response_model=Resolution, responses=_DECIDING)
 async def approve(
     office: TheOffice, person: ThePerson, request_id: RequestId, body: Annotated[DecideBody, Body()]
 ) -> Resolution | Response:
@@ -66,7 +68,7 @@ async def approve(
     return await _decide(office, person, request_id, Decision.APPROVE, body)
 
 
-@api.post("/requests/{request_id}/reject", response_model=Resolution)
+@api.post("/requests/{request_id}/reject", response_model=Resolution, responses=_DECIDING)
 async def reject(
     office: TheOffice, person: ThePerson, request_id: RequestId, body: Annotated[DecideBody, Body()]
 ) -> Resolution | Response:
