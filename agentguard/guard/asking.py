@@ -152,7 +152,7 @@ class Asking:
         return Request(
             id=secrets.token_hex(16),
             principal=case.principal,
-            call_id=case.call.id,
+            call_id=self.binding.call_id(case.call.id),
             tool=case.tool.name,
             digest=self.binding.digest(case.tool, case.principal, case.snapshot.text, case.tokens),
             model_digest=self.binding.model_digest(case.call),

@@ -10,12 +10,15 @@ The digest is an HMAC over, each as its own canonical field:
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
 from agentguard.model.tokens import Token
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_.:|-]{1,128}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,10 @@ class Binding:
     def model_digest(self, call: ToolCall) -> str:
         """The digest of what the model itself wrote: the same call again, after a restart, has the same."""
         return self._over("model", {"tool": call.tool, "arguments": dict(call.arguments)})
+
+    def call_id(self, written: str | None) -> str | None:
+        """The model's id of a call as it may be stored and written down: where it is no plain id, its keyed digest."""
+        return written if written is None or _PLAIN_ID.fullmatch(written) else "#" + self.value(written)
 
     def value(self, text: str) -> str:
         """The keyed digest of one value or text, in hex."""

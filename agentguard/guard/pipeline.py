@@ -10,13 +10,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
-from agentguard.errors import CallRefused, Fault
+from agentguard.errors import CallRefused, ConfigurationError, Fault
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking, Case
 from agentguard.guard.blocking import BlockingGuard
@@ -35,6 +36,8 @@ from agentguard.model.record import Json
 from agentguard.model.tokens import Known
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy import Policy
+
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class RunnableTool(Tool, Protocol):
@@ -91,10 +94,12 @@ class Guard:
     async def admit(self, call: ToolCall, tool: Tool) -> Permit:
         """Steps 1 to 6: a permit to run this call once.
 
-        Raises CallRefused (an answer for the model), or a Fault or NoSession (nothing ran, and no model can help).
+        Raises CallRefused (an answer for the model), or a Fault, NoSession or ConfigurationError (nothing ran, and no model can
+        help).
         """
         started = time.perf_counter_ns()
         principal = self.principals.current()
+        _check_names(call, tool)
         try:
             return await self._admit(call, tool, principal, started)
         except CallRefused as refusal:
@@ -188,3 +193,13 @@ class Guard:
         now = case.facts.model_copy(update={"labels": labels})
         arguments = case.snapshot.arguments
         return tuple(self.policy.classify(case.tool.name, arguments, case.principal, facts) for facts in (stored, now))
+
+
+def _check_names(call: ToolCall, tool: Tool) -> None:
+    """Raise where the call is for another tool than the one that would run, or the name is none that a model can write."""
+    if call.tool != tool.name:
+        raise ConfigurationError(
+            "the call names another tool than the one that would run; look the tool up by the call's name"
+        )
+    if not _TOOL_NAME.fullmatch(tool.name):
+        raise ConfigurationError("a tool's name is 1 to 64 of a-z A-Z 0-9 _ -; rename the tool")

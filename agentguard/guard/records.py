@@ -31,8 +31,6 @@ from agentguard.model.record import Record
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.store.doors import wait_for
 
-ID_LENGTH_MAX = 128
-
 _log = logging.getLogger("agentguard.guard")
 
 
@@ -56,7 +54,7 @@ class Records:
         line = Judged.of(
             verdict,
             principal=principal,
-            call_id=_short(call.id),
+            call_id=self.binding.call_id(call.id),
             arguments=_text(masked.value),
             snapshot_digest=self.binding.value(snapshot.text),
             entities=dict(masked.entities),
@@ -69,8 +67,8 @@ class Records:
         code = ",".join(sorted({rule for _, rule in refusal.problems})) if isinstance(refusal, InvalidArguments) else ""
         line = Refused(
             principal=principal,
-            call_id=_short(call.id),
-            tool=_short(call.tool) or "",
+            call_id=self.binding.call_id(call.id),
+            tool=call.tool,
             reason=refusal.reason,
             code=code[:200],
             request=refusal.request_id,
@@ -81,7 +79,7 @@ class Records:
         """A request that people see, before anybody decides."""
         line = Asked(
             principal=request.principal,
-            call_id=_short(request.call_id),
+            call_id=request.call_id,
             tool=request.tool,
             request=request.id,
             revision=request.revision,
@@ -97,7 +95,7 @@ class Records:
         """Step 6: who let the call run, whose keys signed, and what those signatures are worth here."""
         line = Permitted(
             principal=principal,
-            call_id=_short(call.id),
+            call_id=self.binding.call_id(call.id),
             tool=call.tool,
             snapshot_digest=self.binding.value(snapshot.text),
             request=stored.request.id,
@@ -113,7 +111,7 @@ class Records:
         text = _digestible(masked.value) if masked is not None else ""
         line = Settled(
             principal=permit.principal,
-            call_id=_short(permit.call.id),
+            call_id=self.binding.call_id(permit.call.id),
             tool=permit.call.tool,
             outcome=ended,
             request=permit.claim.request_id if permit.claim else None,
@@ -130,7 +128,7 @@ class Records:
         _log.error("request %s is forged (%s); the call does not run", request_id, code)
         line = Faulted(
             principal=principal,
-            call_id=_short(call.id),
+            call_id=self.binding.call_id(call.id),
             tool=call.tool,
             component="approval",
             code=code,
@@ -144,8 +142,8 @@ class Records:
         request = fault.request_id if isinstance(fault, OutcomeUnknown) else None
         line = Faulted(
             principal=principal,
-            call_id=_short(call.id),
-            tool=_short(call.tool) or "",
+            call_id=self.binding.call_id(call.id),
+            tool=call.tool,
             component=component,
             code=type(fault).__name__,
             request=request,
@@ -157,10 +155,6 @@ class Records:
         pending = self.journal.append(kind, line, durable=durable)
         if pending is not None:
             await wait_for(pending)
-
-
-def _short(text: str | None) -> str | None:
-    return text if text is None or len(text) <= ID_LENGTH_MAX else text[:ID_LENGTH_MAX] + "..."
 
 
 def _digestible(masked: Any) -> str:

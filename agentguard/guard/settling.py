@@ -10,12 +10,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from agentguard.errors import GuardUnavailable
+from agentguard.errors import AgentGuardError, GuardUnavailable
 from agentguard.guard.asking import Asking
 from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
@@ -23,6 +23,8 @@ from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masked, Masker
 from agentguard.model.approvals import State
 from agentguard.model.events import Ended
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Settling:
         """What the model may see of `result`. Raises a Fault where masking, Redis or the journal fails."""
         _once(permit)
         try:
-            masked = self.masker.mask(result, self.tokens.ids(permit.principal))
+            masked = _readable(lambda: self.masker.mask(result, self.tokens.ids(permit.principal)))
             await self._keep(permit, masked, permit.verdict.labels)
             await self.records.settled(permit, Ended.DONE, masked)
         except BaseException:
@@ -51,12 +53,12 @@ class Settling:
         """The error that may be shown: the same type where it can carry the masked text, else ToolFailed."""
         _once(permit)
         try:
-            shown, masked = self.masker.mask_error(error, self.tokens.ids(permit.principal))
+            shown, masked = _readable(lambda: self.masker.mask_error(error, self.tokens.ids(permit.principal)))
             await self._keep(permit, masked, permit.verdict.labels)
             await self.records.settled(permit, Ended.FAILED, masked)
-        except BaseException:
+        except BaseException as broken:
             await self._give_up(permit, Ended.FAILED)
-            raise
+            raise broken from None  # whoever prints it must not print the tool's own error with it
         await self._finish(permit, Ended.FAILED)
         return shown
 
@@ -80,6 +82,17 @@ class Settling:
         finally:  # also where the caller is cancelled again
             with suppress(GuardUnavailable):
                 await self._finish(permit, ended)
+
+
+def _readable(mask: Callable[[], T]) -> T:
+    """What `mask` gives. Reading a tool's own objects runs their code: what that raises is not shown either."""
+    try:
+        return mask()
+    except AgentGuardError:
+        raise
+    except Exception as error:  # noqa: BLE001 - its text may hold a value
+        what = f"what the tool gave can't be read ({type(error).__name__}); return text, numbers, lists or dicts"
+    raise GuardUnavailable("masking", what)
 
 
 def _once(permit: Permit) -> None:

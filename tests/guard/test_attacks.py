@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator
+import traceback
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Any, Literal
 
 import pytest
+from pydantic import Secret
 
-from agentguard.errors import CallRefused, DecisionRefused, Fault, RefusalReason
+from agentguard.errors import CallRefused, ConfigurationError, DecisionRefused, Fault, GuardUnavailable, RefusalReason
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
-from agentguard.model.approvals import State
+from agentguard.model.approvals import Decision, State
 from agentguard.model.calls import ToolCall
 from agentguard.store.redis import Connection
-from tests.guard.world import World
+from tests.guard.world import CUSTOMER, World
 
 pytestmark = pytest.mark.anyio
 
 ANN = "ann@acme.example"
+EMAIL = str(CUSTOMER["email"])
 BOB = "bob@acme.example"
 
 When = Literal["at once", "too late", "again and again"]
@@ -72,12 +75,12 @@ async def ended(world: World, request: str) -> State:
     return await world.state(request)
 
 
-async def approved(world: World) -> str:
-    """The next request that waits, with Bob's approval if that came in time."""
-    (request,) = await world.waiting()
-    with suppress(DecisionRefused):
-        await world.decide(request, "bob")
-    return request
+async def approve_all(world: World, until: asyncio.Event) -> None:
+    """Bob approves whatever waits."""
+    while not until.is_set():
+        for request in await world.open_requests():
+            with suppress(DecisionRefused):
+                await world.decide(request, "bob")
 
 
 async def taken_back(world: World) -> None:
@@ -105,11 +108,11 @@ async def test_t7_a_call_cancelled_at_any_wait_leaves_nothing_behind(
         return await Cancelled(guard.run(call, FunctionTool.of(refund)), number, when)
 
     with guard.session(user=ANN):
-        bob = asyncio.create_task(approved(world))
+        bob = asyncio.create_task(approve_all(world, enough := asyncio.Event()))
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(cut_off())
-        bob.cancel()
-        await asyncio.gather(bob, return_exceptions=True)
+        enough.set()
+        await bob
     await taken_back(world)
     assert len(world.tools.ran) == (number > 6)
 
@@ -167,3 +170,106 @@ async def test_t8_t32_moved_deadlines_give_no_time(world: World) -> None:
                 await call
     assert await world.state(request) is State.EXPIRED
     assert world.tools.ran == []
+
+
+class Talkative(Exception):
+    """An error that can't even be read without telling."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(EMAIL)
+
+
+class Secretive(dict[str, str]):
+    """A result that can't even be read without telling."""
+
+    def values(self) -> Any:
+        raise RuntimeError(EMAIL)
+
+
+def raise_talkative() -> None:
+    """Fail in words that can't be read."""
+    raise Talkative
+
+
+def return_secretive() -> Any:
+    """Give what can't be read."""
+    return Secretive(a="b")
+
+
+@pytest.mark.parametrize("tool", [raise_talkative, return_secretive], ids=["error", "result"])
+async def test_t26_what_a_tools_own_objects_raise_while_they_are_read_is_not_shown(
+    world: World, guard: Guard, tool: Callable[[], Any]
+) -> None:
+    """Reading a result or an error runs the tool's code; the guard says which type it was, and no more."""
+    with guard.session(user=ANN), pytest.raises(GuardUnavailable, match="RuntimeError") as raised:
+        await guard.run(ToolCall(tool="echo", arguments={}), FunctionTool.of(tool, name="echo"))
+    assert EMAIL not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("door", ["async", "sync"])
+async def test_t26_an_error_that_cannot_be_recorded_does_not_come_out_beside_the_fault(
+    world: World, guard: Guard, door: str
+) -> None:
+    """The journal is closed while the tool fails: the fault is printed without the error that it was raised over."""
+
+    def fail() -> None:
+        guard.records.journal.close()
+        raise ValueError(EMAIL)
+
+    call, tool = ToolCall(tool="echo", arguments={}), FunctionTool.of(fail, name="echo")
+    with guard.session(user=ANN), pytest.raises(GuardUnavailable) as raised:
+        guard.blocking.run(call, tool) if door == "sync" else await guard.run(call, tool)
+    assert EMAIL not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_t26_a_call_id_is_written_nowhere_in_clear_unless_it_is_a_plain_id(world: World, guard: Guard) -> None:
+    """Models make ids up: what is no plain id stands in journal and Redis as a keyed digest, and still names the call."""
+    connection = await Connection.open(world.redis_url)
+    with guard.session(user=ANN):
+        await world.call(guard, "echo", EMAIL, value=1)
+        call = asyncio.create_task(world.call(guard, "refund", EMAIL, order_id=1))
+        (request,) = await world.waiting()
+        record = await connection.execute("HGET", f"ag:{{{world.tenant}}}:request:{request}", "record")
+        with pytest.raises(CallRefused) as refused:
+            await world.call(guard, "refund", EMAIL, order_id=2)
+        await world.decide(request, "bob", Decision.REJECT)
+        with pytest.raises(CallRefused):
+            await call
+    await connection.close()
+    journal = "".join(file.read_text() for file in (world.folder / "state" / "journal").glob("*.jsonl"))
+    assert refused.value.reason is RefusalReason.CALL_ID_REUSED
+    assert EMAIL not in journal + record.decode()
+
+
+@pytest.mark.parametrize("name", ["echo", "refund\u202e", "x" * 65], ids=["another tool", "unreadable", "long"])
+async def test_t23_a_call_runs_only_the_tool_that_it_names(world: World, guard: Guard, name: str) -> None:
+    """A dispatcher that mixes tools up, or a server that names one oddly, runs nothing."""
+    tool = FunctionTool.of(world.tools.refund, name="refund" if name == "echo" else name)
+    with guard.session(user=ANN), pytest.raises(ConfigurationError):
+        await guard.run(ToolCall(tool=name, arguments={"order_id": 1}), tool)
+    assert world.tools.ran == []
+
+
+@pytest.mark.parametrize("user", ["ann@acme.example\u200b", "ann\n  for: bob", "\u202eann", "\ud800", "x" * 513])
+def test_t15_a_user_who_only_looks_like_somebody_opens_no_session(guard: Guard, user: str) -> None:
+    """An invisible character would make the requester a stranger to the roster, and so let them approve their own call."""
+    with pytest.raises(ConfigurationError, match="user"), guard.session(user=user):
+        pass
+
+
+@pytest.mark.parametrize("user", ["", " ", ANN])
+def test_an_autonomous_agent_has_no_user(guard: Guard, user: str) -> None:
+    """Nobody is nobody: not even a blank name."""
+    with pytest.raises(ConfigurationError), guard.session(user=user, autonomous=True):
+        pass
+
+
+def test_t1_two_secrets_are_two_snapshots() -> None:
+    """A secret is opened for the digest, whatever kind of secret it is, so that it can't be swapped after approval."""
+
+    def pay(key: Secret[str]) -> str:
+        """Pay."""
+        return key.get_secret_value()
+
+    tool = FunctionTool.of(pay)
+    assert tool.parse({"key": "one"}).snapshot != tool.parse({"key": "two"}).snapshot
