@@ -9,7 +9,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from agentguard.errors import ConfigurationError, NoSession
+from agentguard.masking import visible
 from agentguard.model.calls import Principal
+
+LENGTH_MAX = 512
+"""Characters of a user, a session's id or a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +34,21 @@ class Principals:
         self, *, user: str | None = None, id: str | None = None, run: str = "", autonomous: bool = False
     ) -> Iterator[Principal]:
         """Open a session on behalf of `user`, or of nobody where `autonomous` says so."""
-        if (user is None or not user.strip()) is not autonomous:
+        if (user is None or not str(user).strip()) is not autonomous or (autonomous and user is not None):
             raise ConfigurationError(
                 "a session needs either the user on whose behalf the agent acts, guard.session(user='ann@acme.example'), "
                 "or guard.session(autonomous=True), which nobody can confirm for"
             )
-        if id is not None and not id.strip():
+        if id is not None and not str(id).strip():
             raise ConfigurationError(
                 "a session's id is empty; leave it out for a new one, or give the conversation's own id"
             )
         principal = Principal(
-            tenant=self.tenant, agent=self.agent, user=user, session=id or secrets.token_hex(8), run=run
+            tenant=self.tenant,
+            agent=self.agent,
+            user=None if autonomous else _plain("user", user),
+            session=_plain("id", id) or secrets.token_hex(8),
+            run=_plain("run", run) or "",
         )
         before = self._current.set(principal)
         try:
@@ -56,3 +64,14 @@ class Principals:
                 "no session is open here: wrap the agent's run in `with guard.session(user='ann@acme.example', id='thread-1'):`"
             )
         return principal
+
+
+def _plain(what: str, text: object) -> str | None:
+    """The text, if people can be shown it and compare it by eye. Raises ConfigurationError."""
+    if text is None:
+        return None
+    if not isinstance(text, str) or len(text) > LENGTH_MAX or visible(text) != text or "\n" in text or "\t" in text:
+        raise ConfigurationError(
+            f"a session's {what} is text of at most {LENGTH_MAX} characters, none of them invisible or a line break"
+        )
+    return text
