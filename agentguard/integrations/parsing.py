@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
@@ -56,10 +56,8 @@ def dump(value: Any) -> Any:
     """The JSON-ready form of one parsed value."""
     if type(value) in _PLAIN:
         return value
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, SecretBytes):
-        return to_jsonable_python(value.get_secret_value(), bytes_mode="base64")
+    if isinstance(value, (SecretStr, SecretBytes, Secret)):
+        return dump(value.get_secret_value())
     if isinstance(value, BaseModel):
         return {name: dump(inner) for name, inner in _fields(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
