@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import pytest
 import typer
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from agentguard import errors
@@ -31,13 +32,17 @@ from agentguard.policy.conditions import Language
 from agentguard.policy.document import Root
 from agentguard.policy.unenforced import ACTIONS as UNENFORCED_ACTIONS
 from agentguard.policy.unenforced import CLAUSES
+from agentguard.server.messages import Facts, Kind
+from agentguard.server.routes import api, health
 from agentguard.server.settings import PREFIX, ServerSettings
 from tests import documents
 from tests.documents import DOCUMENTS, ROOT, Block, blocks
 from tests.integrations.fake_openai import FakeOpenAI, call, calls, text
 
 README = ROOT / "README.md"
-POLICY, APPROVERS, MASKING = (ROOT / "docs" / name for name in ("policy.md", "approvers.md", "masking.md"))
+POLICY, APPROVERS, MASKING, ERRORS, SERVER = (
+    ROOT / "docs" / f"{name}.md" for name in ("policy", "approvers", "masking", "errors", "server")
+)
 BIN = Path(sys.executable).parent
 NEEDS_A_REQUEST_OR_A_SERVER = re.compile(r"\bID\b|agentguard (init|serve|token)|^(make|pip) ")
 """Commands of the README that are run elsewhere, or need what a test of documents does not have."""
@@ -77,6 +82,12 @@ def _error_names() -> list[str]:
     return sorted(
         name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, AgentGuardError)
     )
+
+
+def _written(pattern: str, package: str = "") -> set[str]:
+    """What a pattern finds in the source of a package."""
+    sources = (ROOT / "agentguard" / package).rglob("*.py")
+    return {found for source in sources for found in re.findall(pattern, source.read_text())}
 
 
 def _console(*files: Path) -> list[Block]:
@@ -187,13 +198,43 @@ def test_no_command_is_documented_that_is_not_there() -> None:
 @pytest.mark.parametrize("name", _error_names())
 def test_every_error_is_documented(name: str) -> None:
     """docs/errors.md has a row for each error."""
-    assert f"| `{name}` |" in (ROOT / "docs/errors.md").read_text()
+    assert f"| `{name}` |" in ERRORS.read_text()
 
 
 @pytest.mark.parametrize("reason", RefusalReason, ids=str)
 def test_every_refusal_reason_is_documented(reason: RefusalReason) -> None:
     """docs/errors.md has a row for each reason, in the words that the model reads."""
-    assert f"| {reason} | `{reason.name}` |" in (ROOT / "docs/errors.md").read_text()
+    assert f"| {reason} | `{reason.name}` |" in ERRORS.read_text()
+
+
+@pytest.mark.parametrize("code", sorted(_written(r'DecisionRefused\(\s*"([a-z_]+)"')))
+def test_every_code_of_a_refused_decision_is_documented(code: str) -> None:
+    """docs/errors.md names each code that a person or a program may be told."""
+    assert f"`{code}`" in ERRORS.read_text()
+
+
+@pytest.mark.parametrize("component", sorted(_written(r'GuardUnavailable\(\s*"([a-z ]+)"')))
+def test_every_component_that_may_be_away_is_documented(component: str) -> None:
+    """docs/errors.md names each part that `GuardUnavailable.component` may name."""
+    assert f"`{component}`" in ERRORS.read_text()
+
+
+@pytest.mark.parametrize("route", [*api.routes, *health.routes], ids=lambda route: f"{min(route.methods)} {route.path}")
+def test_every_route_is_documented(route: APIRoute) -> None:
+    """docs/server.md has a row for each route."""
+    assert f"| `{min(route.methods)} {route.path}` |" in SERVER.read_text()
+
+
+@pytest.mark.parametrize("code", sorted(_written(r'problem\(\s*[0-9]{3}, "([a-z_]+)"', "server")))
+def test_every_problem_of_the_api_is_documented(code: str) -> None:
+    """docs/server.md names each code of an error reply."""
+    assert f"`{code}`" in SERVER.read_text()
+
+
+@pytest.mark.parametrize("word", [*Facts.model_fields, *get_args(Kind)])
+def test_everything_in_a_webhook_is_documented(word: str) -> None:
+    """docs/server.md names each field of a webhook's data, and each type."""
+    assert f"`{word}`" in SERVER.read_text()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
