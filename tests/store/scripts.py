@@ -8,12 +8,14 @@ from pathlib import Path
 from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
+FORKS_ARE_THE_SUBJECT = "ignore:This process:DeprecationWarning"
+"""From 3.12 on, Python warns who forks beside a thread; what happens to those who do so is what the tests ask."""
 
 
 def run(code: str, *args: object, input_text: str | None = None) -> list[str]:
     """The lines that the code printed; it must end well and say nothing on stderr."""
     done = subprocess.run(
-        [sys.executable, "-c", dedent(code), *map(str, args)],
+        [sys.executable, "-W", FORKS_ARE_THE_SUBJECT, "-c", dedent(code), *map(str, args)],
         cwd=ROOT,
         capture_output=True,
         text=True,
