@@ -28,7 +28,7 @@ class Authority:
         name = _name("test authority")
         usage = x509.KeyUsage(*[one in ("sign", "crl") for one in ("a", "b", "c", "d", "e", "sign", "crl", "f", "g")])
         certificate = (
-            _builder(name, name, key)
+            _builder(name, key, by=name, signer=key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
             .sign(key, hashes.SHA256())
@@ -43,7 +43,7 @@ class Authority:
         """Certificate and key of a server named `host`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _builder(_name(host), self.certificate.subject, key)
+            _builder(_name(host), key, by=self.certificate.subject, signer=self.key)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
             .sign(self.key, hashes.SHA256())
         )
@@ -67,14 +67,19 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, by: x509.Name, signer: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    """Both keys are named, as RFC 5280 asks: from 3.13 on, Python refuses a certificate without."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer)
+        .issuer_name(by)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
