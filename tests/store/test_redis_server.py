@@ -176,7 +176,7 @@ async def test_a_user_who_may_not_do_this_is_said(server: RedisServer, rules: st
 
 
 async def test_t5_a_full_server_takes_no_script_and_loses_nothing(server: RedisServer, line: Connection) -> None:
-    """maxmemory with noeviction: it says so, what is there stays, and it goes on when there is room."""
+    """With maxmemory and noeviction it says so, keeps what it has, and goes on when there is room."""
     assert await line.run(ADD, ["n"], [1]) == 1
     server.say("CONFIG SET maxmemory 1")
 
