@@ -98,6 +98,10 @@ def _fields(function: Callable[..., Any], name: str, hints: Mapping[str, Any]) -
             raise ConfigurationError(
                 f"tool {name}: parameter {parameter} can't be filled by name; give it a name of its own"
             )
+        if parameter.name.startswith("_"):
+            raise ConfigurationError(
+                f"tool {name}: parameter {parameter.name} is private; name it without the underscore"
+            )
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
     return fields

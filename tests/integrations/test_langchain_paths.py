@@ -62,6 +62,7 @@ async def test_t24_an_allowed_tool_runs_once_and_gives_what_the_bare_tool_gives(
     assert _journal(world) == ["judged", "settled"]
 
 
+@pytest.mark.slow
 @EVERY_PAIR
 async def test_t26_personal_data_in_any_result_is_masked(shape: str, path: str, guard: Guard) -> None:
     """Content, artifact, blocks, messages in commands, and the text of an error."""

@@ -81,6 +81,17 @@ class ResponsesAgent:
         return [str(one["output"]) for one in answers]
 
 
+async def _chat(tools: Dispatch, name: str, arguments: str) -> str:
+    (answer,) = await tools.chat({"tool_calls": [_written("a", name, arguments)]})
+    return str(answer["content"])
+
+
+async def _respond(tools: Dispatch, name: str, arguments: str) -> str:
+    (answer,) = await tools.responses([{"type": "function_call", "call_id": "a", "name": name, "arguments": arguments}])
+    return str(answer["output"])  # type: ignore[typeddict-item]
+
+
+FORMS = pytest.mark.parametrize("ask", [_chat, _respond], ids=["chat", "responses"])
 AGENTS = pytest.mark.parametrize("kind", [ChatAgent, ResponsesAgent], ids=["chat", "responses"])
 
 
@@ -171,44 +182,48 @@ UNREADABLE = {
 }
 
 
-@AGENTS
+@FORMS
 @pytest.mark.parametrize("written", UNREADABLE.values(), ids=UNREADABLE)
 async def test_arguments_that_are_no_plain_object_are_told_to_the_model(
-    kind: Any, written: str, guard: Guard, world: World, tools: Dispatch, client: AsyncOpenAI, server: FakeOpenAI
+    ask: Any, written: str, guard: Guard, world: World, tools: Dispatch
 ) -> None:
     """Nothing runs, nothing is raised, the refusal is on record."""
-    agent = kind(client, tools)
-    server.says(calls(call("c1", "echo", written)))
-
     with guard.session(user="ann@acme.example"):
-        (told,) = await agent.step()
+        told = await ask(tools, "echo", written)
 
     assert told.startswith("invalid arguments: ")
     assert "did not run" in told
     assert world.tools.ran == []
-    assert [entry.kind for entry in read(world.settings.state_dir / "journal")][-1] == "refused"
+    assert [entry.kind for entry in read(world.settings.state_dir / "journal")][1:] == ["refused"]
 
 
-@AGENTS
+@FORMS
 @pytest.mark.parametrize(
-    "name", ["delete_everything", "functions.echo", "ECHO", "echo\u200b", "", "a" * 65, "e\u0441ho"]
+    "name", ["delete_everything", "functions.echo", "ECHO", "echo\u200b", "", "a" * 65, "e\u0441ho", None]
 )
 async def test_t23_a_name_that_no_tool_has_is_refused_on_record(
-    kind: Any, name: str, guard: Guard, world: World, tools: Dispatch, client: AsyncOpenAI, server: FakeOpenAI
+    ask: Any, name: str, guard: Guard, world: World, tools: Dispatch
 ) -> None:
     """The model is told the names there are; what it made up runs nothing, however close it comes."""
-    agent = kind(client, tools)
-    server.says(calls(call("c1", name, {"value": 1})))
-
     with guard.session(user="ann@acme.example"):
-        (told,) = await agent.step()
+        told = await ask(tools, name, '{"value": 1}')
 
-    assert (
-        told
-        == "no tool has this name; the tools are: echo, find_customer, forbidden_thing, refund, send_email. Nothing ran."
-    )
+    known = "echo, find_customer, forbidden_thing, refund, send_email"
+    assert told == f"no tool has this name; the tools are: {known}. Nothing ran."
     assert world.tools.ran == []
     assert [entry.kind for entry in read(world.settings.state_dir / "journal")][1:] == ["refused"]
+
+
+@FORMS
+async def test_t26_a_made_up_name_that_holds_personal_data_is_not_written_down(
+    ask: Any, guard: Guard, world: World, tools: Dispatch
+) -> None:
+    """No tool can be named so, and a journal line has room for names of tools alone."""
+    with guard.session(user="ann@acme.example"):
+        told = await ask(tools, "write_to_dan@acme.example", "{}")
+
+    written = "".join(path.read_text(encoding="utf-8") for path in world.folder.rglob("*.jsonl"))
+    assert "dan@acme.example" not in told + written
 
 
 @AGENTS

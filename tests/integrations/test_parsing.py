@@ -1,0 +1,330 @@
+"""Arguments through models and functions: what is judged is what runs, and no refusal tells a value."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import functools
+import re
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import AliasChoices, BaseModel, Field, SecretBytes, SecretStr, field_serializer, field_validator
+
+from agentguard.errors import ConfigurationError, InvalidArguments
+from agentguard.guard.snapshot import read_again, take_snapshot
+from agentguard.integrations.functions import FunctionTool
+from agentguard.integrations.json_arguments import UnreadableArguments, read_arguments
+from agentguard.integrations.parsing import dump, parsed, validate
+from agentguard.model.canonical import canonical_json
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Point:
+    x: int
+    y: float
+
+
+class Secretive(BaseModel):
+    shown: int
+
+    @field_serializer("shown")
+    def hide(self, _: int) -> str:
+        return "same for all"
+
+
+class Nested(BaseModel):
+    name: str
+    id: uuid.UUID = Field(default_factory=uuid.uuid4)
+
+
+# -- the dump -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "dumped"),
+    [
+        (1, 1),
+        (1.0, 1.0),
+        (True, True),
+        (SecretStr("s3cret"), "s3cret"),
+        (SecretBytes(b"s3cret"), "czNjcmV0"),
+        (b"\xff", "_w=="),
+        (Colour.RED, "red"),
+        (Point(1, 2.0), {"x": 1, "y": 2.0}),
+        (Secretive(shown=7), {"shown": 7}),
+        ({3, 1, 2}, [1, 2, 3]),
+        (("a", [1]), ["a", [1]]),
+        ({1: "a", "1": "b"}, {"int:1": "a", "1": "b"}),
+        (decimal.Decimal("1.10"), "1.10"),
+        (datetime.date(2026, 11, 23), "2026-11-23"),
+    ],
+    ids=repr,
+)
+def test_every_value_has_a_json_form_that_tells_it_from_others(value: Any, dumped: Any) -> None:
+    """Fields are read, not serializers: two different values never look alike."""
+    assert dump(value) == dumped
+    assert type(dump(value)) is type(dumped)
+
+
+@given(json_values)
+def test_json_is_its_own_dump(value: Any) -> None:
+    """What a model wrote comes out as it went in, type for type."""
+    assert canonical_json(dump(value)) == canonical_json(value)
+
+
+def test_what_has_no_json_form_is_refused() -> None:
+    """It could be neither judged nor shown."""
+
+    class Holder(BaseModel):
+        anything: Any
+
+    with pytest.raises(InvalidArguments, match="no JSON form"):
+        parsed(Holder(anything=object()), {}, tool="t")
+
+
+# -- what default factories made up ---------------------------------------------------------------------------------
+
+
+def _create(
+    name: str,
+    head: Nested,
+    many: list[Nested],
+    by_key: dict[str, Nested],
+    key: Annotated[uuid.UUID, Field(default_factory=uuid.uuid4)],
+    other: Annotated[uuid.UUID, Field(validation_alias=AliasChoices("second", "third"), default_factory=uuid.uuid4)],
+) -> Any:
+    """Create."""
+    return name, head, many, by_key, key, other
+
+
+GIVEN = {
+    "name": "n",
+    "head": {"name": "h"},
+    "many": [{"name": "a"}, {"name": "b", "id": "12345678-1234-5678-1234-567812345678"}],
+    "by_key": {"k": {"name": "c"}},
+}
+
+
+def test_t1_parsing_the_input_again_gives_the_same_snapshot() -> None:
+    """What factories made up, at any depth, is part of the input from then on."""
+    tool = FunctionTool.of(_create)
+
+    first = take_snapshot(tool, GIVEN)
+    again = read_again(tool, first.input_text)
+
+    assert again.text == first.text
+    assert take_snapshot(tool, GIVEN).text != first.text
+    assert first.arguments["many"][1]["id"] == "12345678-1234-5678-1234-567812345678"
+    assert "id" not in GIVEN["head"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["second", "third"])
+def test_a_value_that_was_given_is_never_made_up(name: str) -> None:
+    """Under whichever of its names it was given."""
+    mine = str(uuid.uuid4())
+
+    snapshot = take_snapshot(FunctionTool.of(_create), {**GIVEN, name: mine})
+
+    assert snapshot.arguments["other"] == mine
+    assert [key for key in ("second", "third") if key in snapshot.input] == [name]
+
+
+# -- refusals -------------------------------------------------------------------------------------------------------
+
+
+class Strict(BaseModel):
+    model_config = {"extra": "forbid"}
+
+    count: int = Field(default=1, le=5)
+    kind: Literal["a", "b"] = "a"
+    code: str = Field(default="x", pattern="^[a-z]$", max_length=20)
+    when: datetime.date | None = None
+    by_name: dict[str, int] = {}
+    picky: str = ""
+
+    @field_validator("picky")
+    @classmethod
+    def refuse(cls, text: str) -> str:
+        if text:
+            raise ValueError(f"I don't like {text}")
+        return text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"count": 999}, "count: less_than_equal (le=5)"),
+        ({"count": "PLANTED"}, "count: int_parsing"),
+        ({"kind": "PLANTED"}, "kind: literal_error (expected='a' or 'b')"),
+        ({"code": "PLANTED"}, "code: string_pattern_mismatch (pattern=^[a-z]$)"),
+        ({"when": "PLANTED"}, "when: date_from_datetime_parsing"),
+        ({"by_name": {"PLANTED@x": "a"}}, "by_name.?: int_parsing"),
+        ({"picky": "PLANTED"}, "picky: value_error"),
+        ({"planted@x": 1}, "?: extra_forbidden"),
+        ({"extra": 1}, "extra: extra_forbidden"),
+    ],
+    ids=str,
+)
+def test_t26_a_refusal_tells_path_and_rule_and_no_value(arguments: dict[str, Any], told: str) -> None:
+    """Not in the text, and not in the chain of causes that a tracer prints."""
+    with pytest.raises(InvalidArguments) as raised:
+        validate(Strict, arguments, tool="t")
+
+    assert str(raised.value) == f"invalid arguments: {told}"
+    assert raised.value.__suppress_context__
+
+
+# -- functions ------------------------------------------------------------------------------------------------------
+
+
+def test_a_function_runs_with_what_its_annotations_made_of_the_arguments() -> None:
+    """Dates are dates, models are models."""
+    seen: list[Any] = []
+
+    def take(day: datetime.date, point: Nested, colour: Colour = Colour.RED) -> None:
+        seen.extend([day, point.name, colour])
+
+    FunctionTool.of(take).call({"day": "2026-11-23", "point": {"name": "p"}})
+
+    assert seen == [datetime.date(2026, 11, 23), "p", Colour.RED]
+
+
+@pytest.mark.parametrize("name", ["schema", "copy", "json", "model_name", "validate", "dict"])
+def test_a_parameter_may_be_named_like_anything_of_pydantics(name: str) -> None:
+    """Users don't know those names, and need not."""
+    seen: list[Any] = []
+    scope: dict[str, Any] = {"seen": seen}
+    exec(f"def take({name}: str): seen.append({name})", scope)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tool = FunctionTool.of(scope["take"])
+
+    tool.call({name: "a"})
+
+    assert seen == ["a"]
+    assert tool.parse({name: "a"}).snapshot == {name: "a"}
+    assert list(tool.schema["properties"]) == [name]
+
+
+class Adder:
+    """An object that can be called."""
+
+    def __call__(self, a: int, b: int = 1) -> int:
+        return a + b
+
+
+def _add(a: int, b: int) -> int:
+    return a + b
+
+
+@pytest.mark.parametrize(
+    "function", [Adder(), functools.partial(_add, b=1), Adder().__call__], ids=["object", "partial", "method"]
+)
+def test_whatever_can_be_called_is_a_tool(function: Callable[..., int]) -> None:
+    """Given a name where it has none."""
+    tool = FunctionTool.of(function, name="add")
+
+    assert tool.call({"a": "2"}) == 3
+
+
+def test_the_type_of_the_result_need_not_be_known() -> None:
+    """It is no part of the schema."""
+
+    def take(a: int) -> Missing:  # type: ignore[name-defined]  # noqa: F821
+        return a
+
+    assert FunctionTool.of(take).call({"a": 1}) == 1
+
+
+def _generator() -> Iterator[int]:
+    yield 1
+
+
+async def _async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+def _unknown(a: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+def _no_schema(a: Iterator) -> None: ...  # type: ignore[type-arg]
+
+
+def _positional(a: int, /) -> None: ...
+
+
+def _underscore(_a: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        _generator,
+        _async_generator,
+        _unknown,
+        _positional,
+        _underscore,
+        lambda *args: None,
+        lambda **kwargs: None,
+        Adder(),
+    ],
+    ids=["generator", "async generator", "unknown type", "positional", "underscore", "*args", "**kwargs", "no name"],
+)
+def test_what_no_model_could_call_is_refused_when_the_tool_is_made(function: Callable[..., Any]) -> None:
+    """Not at the first call."""
+    with pytest.raises(ConfigurationError):
+        FunctionTool.of(function)
+
+
+# -- JSON as models write it ----------------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.text(max_size=5), json_values, max_size=4))
+def test_any_plain_object_is_read_as_it_was_written(arguments: dict[str, Any]) -> None:
+    """Type for type."""
+    assert canonical_json(read_arguments(canonical_json(arguments))) == canonical_json(arguments)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_an_object_or_is_refused_without_a_value(text: str) -> None:
+    """No other error, whatever a model writes."""
+    try:
+        read, told = read_arguments(text), ""
+    except UnreadableArguments as error:
+        read, told = {}, str(error)
+
+    assert isinstance(read, dict)
+    assert re.fullmatch(
+        r"|not valid JSON at line \d+, column \d+|a key stands twice in one object|[A-Za-z ]+; write {...}|NaN [a-z A-Z]+",
+        told,
+    )
+
+
+@pytest.mark.parametrize("text", [None, b"{}", 1, "x" * 10_000_001], ids=["none", "bytes", "number", "too long"])
+def test_what_is_no_text_or_far_too_long_is_refused(text: Any) -> None:
+    """Unread."""
+    with pytest.raises(UnreadableArguments):
+        read_arguments(text)
+
+
+def test_no_text_at_all_means_no_arguments() -> None:
+    """Some models write it so for a tool without parameters."""
+    assert read_arguments("") == {}
