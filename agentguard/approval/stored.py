@@ -82,7 +82,7 @@ def read_stored(request_id: str, tenant: str, reply: Sequence[Any], *, now_ms: i
     return Stored(
         request=request,
         state=_state(state, request, now_ms),
-        version=version.decode(),
+        version=version.decode(errors="replace"),
         votes=read_votes,
         sealed_input=sealed_input,
         withdrawn=withdrawn.decode(errors="replace"),

@@ -5,7 +5,7 @@ Rules:
 - what people see is masked and computed here; what they signed is verified here, with today's roster;
 - the policy in force judges again before the permit, with the facts of the request and with those of now: stricter means stale;
 - the stored input is parsed again and must give the same snapshot;
-- a permit is redeemed once, before the tool runs; whoever comes second is told so;
+- a permit is redeemed once, before the tool runs; whoever comes second is told so, and one that Redis gives twice is forged;
 - a call that is cancelled takes its request back, and a permit that it may have got, whenever it is cancelled.
 """
 
@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from agentguard.approval import Opened, Roster, Stored, check_vote, obstacles, tally
@@ -25,7 +25,7 @@ from agentguard.errors import AgentGuardError, DecisionRefused, GuardUnavailable
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
 from agentguard.guard.link import Link
-from agentguard.guard.permit import Claim
+from agentguard.guard.permit import Claim, Spent
 from agentguard.guard.records import Records
 from agentguard.guard.snapshot import Snapshot, read_again
 from agentguard.model.approvals import Assurance, Card, Request, State
@@ -87,6 +87,7 @@ class Asking:
     masked_words: Callable[[Principal, str], str]
     assurance: Assurance
     deployment: str
+    spent: Spent = field(default_factory=Spent)
 
     async def ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
         """The case as approved (its snapshot may be an earlier one of the same call) and the claim to run it.
@@ -230,6 +231,9 @@ class Asking:
         except (asyncio.CancelledError, KeyboardInterrupt):  # the permit may be ours by now, and nobody will use it
             self.background.start(lambda: self._insist(lambda: self._give_back(stored.request.id, fence)))
             raise
+        if self.spent.holds(stored.request):
+            raise DecisionRefused("forged", "its permit was given here before, and Redis gave it again")
+        self.spent.add(stored.request, stored.now_ms)
         renewing = self.background.start(lambda: self._renew(stored.request.id, fence))
         claim = Claim(request_id=stored.request.id, fence=fence, renewing=renewing)
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentguard.guard.snapshot import Snapshot
+from agentguard.model.approvals import Request
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
@@ -40,8 +41,38 @@ class Permit:
 
 
 @dataclass(kw_only=True, slots=True)
+class Spent:
+    """The requests whose permit was taken here, each until it can't be redeemed any more, whatever Redis says of them."""
+
+    until_ms: dict[str, int] = field(default_factory=dict)
+
+    def add(self, request: Request, now_ms: int) -> None:
+        """Remember a request, and forget those that are too old to matter."""
+        self.until_ms = {name: until for name, until in self.until_ms.items() if until > now_ms}
+        self.until_ms[request.id] = request.redeem_by_ms
+
+    def holds(self, request: Request) -> bool:
+        """Whether this request's permit was taken here."""
+        return request.id in self.until_ms
+
+
+@dataclass(kw_only=True, slots=True)
 class Outcome:
-    """What a tool gave (`result`, set by whoever runs it) and what the model may see of it (`masked`)."""
+    """What a tool gave (`result`, set by whoever runs it), and what the model may see of it."""
 
     result: Any = None
-    masked: Any = None
+    shown: Any = None
+    failure: BaseException | None = None
+
+    @property
+    def masked(self) -> Any:
+        """What the model may see of the result, once the call is settled. Raises the tool's error, masked, if it raised one."""
+        if self.failure is not None:
+            raise self.failure
+        return self.shown
+
+    def fail(self, failure: BaseException) -> None:
+        """Keep what to raise in place of the tool's error; what it was made from is no part of it."""
+        failure.__context__ = None
+        failure.__suppress_context__ = True
+        self.failure = failure

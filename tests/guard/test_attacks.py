@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import traceback
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 from pydantic import Secret
 
-from agentguard.errors import CallRefused, ConfigurationError, DecisionRefused, Fault, GuardUnavailable, RefusalReason
+from agentguard.approval import sign_vote
+from agentguard.config import open_desk, open_guard
+from agentguard.errors import (
+    CallRefused,
+    ConfigurationError,
+    DecisionRefused,
+    Fault,
+    GuardUnavailable,
+    NoSession,
+    RefusalReason,
+    RequestNotFound,
+)
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
 from agentguard.model.approvals import Decision, State
@@ -25,6 +39,7 @@ ANN = "ann@acme.example"
 EMAIL = str(CUSTOMER["email"])
 BOB = "bob@acme.example"
 
+VOTED: dict[str, list[Decision]] = {"waiting": [], "rejected": [Decision.REJECT], "run": [Decision.APPROVE]}
 When = Literal["at once", "too late", "again and again"]
 
 
@@ -60,10 +75,12 @@ class Cancelled:
 
 
 async def edit(world: World, request: str, side: str, *command: str) -> None:
-    """Write to one of a request's hashes, as who has Redis alone can: HSET field value, or HDEL field."""
+    """Write to one of a request's hashes, as who has Redis alone can (HSET field value, HDEL field), and wake its waiters."""
     connection = await Connection.open(world.redis_url)
     (key,) = await connection.execute("KEYS", f"ag:{{{world.tenant}}}:request:{request}")
     await connection.execute(command[0], key.decode().replace(":request:", f":{side}:"), *command[1:])
+    event = ("request", request, "kind", "voted", "state", "approved", "time_ms", 1)
+    await connection.execute("XADD", f"ag:{{{world.tenant}}}:events", "*", *event)
     await connection.close()
 
 
@@ -273,3 +290,197 @@ def test_t1_two_secrets_are_two_snapshots() -> None:
 
     tool = FunctionTool.of(pay)
     assert tool.parse({"key": "one"}).snapshot != tool.parse({"key": "two"}).snapshot
+
+
+async def test_t2_t32_a_permit_whose_traces_are_wiped_from_redis_is_not_given_again(world: World, guard: Guard) -> None:
+    """The claim is deleted after the run: the request looks approved once more, and this guard knows better."""
+    with guard.session(user=ANN):
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        (request,) = await world.waiting()
+        await world.decide(request, "bob")
+        assert await call == "refunded"
+        await edit(world, request, "claim", "DEL")
+        with pytest.raises(CallRefused) as refused:
+            await world.call(guard, "refund", "c1", order_id=1)
+    assert refused.value.reason is RefusalReason.FORGED
+    assert len(world.tools.ran) == 1
+
+
+@pytest.mark.parametrize("forger", ["ann", "zoe", "cem"], ids=["the requester", "a stranger", "another group"])
+async def test_t13_t15_a_genuine_signature_of_somebody_not_entitled_gives_no_permit(
+    world: World, guard: Guard, forger: str
+) -> None:
+    """Their own key and write access to Redis, past the desk: the agent's side counts again."""
+    with guard.session(user=ANN):
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        (request,) = await world.waiting()
+        async with open_desk(world.policies, world.settings, tenant=world.tenant) as desk:
+            stored = (await desk.show(request)).stored
+        vote = sign_vote(
+            stored.request,
+            person=forger,
+            groups=("on-call",),
+            approvals=("on-call",),
+            decision=Decision.APPROVE,
+            comment="",
+            card_digest=stored.request.card.digest(),
+            time_ms=stored.now_ms,
+            signer=forger,
+            key=world.keys[forger],
+        )
+        votes = (f"vote:{forger}", vote.canonical(), "resolution", "approved", "version", "1")
+        await edit(world, request, "votes", "HSET", *votes)
+        with pytest.raises(CallRefused):
+            await call
+    assert world.tools.ran == []
+
+
+async def test_t2_a_vote_copied_to_the_next_request_for_the_same_call_is_forged(world: World, guard: Guard) -> None:
+    """It names its request under its signature."""
+    connection = await Connection.open(world.redis_url)
+    with guard.session(user=ANN):
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        (first,) = await world.waiting()
+        await world.decide(first, "bob")
+        await call
+        vote = await connection.execute("HGET", f"ag:{{{world.tenant}}}:votes:{first}", "vote:bob")
+        again = asyncio.create_task(world.call(guard, "refund", "c2", order_id=1))
+        (second,) = await world.waiting()
+        copied = ("vote:bob", vote.decode(), "resolution", "approved", "version", "1")
+        await edit(world, second, "votes", "HSET", *copied)
+        with pytest.raises(CallRefused) as refused:
+            await again
+    await connection.close()
+    assert refused.value.reason is RefusalReason.FORGED
+    assert len(world.tools.ran) == 1
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        pytest.param(
+            "bob@acme.example, groups: [on-call, stewards]", "bob@acme.example, groups: [others]", id="demoted"
+        ),
+        pytest.param("  bob: ", "  bo: ", id="renamed"),
+    ],
+)
+async def test_t15_an_approver_who_is_none_any_more_does_not_count(
+    world: World, guard: Guard, was: str, becomes: str
+) -> None:
+    """Approvers are those of the moment when the permit is taken, not of the vote."""
+    people = world.policies / "approvers.yaml"
+    with guard.session(user=ANN):
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        (request,) = await world.waiting()
+        async with open_desk(world.policies, world.settings, tenant=world.tenant) as desk:
+            people.write_text(people.read_text().replace(was, becomes))
+            card = (await desk.show(request)).card_digest
+            await desk.decide(request, person="bob", key=world.keys["bob"], decision=Decision.APPROVE, card_digest=card)
+        with pytest.raises(CallRefused):
+            await call
+    assert world.tools.ran == []
+
+
+async def test_t35_another_tenant_restores_no_token_and_finds_no_request(world: World, guard: Guard) -> None:
+    """Same session, same keys, same Redis, another tenant: a token is text there, and a request is not found."""
+    with guard.session(user=ANN, id="thread"):
+        seen = await world.call(guard, "find_customer", customer_id=7)
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        (request,) = await world.waiting()
+    settings, policies = world.settings, world.policies
+    with (
+        open_guard(policies, agent="support", tenant="other", settings=settings) as other,
+        other.session(user=ANN, id="thread"),
+    ):
+        await world.call(other, "send_email", to=seen["email"])
+    async with open_desk(policies, settings, tenant="other") as desk:
+        with pytest.raises(RequestNotFound):
+            await desk.show(request)
+    await world.decide(request, "bob", Decision.REJECT)
+    await asyncio.gather(call, return_exceptions=True)
+    assert world.tools.ran[-1][1]["to"] == seen["email"]
+
+
+async def test_t38_a_rejected_call_leaves_its_neighbours_alone(world: World, guard: Guard) -> None:
+    """Three calls at once: one rejected, one cancelled, one approved, and only that one runs."""
+    with guard.session(user=ANN):
+        calls = {}
+        requests: set[str] = set()
+        for number in (1, 2, 3):
+            calls[number] = asyncio.create_task(world.call(guard, "refund", f"c{number}", order_id=number))
+            (new,) = set(await world.waiting(number)) - requests
+            requests.add(new)
+            calls[number].set_name(new)
+        await world.decide(calls[1].get_name(), "bob", Decision.REJECT)
+        calls[2].cancel()
+        await world.decide(calls[3].get_name(), "bob")
+        ends = await asyncio.gather(*calls.values(), return_exceptions=True)
+    assert [type(end).__name__ for end in ends] == ["CallRefused", "CancelledError", "str"]
+    assert world.tools.ran == [("refund", {"order_id": 3, "amount": 10.0})]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(lambda: iter([EMAIL]), id="iterator"),
+        pytest.param(lambda: (EMAIL for _ in range(1)), id="generator"),
+        pytest.param(lambda: lambda: EMAIL, id="function"),
+        pytest.param(lambda: io.StringIO(EMAIL), id="file"),
+        pytest.param(lambda: SimpleNamespace(email=EMAIL), id="object"),
+    ],
+)
+async def test_t24_a_result_that_would_be_read_later_is_not_handed_out(
+    world: World, guard: Guard, result: Callable[[], Any]
+) -> None:
+    """What can't be masked now could bring anything later."""
+    tool = FunctionTool.of(result, name="echo", description="")
+    with guard.session(user=ANN), pytest.raises(GuardUnavailable, match="masking") as refused:
+        await guard.run(ToolCall(tool="echo", arguments={}), tool)
+    assert EMAIL not in str(refused.value)
+
+
+async def test_t24_t27_a_session_is_seen_by_its_own_context_alone(world: World, guard: Guard) -> None:
+    """Tasks at once each keep their own session; a thread that did not copy the context has none."""
+
+    async def user_of(user: str) -> str | None:
+        with guard.session(user=user):
+            await asyncio.sleep(0)
+            return guard.principals.current().user
+
+    with guard.session(user="outer@acme.example"):
+        found = tuple(await asyncio.gather(user_of(ANN), user_of(BOB)))
+        inner = guard.principals.current().user
+        with ThreadPoolExecutor() as pool, pytest.raises(NoSession):
+            pool.submit(guard.principals.current).result()
+    assert found == (ANN, BOB)
+    assert inner == "outer@acme.example"
+
+
+@pytest.mark.parametrize("moment", ["waiting", "rejected", "run"])
+@pytest.mark.parametrize(
+    ("side", "field"),
+    [
+        ("request", "record"), ("request", "mac"), ("request", "input"), ("request", "revision"), ("request", "digest"),
+        ("votes", "vote:bob"), ("votes", "version"), ("votes", "resolution"),
+        ("claim", "fence"), ("claim", "until_ms"), ("claim", "outcome"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["approved", "99999999999999"])
+async def test_t32_no_field_in_redis_makes_a_call_run_unapproved_changed_or_twice(
+    world: World, side: str, field: str, value: str, moment: str
+) -> None:
+    """Each field of each hash, overwritten while the call waits, after it was rejected, and after it ran."""
+    with world.open() as guard, guard.session(user=ANN):
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        (request,) = await world.waiting()
+        await asyncio.gather(*(world.decide(request, "bob", decision) for decision in VOTED[moment]))
+        await asyncio.wait([call], timeout=len(VOTED[moment]) * 5)
+        ran_before = len(world.tools.ran)
+        await edit(world, request, side, "HSET", field, value)
+        again = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        await asyncio.wait([call, again], timeout=0.05 + 5 * len(VOTED[moment]))
+        call.cancel()
+        again.cancel()
+        ends = await asyncio.gather(call, again, return_exceptions=True)
+    assert len(world.tools.ran) == ran_before == (moment == "run")
+    assert all(isinstance(end, (str, CallRefused, Fault, asyncio.CancelledError)) for end in ends)
