@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentguard.server.app import create_app
     from agentguard.server.running import serve
-    from agentguard.server.settings import ServerSettings, read_settings
+    from agentguard.server.settings import ServerSettings, read_settings, token_path
 
-__all__ = ["ServerSettings", "create_app", "read_settings", "serve"]
+__all__ = ["ServerSettings", "create_app", "read_settings", "serve", "token_path"]
 
 _MODULE_OF = {
     "ServerSettings": "agentguard.server.settings",
     "create_app": "agentguard.server.app",
     "read_settings": "agentguard.server.settings",
     "serve": "agentguard.server.running",
+    "token_path": "agentguard.server.settings",
 }
 
 

@@ -23,7 +23,7 @@ from agentguard.errors import ConfigurationError, Fault
 from agentguard.server import tokens
 from agentguard.server.app import Parts, create_app
 from agentguard.server.fresh import Fresh
-from agentguard.server.settings import ServerSettings
+from agentguard.server.settings import ServerSettings, token_path
 from agentguard.server.webhooks import webhooks_of
 from agentguard.store.keys import SigningKey
 
@@ -91,11 +91,6 @@ def listener(app: FastAPI, *, host: str, port: int, server: ServerSettings) -> u
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
-
-
-def token_path(settings: Settings, server: ServerSettings) -> Path:
-    """The file of `agentguard token`."""
-    return server.tokens or settings.config_dir / "tokens.json"
 
 
 def signer_key(settings: Settings, server: ServerSettings, roster: Roster) -> SigningKey:

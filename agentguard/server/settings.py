@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PositiveFloat, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from agentguard.config import Settings
 from agentguard.errors import ConfigurationError
 
 PREFIX = "AGENTGUARD_SERVER_"
@@ -72,3 +73,8 @@ def read_settings() -> ServerSettings:
     except ValidationError as error:
         problems = [f"{PREFIX}{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
         raise ConfigurationError("\n".join(problems)) from None
+
+
+def token_path(settings: Settings, server: ServerSettings) -> Path:
+    """The file of `agentguard token`."""
+    return server.tokens or settings.config_dir / "tokens.json"

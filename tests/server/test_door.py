@@ -12,7 +12,7 @@ import pytest
 from agentguard.approval import Channel
 from agentguard.model.approvals import Request, State
 from agentguard.server.app import create_app
-from agentguard.server.door import BODY_BYTES_MAX
+from agentguard.server.door import BODY_BYTES_MAX, Door
 from agentguard.store.redis import Connection
 from tests.approval.server import Server
 from tests.server.serving import TOKENS, agents_side, caller, opened, parts, serving
@@ -150,6 +150,16 @@ class TestRoutes:
         assert "server" not in headers
         assert not [name for name in headers if name.startswith("access-control")]
 
+    async def test_t14_a_route_that_the_door_did_not_guard_lets_nobody_in(self, valkey_url: str, tenant: str) -> None:
+        """Were the door taken away, nobody would be somebody."""
+        app = create_app(parts(valkey_url, tenant))
+        app.user_middleware = [one for one in app.user_middleware if one.cls is not Door]
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+                reply = await client.get("/api/v1/requests", headers={"authorization": f"Bearer {TOKENS['ann']}"})
+        assert reply.status_code == 401
+
     @pytest.mark.parametrize(("path", "word"), [("/healthz", "ok"), ("/readyz", "ready")])
     async def test_health_needs_no_token(self, nobody: httpx.AsyncClient, path: str, word: str) -> None:
         """And tells nothing but that."""
@@ -245,7 +255,22 @@ class TestBodies:
 
 
 class TestFaults:
-    """Redis goes, and comes back."""
+    """Redis goes, and comes back; a part breaks."""
+
+    async def test_a_part_that_ended_makes_it_not_ready(self, valkey_url: str, tenant: str) -> None:
+        """A server that tells nobody of deadlines is to be restarted."""
+        # given
+        app = create_app(parts(valkey_url, tenant))
+        async with app.router.lifespan_context(app):
+            app.state.office.at_work[0].cancel()
+            await asyncio.wait(app.state.office.at_work)
+
+            # when
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+                reply = await client.get("/readyz")
+
+        # then
+        assert reply.status_code == 503
 
     async def test_t5_without_redis_nothing_is_decided_and_it_recovers_alone(self) -> None:
         """503 for decisions and readiness; the process lives, and is ready again when Redis is."""

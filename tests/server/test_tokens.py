@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -169,3 +171,9 @@ def test_tokens_made_at_the_same_time_are_all_kept(file: Path) -> None:
     # then
     assert len({token.id for token in read(file)}) == 16
     assert {path.name for path in file.parent.iterdir()} == {"tokens.json", "tokens.json.lock"}
+
+
+def test_tokens_need_none_of_the_packages_that_serving_needs() -> None:
+    """`agentguard token` works without the extra."""
+    code = "import sys; from agentguard.server import tokens, token_path; assert not {'fastapi', 'uvicorn'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

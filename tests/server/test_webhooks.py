@@ -409,7 +409,8 @@ class TestForgery:
             )
 
             # then
-            assert (await dead(outbox)).trouble == "its votes do not make it approved"
+            letter = await dead(outbox)
+            assert (letter.trouble, letter.attempts) == ("its votes do not make it approved", 1)
             assert receiver.nothing_more()
 
     @pytest.mark.parametrize(
