@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     """The keyring of the agent's side; by default in the state directory. Several machines share one."""
 
     deployment: str = ""
-    """The name of this deployment, shown to approvers and readable in conditions."""
+    """The name of this deployment, shown to approvers."""
 
 
 def open_guard(

@@ -26,7 +26,7 @@ from agentguard.model.verdicts import CONFIRM
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 _NAME_RULE = "a name is lower-case letters, digits, '.', '_' and '-', at most 64, such as ann or data-stewards"
-_KEY_RULE = "write the line that `agentguard keys show` prints: ed25519: and 44 characters of base64"
+_KEY_RULE = "write the public key that `agentguard init` put into approvers.yaml: ed25519: and 44 characters of base64"
 
 
 class RosterFile(Record):
@@ -124,7 +124,11 @@ def _check_keys(read: RosterFile) -> Iterator[Found]:
         if not is_public_key(key):
             yield path, f"the key of {owner} is not an Ed25519 public key", _KEY_RULE
         elif owners.setdefault(key, owner) != owner:
-            yield path, f"{owner} and {owners[key]} have the same key", "each has their own: `agentguard keys new`"
+            yield (
+                path,
+                f"{owner} and {owners[key]} have the same key",
+                "each has their own: `agentguard init` makes one",
+            )
     for name in read.signers:
         if name in read.people:
             yield ("signers", name), f"{name!r} is a person and a signer", "give the server a name of its own"

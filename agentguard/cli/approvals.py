@@ -10,7 +10,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from agentguard.approval import Shown, Stored
+from agentguard.approval import Desk, Shown, Stored
 from agentguard.cli.cards import print_card, print_line, request_json
 from agentguard.cli.options import Json, Policies, Tenant
 from agentguard.cli.screen import say, say_json
@@ -20,11 +20,14 @@ from agentguard.model.approvals import Decision, Resolution, State
 
 app = typer.Typer(help="See what waits for people, and decide it with your own key.", no_args_is_help=True)
 
-RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, or its first characters.")]
+RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, or its first characters (6 or more).")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Your words; the model reads them when you reject.")]
 Name = Annotated[str | None, typer.Option("--as", help="Who you are in approvers.yaml, where you have several keys.")]
 Card = Annotated[str | None, typer.Option("--card", help="Digest of the card that you saw; refused if it is another.")]
 DEFAULT = Path("tool_policies")
+ID_LENGTH = 32
+SHORT = 6
+"""So many first characters may stand for an id."""
 
 
 @app.command("list")
@@ -56,7 +59,7 @@ def show(request_id: RequestId, policies: Policies = DEFAULT, tenant: Tenant = "
 
     async def showing() -> Shown:
         async with open_desk(policies, Settings(), tenant=tenant) as desk:
-            return await desk.show(request_id)
+            return await desk.show(await _whole(desk, request_id))
 
     shown = anyio.run(showing)
     if json:
@@ -105,14 +108,22 @@ def _decide(
 
     async def deciding() -> Resolution:
         async with open_desk(policies, settings, tenant=tenant) as desk:
-            shown = await desk.show(request_id)
+            shown = await desk.show(await _whole(desk, request_id))
             seen = card or _look_at(shown, decision)
             return await desk.decide(
-                request_id, person=person, key=key, decision=decision, comment=comment, card_digest=seen
+                shown.stored.request.id, person=person, key=key, decision=decision, comment=comment, card_digest=seen
             )
 
     resolution = anyio.run(deciding)
     say(f"{decision.value} by {person} is on record; the request is {resolution.state.value}")
+
+
+async def _whole(desk: Desk, given: str) -> str:
+    """The id that these first characters mean; the text itself where they mean none or several."""
+    if not SHORT <= len(given) < ID_LENGTH:
+        return given
+    named = [stored.request.id for stored in await desk.list(tuple(State)) if stored.request.id.startswith(given)]
+    return named[0] if len(named) == 1 else given
 
 
 def _look_at(shown: Shown, decision: Decision) -> str:

@@ -10,6 +10,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
@@ -30,14 +31,17 @@ def print_line(stored: Stored) -> None:
     )
 
 
-def print_card(stored: Stored, counted: Tally) -> None:
+def print_card(stored: Stored, counted: Tally, *, console: Console = out) -> None:
     """The whole card, its votes and its state."""
     card = stored.request.card
-    body = Text("\n").join([*_facts(stored, counted), Text(""), *_arguments(card), Text(""), *_votes(stored)])
+    body = Text("\n", overflow="fold").join(
+        [*_facts(stored, counted), Text(""), *_arguments(card), Text(""), *_votes(stored)]
+    )
     title = Text(
         f" {_SHAPES.get(card.risk, '?')} {card.risk.upper()}: {card.title} ", style=_STYLES.get(card.risk, "bold")
     )
-    out.print(Panel(body, title=title, title_align="left", border_style=_STYLES.get(card.risk, "bold")))
+    panel = Panel(body, title=title, title_align="left", border_style=_STYLES.get(card.risk, "bold"))
+    console.print(panel, soft_wrap=False)  # folded into the panel; soft wrapping would cut what is longer than a line
 
 
 def request_json(stored: Stored) -> dict[str, Any]:

@@ -53,12 +53,17 @@ def explain(
     tool: Annotated[str, typer.Option("--tool", help="The tool's name.")],
     args: Annotated[str, typer.Option("--args", help="The arguments, as JSON.")] = "{}",
     user: Annotated[str, typer.Option("--user", help="On whose behalf the agent acts.")] = "ann@acme.example",
+    autonomous: Annotated[bool, typer.Option("--autonomous", help="No user stands behind the agent.")] = False,
     label: Annotated[list[str] | None, typer.Option("--label", help="A label of the session; repeat for more.")] = None,
+    entity: Annotated[list[str] | None, typer.Option("--entity", help="An entity type found in the arguments.")] = None,
+    origin: Annotated[list[str] | None, typer.Option("--origin", help="A tool whose result a token came from.")] = None,
 ) -> None:
     """Say what would happen to one call, and which clause says so."""
     policy = read_library(path)
-    principal = Principal(tenant="default", agent="agent", user=user, session="explain")
-    facts = Facts(labels=tuple(sorted(label or ())))
+    principal = Principal(tenant="default", agent="agent", user=None if autonomous else user, session="explain")
+    facts = Facts(
+        entities=tuple(sorted(entity or ())), origins=tuple(sorted(origin or ())), labels=tuple(sorted(label or ()))
+    )
     say(policy.explain(policy.classify(tool, _arguments(args), principal, facts)))
 
 

@@ -60,8 +60,9 @@ class BlockingGuard:
         try:
             yield outcome
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
-            raise self.settle_error(permit, error) from None
+            outcome.fail(self.settle_error(permit, error))
         except BaseException:
             drive(self.guard.settler.interrupted(permit))
             raise
-        outcome.masked = self.settle(permit, outcome.result)
+        else:
+            outcome.shown = self.settle(permit, outcome.result)

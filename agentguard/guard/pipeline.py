@@ -114,21 +114,32 @@ class Guard:
         return await self.settler.returned(permit, result)
 
     async def settle_error(self, permit: Permit, error: Exception) -> BaseException:
-        """Step 8 for a tool that raised: the error to raise in its place, `from None`."""
-        return await self.settler.raised(permit, error)
+        """Step 8 for a tool that raised: what to raise in its place, outside of any handler of `error`.
+
+        The error, masked; or the Fault that kept it from being settled.
+        """
+        try:
+            return await self.settler.raised(permit, error)
+        except Fault as fault:
+            return fault
 
     @asynccontextmanager
     async def settling(self, permit: Permit) -> AsyncIterator[Outcome]:
-        """Run the tool inside: set `outcome.result`, read `outcome.masked` after. A tool that raises is settled too."""
+        """Run the tool inside: set `outcome.result`, read `outcome.masked` after.
+
+        An error of the tool ends the block quietly and is raised, masked, by `outcome.masked`: raised by the block itself it would
+        carry the raw error as its context. Cancellation passes, and leaves the outcome unknown.
+        """
         outcome = Outcome()
         try:
             yield outcome
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
-            raise await self.settle_error(permit, error) from None
+            outcome.fail(await self.settle_error(permit, error))
         except BaseException:
             await self.settler.interrupted(permit)
             raise
-        outcome.masked = await self.settle(permit, outcome.result)
+        else:
+            outcome.shown = await self.settle(permit, outcome.result)
 
     def close(self) -> None:
         """Flush and close the journal, the line to Redis and the embedded server, if this was its last user."""
@@ -145,7 +156,7 @@ class Guard:
         restored = await restore_call(call, terms.reveal, self.tokens, principal)  # 1
         snapshot = take_snapshot(tool, restored.arguments)  # 2
         arguments = snapshot.arguments
-        masked = self.masker.mask(arguments, self.tokens.ids(principal))
+        masked = self.masker.mask(snapshot.shown, self.tokens.ids(principal))
         facts = await self._facts(tool.name, principal, masked.entities, restored.known)
         verdict = self.policy.classify(tool.name, arguments, principal, facts)  # 3
         await self.records.judged(principal, call, verdict, snapshot, masked, restored.revealed)  # 4
@@ -164,7 +175,7 @@ class Guard:
 
     def _case(self, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, facts: Facts) -> Case:
         tokens = restored.tokens
-        shown = self.masker.for_people(permit.snapshot.arguments, shown=tokens)
+        shown = self.masker.for_people(permit.snapshot.shown, shown=tokens)
         return Case(
             call=call,
             tool=tool,

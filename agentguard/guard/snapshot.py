@@ -26,12 +26,19 @@ class Snapshot:
 
     text: str
     input_text: str
+    shown_text: str | None = None
 
     @property
     def arguments(self) -> dict[str, Json]:
         """The parsed arguments, JSON-ready."""
         arguments: dict[str, Json] = json.loads(self.text)
         return arguments
+
+    @property
+    def shown(self) -> dict[str, Json]:
+        """The parsed arguments with secrets hidden: what may be masked, recorded and shown."""
+        shown: dict[str, Json] = json.loads(self.shown_text or self.text)
+        return shown
 
     @property
     def input(self) -> dict[str, Json]:
@@ -45,13 +52,17 @@ def take_snapshot(tool: Tool, restored: Mapping[str, Any]) -> Snapshot:
     plain = _canonical(tool, dict(restored))
     parsed = _parsed(tool, restored)
     input_text = _canonical(tool, {**restored, **parsed.filled}) if parsed.filled else plain
-    return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text)
+    return _snapshot(tool, parsed, input_text)
 
 
 def read_again(tool: Tool, input_text: str) -> Snapshot:
     """The snapshot that a stored input gives now; nothing is filled in twice. Raises InvalidArguments."""
-    parsed = _parsed(tool, json.loads(input_text))
-    return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text)
+    return _snapshot(tool, _parsed(tool, json.loads(input_text)), input_text)
+
+
+def _snapshot(tool: Tool, parsed: Parsed, input_text: str) -> Snapshot:
+    shown = None if parsed.shown is None else _canonical(tool, parsed.shown)
+    return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text, shown_text=shown)
 
 
 def _parsed(tool: Tool, arguments: Mapping[str, Any]) -> Parsed:

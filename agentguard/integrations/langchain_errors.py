@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from langchain_core.tools import ToolException
 
-from agentguard.errors import AgentGuardError
+from agentguard.errors import AgentGuardError, Fault
 
 
 def is_signal(error: BaseException) -> bool:
@@ -19,6 +19,8 @@ def raisable(error: Exception, masked: BaseException) -> BaseException:
 
     An error of a guarded tool inside this tool passes as it is: it holds no value.
     """
+    if isinstance(masked, Fault):
+        return masked
     if isinstance(error, AgentGuardError):
         return error
     if isinstance(error, ToolException) and not isinstance(masked, ToolException):

@@ -111,11 +111,11 @@ class Dispatch:
         try:
             async with self.guard.settling(permit) as outcome:
                 outcome.result = readable(await _run(tool, permit.input))
+            return _text(outcome.masked)
         except Fault:
             raise
         except Exception as error:  # noqa: BLE001 - masked by settling, and told
             return failure(error)
-        return _text(outcome.masked)
 
 
 @dataclass(frozen=True)

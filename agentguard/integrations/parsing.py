@@ -18,6 +18,9 @@ from agentguard.errors import InvalidArguments
 from agentguard.model.calls import Parsed
 from agentguard.model.canonical import canonical_json
 
+HIDDEN = "[secret]"
+"""Stands for a secret where people and records see the arguments."""
+
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -44,30 +47,37 @@ def parsed_values(
 ) -> Parsed:
     """The dump of validated values by name; `model` is where they come from, if from any."""
     try:
+        opened: list[bool] = []
+        snapshot = {name: dump(value, opened) for name, value in values.items()}
         return Parsed(
-            snapshot={name: dump(value) for name, value in values.items()},
+            snapshot=snapshot,
+            shown={name: dump(value, hide=True) for name, value in values.items()} if opened else None,
             filled=_filled(model, values, given) if model is not None else {},
         )
     except (PydanticSerializationError, TypeError, ValueError, RecursionError):
         raise InvalidArguments([("", "an argument has no JSON form")], tool=tool) from None
 
 
-def dump(value: Any) -> Any:
-    """The JSON-ready form of one parsed value."""
+def dump(value: Any, opened: list[bool] | None = None, *, hide: bool = False) -> Any:
+    """The JSON-ready form of one parsed value. Secrets are opened, and `opened` grows, or hidden."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, (SecretStr, SecretBytes, Secret)):
+        if hide:
+            return HIDDEN
+        if opened is not None:
+            opened.append(True)
         return dump(value.get_secret_value())
     if isinstance(value, BaseModel):
-        return {name: dump(inner) for name, inner in _fields(value)}
+        return {name: dump(inner, opened, hide=hide) for name, inner in _fields(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: dump(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: dump(getattr(value, field.name), opened, hide=hide) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {_dict_key(key): dump(inner) for key, inner in value.items()}
+        return {_dict_key(key): dump(inner, opened, hide=hide) for key, inner in value.items()}
     if isinstance(value, (set, frozenset)):
-        return sorted((dump(inner) for inner in value), key=canonical_json)
+        return sorted((dump(inner, opened, hide=hide) for inner in value), key=canonical_json)
     if isinstance(value, (list, tuple)):
-        return [dump(inner) for inner in value]
+        return [dump(inner, opened, hide=hide) for inner in value]
     return to_jsonable_python(value, bytes_mode="base64")
 
 

@@ -38,9 +38,11 @@ class Parsed:
     `snapshot`: JSON-ready dump of the parsed arguments, defaults filled in, injected arguments left out, secrets opened.
     `filled`: the values (JSON-ready) of fields that the model left out and that would differ at another time
     (a default factory); put into the arguments they make parsing repeatable.
+    `shown`: the snapshot with secrets hidden, for records and people; None where there are none.
     """
 
     snapshot: dict[str, Any]
+    shown: dict[str, Any] | None = None
     filled: dict[str, Any] = field(default_factory=dict)
 
 

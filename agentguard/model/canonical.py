@@ -17,7 +17,9 @@ from agentguard.errors import NotCanonical
 
 DEPTH_MAX = 64
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False).encode
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+).encode
 
 
 def canonical_json(value: Any) -> str:

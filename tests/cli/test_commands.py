@@ -144,6 +144,17 @@ def test_approving_with_nobody_at_the_terminal_says_which_card(
     assert "not what you saw" in other.stderr
 
 
+def test_the_first_characters_of_an_id_are_enough(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+    """As lists and the demo show them; too few are no id."""
+    waiting = agent(state_dir, env)
+    request = the_request(started)
+    short, too_short = started("approvals", "show", request["id"][:8]), started("approvals", "show", request["id"][:5])
+    waiting.kill()
+    waiting.communicate()
+    assert (short.returncode, too_short.returncode) == (0, 1)
+    assert "refund" in short.stdout
+
+
 def test_without_a_key_nobody_decides(started: Run, state_dir: Path, env: dict[str, str]) -> None:
     """The command line always needs an approver's key."""
     key = state_dir / "config" / "keys" / "ann.key"

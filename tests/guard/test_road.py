@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from agentguard.audit import read
 from agentguard.errors import CallRefused, InvalidArguments, NoSession, OutcomeUnknown, RefusalReason
@@ -305,6 +306,45 @@ async def test_an_error_of_the_tool_reaches_the_model_masked(world: World, guard
     assert str(CUSTOMER["email"]) not in repr(raised.value)
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
     assert str(CUSTOMER["email"]) not in repr(raised.value.__cause__)
+
+
+async def test_t26_a_secret_argument_reaches_the_tool_and_nothing_else(world: World, guard: Guard) -> None:
+    """A field that the tool declares secret is opened for the tool alone: not in the journal, not on the card, not in Redis in clear."""
+    got: list[str] = []
+
+    def refund(code: SecretStr, codes: list[SecretStr] = []) -> str:  # noqa: B006 - never changed
+        got.append(code.get_secret_value())
+        return "in"
+
+    tool = world.tools.tool("refund").of(refund)
+    with guard.session(user=ANN):
+        asked = ToolCall(tool="refund", arguments={"code": "open sesame", "codes": ["and again"]}, id="c1")
+        call = asyncio.create_task(guard.run(asked, tool))
+        (request,) = await world.waiting()
+        card = await world.card(request)
+        await world.decide(request, "bob")
+        await call
+    written = "".join(file.read_text() for file in (world.folder / "state" / "journal").glob("*.jsonl"))
+    assert got == ["open sesame"]
+    assert card.arguments == '{"code":"[secret]","codes":["[secret]"]}'
+    assert not [text for text in (written, card.canonical()) if "open sesame" in text or "and again" in text]
+
+
+async def test_t26_no_context_of_a_raised_error_holds_the_raw_one(world: World, guard: Guard) -> None:
+    """Whoever walks causes and contexts, as tracers do, finds nothing raw on the async door or the sync one."""
+
+    def echo() -> str:
+        raise ValueError(f"no mailbox {CUSTOMER['email']}")
+
+    tool = world.tools.tool("echo").of(echo)
+    call = ToolCall(tool="echo", arguments={})
+    with guard.session(user=ANN):
+        with pytest.raises(ValueError, match="no mailbox") as awaited:
+            await guard.run(call, tool)
+        with pytest.raises(ValueError, match="no mailbox") as driven:
+            guard.blocking.run(call, tool)
+    assert [awaited.value.__context__, awaited.value.__cause__] == [None, None]
+    assert [driven.value.__context__, driven.value.__cause__] == [None, None]
 
 
 async def test_the_journal_tells_the_story_without_a_value(world: World, guard: Guard) -> None:

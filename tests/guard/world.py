@@ -10,7 +10,7 @@ from typing import Any
 from agentguard.config import Settings, open_desk, open_guard
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
-from agentguard.model.approvals import Decision, Resolution, State
+from agentguard.model.approvals import Card, Decision, Resolution, State
 from agentguard.model.calls import ToolCall
 from agentguard.store.keys import SigningKey
 
@@ -174,6 +174,11 @@ class World:
                 comment=comment,
                 card_digest=shown.card_digest,
             )
+
+    async def card(self, request_id: str) -> Card:
+        """What people are shown of a request."""
+        async with open_desk(self.policies, self.settings, tenant=self.tenant) as desk:
+            return (await desk.show(request_id)).stored.request.card
 
     async def state(self, request_id: str) -> State:
         """How a request stands."""

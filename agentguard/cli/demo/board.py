@@ -49,7 +49,7 @@ def print_row(row: Row) -> None:
     table.add_column("the tool's side (in clear)", ratio=1, overflow="fold")
     table.add_row("call", _cell(json.dumps(row.asked)), _cell(json.dumps(row.got) if row.got is not None else None))
     table.add_row("result", _cell(row.saw, style if row.refused else ""), _cell(row.returned))
-    out.print(table)
+    out.print(table, soft_wrap=False)
 
 
 def print_checks(checks: list[tuple[str, bool]]) -> None:

@@ -1,0 +1,96 @@
+"""A request on the terminal is shown whole, whatever an agent puts into it."""
+
+from __future__ import annotations
+
+import json
+import re
+import pytest
+from rich.console import Console
+
+from agentguard.approval import Shown, Stored, Tally
+from agentguard.cli.cards import print_card
+from agentguard.masking import Masker
+from agentguard.model.approvals import Card, Request, State
+from agentguard.model.calls import Principal
+from agentguard.model.canonical import canonical_json
+from agentguard.model.facts import Facts
+from agentguard.model.verdicts import Effect, Risk, Verdict
+
+TAIL = "rm -rf TAIL"
+
+
+@pytest.fixture(params=[40, 80, 200], ids=["narrow", "usual", "wide"])
+def terminal(request: pytest.FixtureRequest) -> Console:
+    """A terminal of this width, whose text can be read back."""
+    return Console(width=request.param, record=True, highlight=False, soft_wrap=True, force_terminal=True)
+
+
+def shown(**arguments: object) -> Shown:
+    """A pending request with these arguments, as the guard would put them on the card."""
+    verdict = Verdict(tool="shell", risk=Risk.HIGH, effect=Effect.ASK, clauses=(), policy_version="sha256:0")
+    card = Card(
+        title="Run a command",
+        tool="shell",
+        agent="agent",
+        user="ann@acme.example",
+        session="s",
+        risk="high",
+        reasons=("because (policy.yaml:1:1)",),
+        arguments=canonical_json(Masker().for_people(arguments)),
+    )
+    asked = Request(
+        id="r" * 32,
+        principal=Principal(tenant="t", agent="agent", user="ann@acme.example", session="s"),
+        call_id=None,
+        tool="shell",
+        digest="d",
+        model_digest="m",
+        card=card,
+        verdict=verdict,
+        facts=Facts(),
+        assurance="same-user",
+    )
+    stored = Stored(
+        request=asked, state=State.PENDING, version="1.0", votes=(), sealed_input=b"", withdrawn="", now_ms=0
+    )
+    return Shown(stored=stored, tally=Tally(state=State.PENDING, standings=()), unverified=())
+
+
+def unfolded(text: str) -> str:
+    """What stands inside the panel, its lines put together again."""
+    return "".join(re.findall(r"│ (.*?)\s*│", text)).replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "padding",
+    [
+        pytest.param(" " * 4000, id="spaces"),
+        pytest.param("x" * 4000, id="one word"),
+        pytest.param("a b " * 1000, id="words"),
+    ],
+)
+def test_t17_the_tail_of_a_long_argument_is_shown(terminal: Console, padding: str) -> None:
+    """Nothing is cut at the edge of the terminal."""
+    one = shown(command=f"echo ok {padding}; {TAIL}")
+    print_card(one.stored, one.tally, console=terminal)
+    assert TAIL.replace(" ", "") in unfolded(terminal.export_text())
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param("\x1b[2J\x1b[H approved", id="ANSI"),
+        pytest.param("safe \u202e evil", id="bidi"),
+        pytest.param("in\u200bvisible", id="zero-width"),
+        pytest.param("tag\U000e0041", id="tags"),
+        pytest.param("over\rwritten", id="carriage return"),
+        pytest.param("[bold red]APPROVED BY SECURITY[/]", id="markup"),
+    ],
+)
+def test_t16_nothing_that_steers_or_hides_reaches_the_terminal(terminal: Console, hostile: str) -> None:
+    """Control, bidi and invisible characters stand there as escapes; markup is text."""
+    one = shown(command=hostile)
+    print_card(one.stored, one.tally, console=terminal)
+    text = terminal.export_text()
+    assert not re.findall("[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\U000e0000-\U000e007f]", text)
+    assert json.dumps(json.loads(one.stored.request.card.arguments)["command"])[1:6] in text
