@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -106,6 +107,7 @@ async def open_outgoing(
     allowed_hosts: Collection[str] = (), *, trust: ssl.SSLContext | None = None, resolve: Resolve = resolve
 ) -> AsyncIterator[Outgoing]:
     """The way out on the running loop. `trust` are other certificate authorities than the usual ones."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs each URL, whose path is often a secret
     async with httpx.AsyncClient(
         verify=trust or httpx.create_ssl_context(),
         trust_env=False,

@@ -122,6 +122,11 @@ def _warn(server: ServerSettings, settings: Settings, host: str) -> None:
             "AGENTGUARD_SERVER_TLS_CERTIFICATE and _TLS_KEY, or put a proxy with TLS before a loopback address",
             host,
         )
+    if server.webhook_urls and not server.public_url and not _is_loopback(host):
+        _log.warning(
+            "links in webhooks begin with %s, which leads nowhere from elsewhere: set AGENTGUARD_SERVER_PUBLIC_URL",
+            host,
+        )
     if not token_path(settings, server).exists():
         _log.warning("there are no tokens yet, so nobody can decide here; `agentguard token create NAME` makes one")
 

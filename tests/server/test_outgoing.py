@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Sequence
@@ -207,3 +208,12 @@ async def test_an_unknown_authority_is_refused(tmp_path: Path) -> None:
             failed = await failure(outgoing, f"https://{HOST}:{receiver.port}/hook")
         assert str(failed) == "could not be sent (ConnectError)"
         assert receiver.nothing_more()
+
+
+async def test_t26_the_url_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even where everything logs at INFO."""
+    with caplog.at_level(logging.INFO), receiving(204, 500) as receiver:
+        async with open_outgoing({"127.0.0.1"}) as outgoing:
+            await outgoing.post(httpx.URL(receiver.url), b"{}", {})
+            failed = await failure(outgoing, receiver.url)
+    assert "/hook" not in caplog.text + str(failed)
