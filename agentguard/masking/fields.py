@@ -16,7 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from agentguard.masking import words as known
 
@@ -106,6 +106,10 @@ class Scope(NamedTuple):
     states: frozenset[tuple[int, int]] = frozenset()
 
 
+Said = tuple[Key, Scope]
+"""What a key says, and the scope of what lies under it."""
+
+
 class Fields:
     """Reads keys. `paths`: globs of dotted paths to entity types, as in the policy's `masking.fields`.
 
@@ -115,21 +119,21 @@ class Fields:
     def __init__(self, paths: Mapping[str, str] | None = None) -> None:
         globs = [(tuple(path.split(".")), entity) for path, entity in (paths or {}).items()]
         self._globs = globs
-        self._cache: dict[tuple[Scope, tuple[str, ...]], tuple[tuple[Key, Scope], ...]] = {}
+        self._cache: dict[tuple[Scope, tuple[Any, ...]], tuple[Said, ...]] = {}
         self.root = Scope(states=self._closed((index, 0) for index in range(len(globs))))
 
-    def keys(self, scope: Scope, names: tuple[str, ...]) -> tuple[tuple[Key, Scope], ...]:
-        """For the keys of one object, in order: what each says, and the scope of what lies under it."""
+    def keys(self, scope: Scope, names: tuple[Any, ...]) -> tuple[Said, ...]:
+        """For the keys of one object, in order: what each says. A key that is no text says nothing."""
         found = self._cache.get((scope, names))
         if found is None:
-            found = self._read(scope, names)
-            if len(names) <= _CACHED_KEYS:
+            found = self._read(scope, tuple([str(name) if isinstance(name, str) else "" for name in names]))
+            if len(names) <= CACHED_KEYS:
                 if len(self._cache) >= _CACHED_SHAPES:
                     self._cache.clear()
                 self._cache[scope, names] = found
         return found
 
-    def _read(self, scope: Scope, names: tuple[str, ...]) -> tuple[tuple[Key, Scope], ...]:
+    def _read(self, scope: Scope, names: tuple[str, ...]) -> tuple[Said, ...]:
         phrases = [split(name) for name in names]
         entities = [entity_of(phrase) for phrase in phrases]
         personal = _is_personal(scope.above, phrases, entities)
@@ -139,9 +143,7 @@ class Fields:
             for name, phrase, entity in zip(names, phrases, entities, strict=True)
         )
 
-    def _key(
-        self, scope: Scope, name: str, phrase: str, entity: str | None, personal: bool, located: bool
-    ) -> tuple[Key, Scope]:
+    def _key(self, scope: Scope, name: str, phrase: str, entity: str | None, personal: bool, located: bool) -> Said:
         states = self._stepped(scope.states, name) if scope.states else scope.states
         ruled = next((self._globs[i][1] for i, at in sorted(states) if at == len(self._globs[i][0])), None)
         if ruled is not None:
@@ -188,7 +190,9 @@ class Fields:
 _ONLY_OF_PEOPLE = frozenset({"GPS", "TAX_ID", "BIC"})
 """What companies and places have as well."""
 
-_CACHED_KEYS = 64
+CACHED_KEYS = 64
+"""Objects with more keys than this are read anew each time."""
+
 _CACHED_SHAPES = 2048
 
 

@@ -22,12 +22,13 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, NamedTuple
 
-from agentguard.masking.fields import NO_KEY, Fields, Key, Scope
+from agentguard.masking.fields import CACHED_KEYS, NO_KEY, Fields, Said, Scope
 from agentguard.masking.limits import Limits, refused
-from agentguard.masking.sheet import Leaf
 
+_LISTS = frozenset({list, tuple})
 _PASSED = (bool, type(None), complex, datetime.timedelta, datetime.tzinfo, type(Ellipsis), range)
 _WRITTEN = (
     decimal.Decimal,
@@ -51,83 +52,95 @@ class _Node(NamedTuple):
 
 
 class Walk:
-    """The leaves of one value. `leaves[i]` is the text, and `rebuilt({i: new text})` the value with those texts in place."""
+    """The leaves of one value: `texts[i]` stands under what `said[i]` says; `rebuilt({i: new text})` is the value with those in place."""
 
     def __init__(self, value: Any, fields: Fields, limits: Limits) -> None:
         self._value, self._fields, self._limits = value, fields, limits
         self._nodes: list[_Node] = []
-        self._spots: list[tuple[int, int, Callable[[str], Any]]] = []
-        self._pending: list[tuple[Any, int, int, int, Key, Scope]] = [(value, -1, 0, 0, NO_KEY, fields.root)]
-        self._characters = self._count = 0
-        self.leaves: list[Leaf] = []
+        self._spots: list[tuple[int, int]] = []
+        self._made: dict[int, Callable[[str], Any]] = {}
+        self._pending: list[tuple[Any, int, int, int, Said]] = [(value, -1, 0, 0, (NO_KEY, fields.root))]
+        self._characters = 0
+        self._count = 1
+        self.texts: list[str] = []
+        self.said: list[Said] = []
         while self._pending:
-            if self._count + len(self._pending) > limits.nodes:
-                raise refused(f"more than {limits.nodes} values in one, or one that holds itself")
-            self._count += 1
             self._visit(*self._pending.pop())
+        self._check_characters(sum(map(len, self.texts)))
 
     def rebuilt(self, texts: Mapping[int, str]) -> Any:
         """The value with the text of some leaves replaced; the same object where there are none."""
         changes: dict[int, dict[int, Any]] = {}
         for index, text in texts.items():
-            node, slot, made = self._spots[index]
-            changes.setdefault(node, {})[slot] = made(text)
+            node, slot = self._spots[index]
+            changes.setdefault(node, {})[slot] = self._made[index](text) if index in self._made else text
         for number in range(len(self._nodes) - 1, -1, -1):
             if number in changes:
                 opened = self._nodes[number]
                 changes.setdefault(opened.parent, {})[opened.slot] = _remade(opened, changes.pop(number))
         return changes[-1][0] if changes else self._value
 
-    def _visit(self, value: Any, node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
+    def _visit(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         kind = type(value)
         if kind is str:
-            self._leaf(value, node, slot, key, scope, str)
-        elif kind is dict or isinstance(value, Mapping):
-            self._mapping(value, node, slot, depth, scope)
-        elif isinstance(value, (list, tuple, set, frozenset, deque)):
-            self._sequence(value, node, slot, depth, key, scope)
+            self._leaf(value, node, slot, said)
+        elif kind is dict or (kind not in _LISTS and isinstance(value, Mapping)):
+            self._mapping(value, node, slot, depth, said[1])
+        elif kind in _LISTS or isinstance(value, (list, tuple, set, frozenset, deque)):
+            self._sequence(value, node, slot, depth, said)
         elif kind is int or kind is float:
-            self._number(value, node, slot, key, scope)
+            self._number(value, node, slot, said)
         elif not isinstance(value, _PASSED):
-            self._rarer(value, node, slot, depth, key, scope)
+            self._rarer(value, node, slot, depth, said)
 
-    def _rarer(self, value: Any, node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
+    def _rarer(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         if isinstance(value, enum.Enum):
             if isinstance(value.value, str):
-                self._leaf(value.value, node, slot, key, scope, str)
+                self._leaf(value.value, node, slot, said)
         elif isinstance(value, str):
-            self._leaf(str(value), node, slot, key, scope, str)
+            self._leaf(str(value), node, slot, said)
         elif isinstance(value, (int, float)):
-            self._number(value, node, slot, key, scope)
+            self._number(value, node, slot, said)
         elif isinstance(value, (bytes, bytearray, memoryview)):
             text, encoding = _decoded(bytes(value))
             made = bytearray if isinstance(value, bytearray) else bytes
-            self._leaf(text, node, slot, key, scope, lambda new: made(new.encode(encoding)))
+            self._made[len(self.texts)] = lambda new: made(new.encode(encoding))
+            self._leaf(text, node, slot, said)
         elif isinstance(value, _WRITTEN):
-            self._leaf(str(value), node, slot, key, scope, type(value) if isinstance(value, pathlib.PurePath) else str)
+            if isinstance(value, pathlib.PurePath):
+                self._made[len(self.texts)] = type(value)
+            self._leaf(str(value), node, slot, said)
         elif isinstance(value, BaseException):
-            self._leaf(str(value), node, slot, key, scope, str)
+            self._leaf(str(value), node, slot, said)
         else:
-            self._record(value, node, slot, depth, scope)
+            self._record(value, node, slot, depth, said[1])
 
-    def _leaf(self, text: str, node: int, slot: int, key: Key, scope: Scope, made: Callable[[str], Any]) -> None:
+    def _leaf(self, text: str, node: int, slot: int, said: Said) -> None:
         self._characters += len(text)
-        if self._characters > self._limits.characters:
-            raise refused(f"more than {self._limits.characters} characters in one value")
-        self._spots.append((node, slot, made))
-        self.leaves.append(Leaf(text, key, scope))
+        self._check_characters(self._characters)
+        self._spots.append((node, slot))
+        self.texts.append(text)
+        self.said.append(said)
 
-    def _number(self, value: int | float, node: int, slot: int, key: Key, scope: Scope) -> None:
+    def _check_characters(self, characters: int) -> None:
+        if characters > self._limits.characters:
+            raise refused(f"more than {self._limits.characters} characters in one value")
+
+    def _number(self, value: int | float, node: int, slot: int, said: Said) -> None:
         """Numbers too short to be anything are left out, unless their field says what they are."""
-        if key.entity is None and -1_000_000 < value < 1_000_000:
+        if said[0].entity is None and -1_000_000 < value < 1_000_000:
             return
         if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
             raise refused("an integer of more than a thousand digits")
-        self._leaf(repr(value) if type(value) in (int, float) else str(value), node, slot, key, scope, str)
+        self._leaf(repr(value) if type(value) in (int, float) else str(value), node, slot, said)
 
     def _opened(self, value: Any, node: int, slot: int, depth: int, parts: tuple[Any, ...]) -> int:
+        """The number of a container whose parts are looked at next; they count before they are touched."""
         if depth >= self._limits.depth:
             raise refused(f"nested deeper than {self._limits.depth} levels, or holding itself")
+        self._count += len(parts)
+        if self._count > self._limits.nodes:
+            raise refused(f"more than {self._limits.nodes} values in one, or one that holds itself")
         self._nodes.append(_Node(value, node, slot, parts))
         return len(self._nodes) - 1
 
@@ -135,23 +148,19 @@ class Walk:
         """Slots of a mapping: the value of key i is at i, the key itself at -1 - i."""
         names = tuple(value)
         at = self._opened(value, node, slot, depth, names)
-        said = self._fields.keys(scope, names if _all_text(names) else tuple(map(_name, names)))
-        for i, (inner, (key, its_scope)) in enumerate(zip(value.values(), said, strict=True)):
-            self._part(inner, at, i, depth + 1, key, its_scope)
-        for i, name in enumerate(names):
-            if type(name) is not str or _may_be_personal(name):
-                self._part(name, at, -1 - i, depth + 1, NO_KEY, scope)
+        self._parts(value.values(), self._fields.keys(scope, names), at, depth + 1)
+        said = (NO_KEY, scope)
+        for i in _personal_names(names):
+            self._part(names[i], at, -1 - i, depth + 1, said)
 
-    def _sequence(self, value: Iterable[Any], node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
+    def _sequence(self, value: Iterable[Any], node: int, slot: int, depth: int, said: Said) -> None:
         parts = tuple(value)
         at = self._opened(value, node, slot, depth, parts)
         names = getattr(type(value), "_fields", None)
-        if isinstance(value, tuple) and names is not None:
-            for i, (inner, (its_key, its_scope)) in enumerate(zip(parts, self._fields.keys(scope, names), strict=True)):
-                self._part(inner, at, i, depth + 1, its_key, its_scope)
+        if names is not None and isinstance(value, tuple):
+            self._parts(parts, self._fields.keys(said[1], names), at, depth + 1)
         else:
-            for i, inner in enumerate(parts):
-                self._part(inner, at, i, depth + 1, key, scope)
+            self._parts(parts, repeat(said, len(parts)), at, depth + 1)
 
     def _record(self, value: Any, node: int, slot: int, depth: int, scope: Scope) -> None:
         """A dataclass or a pydantic model: its fields are keys."""
@@ -161,20 +170,33 @@ class Walk:
                 f"a value of type {type(value).__name__} can't be read; return text, numbers, lists, dicts or models"
             )
         at = self._opened(value, node, slot, depth, names)
-        for i, (name, (key, its_scope)) in enumerate(zip(names, self._fields.keys(scope, names), strict=True)):
-            self._part(getattr(value, name), at, i, depth + 1, key, its_scope)
+        self._parts([getattr(value, name) for name in names], self._fields.keys(scope, names), at, depth + 1)
 
-    def _part(self, value: Any, node: int, slot: int, depth: int, key: Key, scope: Scope) -> None:
-        """Text is a leaf at once; whatever may hold more waits its turn."""
+    def _parts(self, parts: Iterable[Any], said: Iterable[Said], node: int, depth: int) -> None:
+        """One pass over the parts of a container, written out because most of a value's cost is here.
+
+        Text is a leaf at once, what says nothing is passed over, and whatever may hold more waits its turn.
+        """
+        texts, saids, spots, pending = self.texts, self.said, self._spots, self._pending
+        slot = -1
+        for inner, its in zip(parts, said, strict=True):
+            slot += 1
+            kind = type(inner)
+            if kind is str:
+                texts.append(inner)
+                saids.append(its)
+                spots.append((node, slot))
+            elif kind is int or kind is float:
+                if its[0].entity is not None or not -1_000_000 < inner < 1_000_000:
+                    self._number(inner, node, slot, its)
+            elif inner is not None and kind is not bool:
+                pending.append((inner, node, slot, depth, its))
+
+    def _part(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         if type(value) is str:
-            self._count += 1
-            self._leaf(value, node, slot, key, scope, str)
-        elif value is not None and value is not True and value is not False:
-            self._pending.append((value, node, slot, depth, key, scope))
-
-
-def _all_text(names: tuple[Any, ...]) -> bool:
-    return set(map(type, names)) <= {str}
+            self._leaf(value, node, slot, said)
+        else:
+            self._pending.append((value, node, slot, depth, said))
 
 
 def record_fields(value: Any) -> tuple[str, ...] | None:
@@ -186,13 +208,20 @@ def record_fields(value: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _name(key: Any) -> str:
-    return key if type(key) is str else str(key) if isinstance(key, str) else ""
+def _personal_names(names: tuple[Any, ...]) -> tuple[int, ...]:
+    """Which keys may themselves be personal. Most are names of fields, and a shape that was seen is known."""
+    return _known_personal_names(names) if len(names) <= CACHED_KEYS else _read_personal_names(names)
 
 
-@lru_cache(maxsize=8192)
+def _read_personal_names(names: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(i for i, name in enumerate(names) if type(name) is not str or _may_be_personal(name))
+
+
+_known_personal_names = lru_cache(maxsize=2048)(_read_personal_names)
+
+
 def _may_be_personal(name: str) -> bool:
-    """Keys are mostly names of fields; only those with a mark or a digit in them can hold what a pattern finds."""
+    """Only names with a mark or a digit in them can hold what a pattern finds."""
     return not name.isidentifier() or len(name) > 30 or any(c.isdigit() for c in name)
 
 
@@ -216,6 +245,8 @@ def _remade(node: _Node, changes: dict[int, Any]) -> Any:
 
 
 def _remade_mapping(value: Mapping[Any, Any], names: tuple[Any, ...], changes: dict[int, Any]) -> Any:
+    if type(value) is dict and min(changes) >= 0:
+        return value | {names[slot]: new for slot, new in changes.items()}
     made: dict[Any, Any] = {}
     for i, (name, inner) in enumerate(zip(names, value.values(), strict=True)):
         new_name = changes.get(-1 - i, name)

@@ -17,7 +17,7 @@ from agentguard.masking.leaves import Walk
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
-from agentguard.masking.sheet import Bare, Leaf, Placed, Sheet
+from agentguard.masking.sheet import Bare, Placed, Sheet
 from agentguard.masking.shown import json_ready
 from agentguard.masking.tokens import TokenIds, candidates, canonical_value
 from agentguard.model.tokens import Token
@@ -69,7 +69,7 @@ class Masker:
         """What is personal or secret in a text, in order of place."""
         if len(text) > self._limits.characters:
             raise refused(f"more than {self._limits.characters} characters in one value")
-        found = self._findings([Leaf(text, NO_KEY, self._fields.root)])[0].get(0, ())
+        found = self._findings(Sheet([text], [(NO_KEY, self._fields.root)], self._fields)).get(0, ())
         return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, candidates)]
 
     def mask(self, value: Any, tokens: TokenIds) -> Masked:
@@ -138,9 +138,8 @@ class Masker:
         made.setdefault(token.text, token)
         return token.text
 
-    def _findings(self, leaves: Sequence[Leaf]) -> tuple[dict[int, list[Placed]], Mapping[int, list[Bare]]]:
-        """For each leaf that holds something: its findings in order, and the JSON numbers in it."""
-        sheet = Sheet(leaves, self._fields)
+    def _findings(self, sheet: Sheet) -> dict[int, list[Placed]]:
+        """For each leaf that holds something: its findings in order."""
         found, doubtful = list(sheet.found), list[Finding]()
         for detector in self._detectors:
             try:
@@ -155,18 +154,19 @@ class Masker:
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):
                 placed.setdefault(leaf, []).append(its)
-        return {leaf: one_per_place(several) for leaf, several in placed.items()}, sheet.bare
+        return {leaf: one_per_place(several) for leaf, several in placed.items()}
 
     def _replaced(self, value: Any, replacement: Replacement, spans: Spans) -> Any:
         walk = Walk(value, self._fields, self._limits)
-        if not walk.leaves:
+        if not walk.texts:
             return value
-        found, bare = self._findings(walk.leaves)
+        sheet = Sheet(walk.texts, walk.said, self._fields)
+        found = self._findings(sheet)
         texts = {}
         for index in sorted(found):
-            text = walk.leaves[index].text
+            text = walk.texts[index]
             apart = [piece for placed in found[index] for piece in _around(placed, text, spans)]
-            new = _rewritten(text, apart, bare.get(index, ()), replacement)
+            new = _rewritten(text, apart, sheet.bare.get(index, ()), replacement)
             if new != text:
                 texts[index] = new
         return walk.rebuilt(texts)

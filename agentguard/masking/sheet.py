@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from operator import itemgetter
 from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.embedded import Inner, json_fields, pair_fields, table_fields
-from agentguard.masking.fields import NO_KEY, Fields, Key, Scope, masks_whole
+from agentguard.masking.fields import Fields, Key, Said, Scope, masks_whole
 from agentguard.masking.finding import CERTAIN, Finding
 from agentguard.masking.limits import refused
 from agentguard.masking.page import SEPARATOR, Page
@@ -18,14 +20,6 @@ from agentguard.masking.views import View, encoded_words, may_need_view, plain_v
 _DEEPEST_TEXT = 4
 _DEEPEST_ENCODING = 2
 FIELD = "field"
-
-
-class Leaf(NamedTuple):
-    """A text of a value: what its key says, and what the keys above it said."""
-
-    text: str
-    key: Key
-    scope: Scope
 
 
 class Placed(NamedTuple):
@@ -48,37 +42,45 @@ class Bare(NamedTuple):
 
 
 class Sheet:
-    """Leaves laid out on one page.
+    """Leaves laid out on one page: each text in its place, and after them all the texts that were found inside texts.
 
     `page` is what detectors search, `found` what the names of fields already say, and `place` takes a finding back to its leaf.
+    `plain`: every leaf stands on the page as it is, and nothing else does.
     """
 
-    def __init__(self, leaves: Sequence[Leaf], fields: Fields) -> None:
+    def __init__(self, texts: Sequence[str], said: Sequence[Said], fields: Fields) -> None:
         self._fields = fields
-        self._texts: list[str] = []
-        self._starts: list[int] = []
-        self._leaf_of: list[int] = []
-        self._views: list[View | None] = []
-        self._part_starts: list[int] = []
-        self._part_keys: list[Key] = []
-        self._length = 0
-        self.found: list[Finding] = []
+        self._texts = list(texts)
+        self._keys = [key for key, _ in said]
+        self._leaf_of = list(range(len(texts)))
+        self._views: dict[int, View] = {}
+        self._inner: dict[int, list[tuple[int, Key]]] = {}
+        self._named: list[tuple[int, int, int, str]] = []
         self.bare: dict[int, list[Bare]] = {}
-        self._lay_all(leaves)
-        self.page = self._joined()
+        self._lay_all(said)
+        self._join()
         if Anchor.ENCODED in self.page.anchors:
-            laid = len(self._texts)
-            self._lay_encoded(leaves)
-            self.page = self._joined() if len(self._texts) > laid else self.page
+            self._lay_encoded(said)
+        starts = self._starts
+        self.found = [
+            Finding(starts[at] + start, starts[at] + end, entity, CERTAIN, FIELD)
+            for at, start, end, entity in self._named
+        ]
+        self.plain = not self._views and len(self._texts) == len(texts)
 
-    def _joined(self) -> Page:
-        return Page(SEPARATOR.join(self._texts), self._part_starts or (0,), self._part_keys or (NO_KEY,))
-
-    def place(self, finding: Finding) -> Iterator[tuple[int, Placed]]:
+    def place(self, finding: Finding) -> Sequence[tuple[int, Placed]]:
         """The leaf and the finding in its offsets; one for each leaf that the finding touches."""
-        at = bisect_right(self._starts, finding.start) - 1
+        start, end, entity_type, score, detector = finding
+        at = bisect_right(self._starts, start) - 1
+        first, text = self._starts[at], self._texts[at]
+        if at in self._views or end > first + len(text):
+            return list(self._placed_apart(finding, at))
+        start, end = start - first, end - first
+        return ((self._leaf_of[at], Placed(start, end, entity_type, score, detector, text[start:end])),)
+
+    def _placed_apart(self, finding: Finding, at: int) -> Iterator[tuple[int, Placed]]:
         while at < len(self._starts) and self._starts[at] < finding.end:
-            first, text, view = self._starts[at], self._texts[at], self._views[at]
+            first, text, view = self._starts[at], self._texts[at], self._views.get(at)
             start, end = max(finding.start - first, 0), min(finding.end - first, len(text))
             if start < end:
                 value = text[start:end]
@@ -88,101 +90,123 @@ class Sheet:
                 yield self._leaf_of[at], Placed(start, end, *finding[2:], value)
             at += 1
 
-    def _lay_all(self, leaves: Sequence[Leaf]) -> None:
-        """Most leaves are short, plain and under a key that says nothing: for those there is only their text to lay down."""
-        for index, (text, key, scope) in enumerate(leaves):
-            if _is_special(text):
-                self._lay(index, text, key, scope, None, 0)
-                continue
-            self._part_starts.append(self._length)
-            self._part_keys.append(key)
-            if key.entity is not None and masks_whole(key, text):
-                self._find(self._length, self._length + len(text), key)
-            self._append(index, text, None)
+    def _join(self) -> None:
+        """Make the page of the texts as they are now."""
+        starts: list[int] = [0, *accumulate([len(text) + 1 for text in self._texts])]
+        self._starts = starts[:-1]
+        part_starts, part_keys = self._starts, self._keys
+        if self._inner:
+            parts = [(starts[at], -1, key) for at, key in enumerate(self._keys)]
+            parts += [(starts[at] + start, at, key) for at, inner in self._inner.items() for start, key in inner]
+            parts.sort(key=itemgetter(0, 1))
+            part_starts, part_keys = [part[0] for part in parts], [part[2] for part in parts]
+        self.page = Page(SEPARATOR.join(self._texts), part_starts, part_keys)
 
-    def _lay(self, index: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
-        """Put a text on the page, and after it the texts inside it that are escaped."""
+    def _lay_all(self, said: Sequence[Said]) -> None:
+        """Most leaves are short, plain and under a key that says nothing: their text on the page is all there is to do."""
+        special = _special(self._texts)
+        for at in special:
+            key, scope = said[at]
+            self._lay(at, self._texts[at], key, scope, None, 0)
+        for at, key in enumerate(self._keys[: len(said)]):
+            if key.entity is not None and at not in special:
+                self._find(at, 0, len(self._texts[at]), key)
+
+    def _lay(self, at: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
+        """Put a text in its place, and behind all others the texts inside it that are escaped."""
         inner = self._structured(text, key, scope)
         if inner is None and may_need_view(text):
             seen = plain_view(text, view)
             if seen is not None:
                 text, view = seen.text, seen
                 inner = self._structured(text, key, scope)
-        self._part_starts.append(self._length)
-        self._part_keys.append(key)
+        if view is not None:
+            self._views[at] = view
+        self._texts[at] = text
         if inner is None:
-            self._find_running(text, key, scope)
-            self._append(index, text, view)
+            self._find_running(at, text, key, scope)
         else:
-            self._lay_structured(index, text, inner, view, depth)
+            self._lay_structured(at, text, inner, view, depth)
 
-    def _lay_structured(self, index: int, text: str, inner: Sequence[Inner], view: View | None, depth: int) -> None:
+    def _lay_structured(self, at: int, text: str, inner: Sequence[Inner], view: View | None, depth: int) -> None:
         deeper = []
         for part in inner:
             value = text[part.start : part.end]
-            self._part_starts.append(self._length + part.start)
-            self._part_keys.append(part.key)
             if part.bare and (view is None or view.reads_back):
-                self._note_bare(index, part, view, depth)
+                self._note_bare(self._leaf_of[at], part, view, depth)
             if not part.bare and (value[:1] in _OPENING or "\\" in value):
                 deeper.append(part)
-            elif part.key.entity is not None and masks_whole(part.key, value):
-                self._find(self._length + part.start, self._length + part.end, part.key)
-        self._append(index, _blanked(text, deeper), view)
+            elif part.key.entity is not None:
+                self._find(at, part.start, part.end, part.key)
+        self._inner[at] = [(part.start, part.key) for part in inner]
+        self._texts[at] = _blanked(text, deeper)
         for part in deeper:
-            self._lay_escaped(index, text, part, view, depth + 1)
+            self._lay_escaped(self._leaf_of[at], text, part, view, depth + 1)
 
     def _structured(self, text: str, key: Key, scope: Scope) -> list[Inner] | None:
         found = json_fields(text, self._fields, key, scope) if text[:1] in _OPENING_OR_SPACE else None
         return table_fields(text, self._fields, scope) if found is None and "\n" in text else found
 
-    def _find_running(self, text: str, key: Key, scope: Scope) -> None:
-        if key.entity is not None and masks_whole(key, text):
-            self._find(self._length, self._length + len(text), key)
-        elif ":" in text or "=" in text:
+    def _find_running(self, at: int, text: str, key: Key, scope: Scope) -> None:
+        if self._find(at, 0, len(text), key):
+            return
+        if ":" in text or "=" in text:
             for part in pair_fields(text, self._fields, scope):
-                if masks_whole(part.key, text[part.start : part.end]):
-                    self._find(self._length + part.start, self._length + part.end, part.key)
+                self._find(at, part.start, part.end, part.key)
 
-    def _lay_escaped(self, index: int, text: str, part: Inner, view: View | None, depth: int) -> None:
+    def _lay_escaped(self, leaf: int, text: str, part: Inner, view: View | None, depth: int) -> None:
         if depth > _DEEPEST_TEXT:
             raise refused(f"text inside text deeper than {_DEEPEST_TEXT} levels")
         inside = View.inside(text, part.start, part.end, _json_escapes(text[part.start : part.end]), view)
-        self._lay(index, inside.text, part.key, part.scope, inside, depth)
+        self._lay_further(leaf, inside, part.key, part.scope, depth)
 
-    def _lay_encoded(self, leaves: Sequence[Leaf]) -> None:
+    def _lay_encoded(self, said: Sequence[Said]) -> None:
         """Words in base64 or hex, once more where they hold another: each is laid down decoded."""
         first = 0
         for _ in range(_DEEPEST_ENCODING):
-            last = len(self._texts)
-            for at in range(first, last):
-                for word in encoded_words(self._texts[at]):
-                    index = self._leaf_of[at]
-                    view = View.whole(word.text, word.start, word.end, self._views[at])
-                    self._lay(index, view.text, leaves[index].key, leaves[index].scope, view, 1)
+            last, starts = len(self._texts), self._starts
+            for word in encoded_words(self.page.text, starts[first]):
+                at = bisect_right(starts, word.start) - 1
+                view = View.whole(word.text, word.start - starts[at], word.end - starts[at], self._views.get(at))
+                self._lay_further(self._leaf_of[at], view, *said[self._leaf_of[at]], 1)
+            if len(self._texts) == last:
+                return
+            self._join()
             first = last
 
-    def _append(self, index: int, text: str, view: View | None) -> None:
-        self._texts.append(text)
-        self._starts.append(self._length)
-        self._leaf_of.append(index)
-        self._views.append(view)
-        self._length += len(text) + 1
+    def _lay_further(self, leaf: int, view: View, key: Key, scope: Scope, depth: int) -> None:
+        """Lay down a text that stands inside a leaf, behind all others."""
+        self._texts.append("")
+        self._keys.append(key)
+        self._leaf_of.append(leaf)
+        self._lay(len(self._texts) - 1, view.text, key, scope, view, depth)
 
-    def _find(self, start: int, end: int, key: Key) -> None:
-        if key.entity is not None:
-            self.found.append(Finding(start, end, key.entity, CERTAIN, FIELD))
+    def _find(self, at: int, start: int, end: int, key: Key) -> bool:
+        """Note what the key says of a value, where it may be that; whether it may."""
+        fits = key.entity is not None and masks_whole(key, self._texts[at][start:end])
+        if fits:
+            self._named.append((at, start, end, key.entity or ""))
+        return fits
 
     def _note_bare(self, index: int, part: Inner, view: View | None, depth: int) -> None:
         start, end = (part.start, part.end) if view is None else view.origin(part.start, part.end)
         self.bare.setdefault(index, []).append(Bare(start, end, _QUOTES[min(depth, len(_QUOTES) - 1)]))
 
 
-def _is_special(text: str) -> bool:
-    """Whether a text may hold fields, or be written in another way."""
-    if len(text) < _SHORT:
-        return _SPECIAL.search(text) is not None
-    return not text.isascii() or any(mark in text for mark in _MARKS)
+def _special(texts: Sequence[str]) -> set[int]:
+    """Which texts may hold fields, or be written in another way: each mark is looked for in all of them at once."""
+    joined = SEPARATOR.join(texts)
+    found = set() if joined.isascii() else {at for at, text in enumerate(texts) if not text.isascii()}
+    marks = [mark for mark in _MARKS if mark in joined]
+    if marks:
+        starts = [0, *accumulate([len(text) + 1 for text in texts])]
+        for mark in marks:
+            offset = joined.find(mark)
+            while offset != -1:
+                at = bisect_right(starts, offset)
+                found.add(at - 1)
+                offset = joined.find(mark, starts[at])
+    return found
 
 
 def _blanked(text: str, parts: Sequence[Inner]) -> str:
@@ -211,8 +235,6 @@ def _unescaped(written: str) -> str:
 _OPENING = frozenset("{[")
 _OPENING_OR_SPACE = frozenset("{[ \n\t\r")
 _MARKS = "\n%&\\:={["
-_SPECIAL = re.compile(r"[^ -~]|[%&\\:={\[]")
-_SHORT = 48
 _ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\.", re.DOTALL)
 _SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')

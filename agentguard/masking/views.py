@@ -193,15 +193,15 @@ class Encoded(NamedTuple):
     text: str
 
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{15,}={0,2}")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{15,}={0,2}")
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
 _LONGEST_WORD = 200_000
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]|=\Z")
 
 
-def encoded_words(text: str) -> Iterator[Encoded]:
-    """Words of `text` that are printable text in base64, base64url or hex."""
-    for match in _BASE64.finditer(text):
+def encoded_words(text: str, start: int = 0) -> Iterator[Encoded]:
+    """Words of `text`, from `start` on, that are printable text in base64, base64url or hex."""
+    for match in _BASE64.finditer(text, start):
         word = match.group()
         if len(word) > _LONGEST_WORD or _MIXED.search(word) is None:
             continue
