@@ -8,10 +8,12 @@ import pty
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from agentguard.store.embedded import stop_left_over
 
 pytestmark = pytest.mark.slow
 
@@ -34,10 +36,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def env(state_dir: Path) -> dict[str, str]:
-    """Folders of this test's own."""
+def env(state_dir: Path) -> Iterator[dict[str, str]]:
+    """Folders of this test's own; a server that a killed agent left there is stopped."""
     own = {"AGENTGUARD_STATE_DIR": f"{state_dir}/state", "AGENTGUARD_CONFIG_DIR": f"{state_dir}/config"}
-    return {**os.environ, **own, "COLUMNS": "160"}
+    yield {**os.environ, **own, "COLUMNS": "160"}
+    stop_left_over(state_dir / "state")
 
 
 @pytest.fixture
