@@ -19,6 +19,13 @@ class Anchor(IntEnum):
     ENCODED = 3
     MAC = 4
     DIGITS = 5
+    COLONS = 6
+    BECH32 = 7
+    ETHEREUM = 8
+    WEB_TOKEN = 9
+    PEM = 10
+    LOGIN = 11
+    SSN = 12
 
 
 _PREFIXES = (
@@ -32,6 +39,13 @@ _PIECES = {
     Anchor.ENCODED: rb"[0-9A-Za-z+/_-]{15}",
     Anchor.DIGITS: rb"[0-9][0-9 ().\-/]{5}",
     Anchor.MAC: rb"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-",
+    Anchor.COLONS: rb"::|(?::[0-9A-Fa-f]{1,4}){3}:",
+    Anchor.BECH32: rb"bc1|BC1",
+    Anchor.ETHEREUM: rb"0x[0-9A-Fa-f]{8}",
+    Anchor.WEB_TOKEN: rb"eyJ",
+    Anchor.PEM: rb"-----BEGIN",
+    Anchor.LOGIN: rb"://",
+    Anchor.SSN: rb"SSN|ssn|ocial",
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
 THRESHOLD = 0.5
@@ -33,16 +35,20 @@ class _Spanned(Protocol):
 
 
 S = TypeVar("S", bound=_Spanned)
+_place = attrgetter("start", "end")
 
 
 def one_per_place(findings: Sequence[S]) -> list[S]:
     """The findings that stay, in order of place. Where some overlap: the certain, then the longer, then the likelier."""
     if len(findings) < 2:
         return list(findings)
+    ordered = sorted(findings, key=_place)
+    if all(before.end <= after.start for before, after in pairwise(ordered)):
+        return ordered
     kept: list[S] = []
     cluster: list[S] = []
     reach = -1
-    for finding in sorted(findings, key=_place):
+    for finding in ordered:
         if finding.start >= reach:
             kept += _settled(cluster)
             cluster = []
@@ -66,10 +72,6 @@ def _settled(cluster: list[S]) -> list[S]:
 
 def _start(finding: _Spanned) -> int:
     return finding.start
-
-
-def _place(finding: _Spanned) -> tuple[int, int]:
-    return finding.start, finding.end
 
 
 def _rank(finding: _Spanned) -> tuple[bool, int, float]:

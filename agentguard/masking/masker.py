@@ -19,7 +19,7 @@ from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
 from agentguard.masking.sheet import Bare, Placed, Sheet
 from agentguard.masking.shown import json_ready
-from agentguard.masking.tokens import TokenIds, candidates, canonical_value
+from agentguard.masking.tokens import TokenIds, candidates, canonical_value, may_hold_token
 from agentguard.model.tokens import Token
 
 ACTIONS = ("allow", "mask", "redact", "token")
@@ -78,14 +78,17 @@ class Masker:
         A number, date or Enum that is masked becomes text. Tokens of this session that stand in it already are left alone.
         """
         made: dict[str, Token] = {}
-        counted: Counter[str] = Counter()
+        counted: dict[str, int] = {}
+        acted: dict[tuple[str, str], str | None] = {}
 
         def replacement(entity_type: str, text: str) -> str | None:
-            counted[entity_type] += 1
-            return self._acted(entity_type, text, tokens, made)
+            counted[entity_type] = counted.get(entity_type, 0) + 1
+            if (entity_type, text) not in acted:
+                acted[entity_type, text] = self._acted(entity_type, text, tokens, made)
+            return acted[entity_type, text]
 
         masked = self._replaced(value, replacement, tokens.read)
-        return Masked(value=masked, tokens=tuple(made.values()), entities=dict(counted), changed=masked is not value)
+        return Masked(value=masked, tokens=tuple(made.values()), entities=counted, changed=masked is not value)
 
     def for_people(self, value: Any, shown: Mapping[str, Token] | None = None) -> Any:
         """The value as JSON, for a person who decides: findings in part, invisible characters as escapes.
@@ -154,7 +157,7 @@ class Masker:
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):
                 placed.setdefault(leaf, []).append(its)
-        return {leaf: one_per_place(several) for leaf, several in placed.items()}
+        return placed if sheet.plain else {leaf: one_per_place(several) for leaf, several in placed.items()}
 
     def _replaced(self, value: Any, replacement: Replacement, spans: Spans) -> Any:
         walk = Walk(value, self._fields, self._limits)
@@ -162,11 +165,13 @@ class Masker:
             return value
         sheet = Sheet(walk.texts, walk.said, self._fields)
         found = self._findings(sheet)
+        kept = not sheet.plain or may_hold_token(sheet.page.text) or "redacted]" in sheet.page.text
         texts = {}
         for index in sorted(found):
-            text = walk.texts[index]
-            apart = [piece for placed in found[index] for piece in _around(placed, text, spans)]
-            new = _rewritten(text, apart, sheet.bare.get(index, ()), replacement)
+            text, placed = walk.texts[index], found[index]
+            if kept or any(one.value != one.value.strip() for one in placed):
+                placed = [piece for one in placed for piece in _around(one, text, spans)]
+            new = _rewritten(text, placed, sheet.bare.get(index, ()), replacement)
             if new != text:
                 texts[index] = new
         return walk.rebuilt(texts)
@@ -176,7 +181,8 @@ def _seen_elsewhere(text: str, found: Sequence[Finding], doubtful: Sequence[Find
     """The doubtful findings whose value is certain at another place of the same page."""
     if not found or not doubtful:
         return []
-    certain = {_meaning(text, finding) for finding in found}
+    types = {finding.entity_type for finding in doubtful}
+    certain = {_meaning(text, finding) for finding in found if finding.entity_type in types}
     return [finding._replace(score=THRESHOLD) for finding in doubtful if _meaning(text, finding) in certain]
 
 

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor, anchors_in
 from agentguard.masking.fields import NO_KEY, Key
@@ -18,8 +19,17 @@ SEPARATOR = "\x1f"
 """Stands between two leaves. A leaf that holds it itself is only cut in two for the search."""
 
 _DIGITS = re.compile(r"[0-9][0-9 ().\-/]{5,44}(?<=[0-9)])")
+_NO_MARKS = str.maketrans("", "", " ().-/")
 _REACH_BEFORE = 56
 _REACH_AFTER = 14
+
+
+class DigitRun(NamedTuple):
+    """A stretch of a text that holds so many digits."""
+
+    start: int
+    end: int
+    digits: int
 
 
 class Page:
@@ -33,9 +43,14 @@ class Page:
         self._starts, self._keys = starts, keys
 
     @cached_property
-    def digit_runs(self) -> list[tuple[int, int]]:
+    def digit_runs(self) -> list[DigitRun]:
         """Stretches of digits and the marks that people write between them, at least seven characters long."""
-        return [match.span() for match in _DIGITS.finditer(self.text)] if Anchor.DIGITS in self.anchors else []
+        if Anchor.DIGITS not in self.anchors:
+            return []
+        return [
+            DigitRun(match.start(), match.end(), len(match.group().translate(_NO_MARKS)))
+            for match in _DIGITS.finditer(self.text)
+        ]
 
     @cached_property
     def anchors(self) -> frozenset[int]:

@@ -13,6 +13,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 import re2
@@ -60,32 +61,35 @@ class TokenIds:
             raise ValueError("at least one key is needed")
         scope = _joined(tenant, session)
         self._keys = tuple(hmac.digest(key, b"agentguard token\0" + scope, "sha256") for key in keys)
+        self._checks = tuple(blake2b(key=key, digest_size=8) for key in self._keys)
 
     def token(self, entity_type: str, value: str) -> Token:
         """The token of a value. Its `value` is the text as given; spellings of one value share the token's text."""
-        word = token_word(entity_type)
+        word, prefix = _type_name(entity_type)
         canonical = canonical_value(entity_type, value)
-        name = _joined(entity_type, canonical)
-        name_id = _base32(hmac.digest(self._keys[0], b"id\0" + name, "sha256"), _ID_LENGTH)
-        return Token(f"[{word}_{name_id}{self._check(self._keys[0], word, name_id)}]", entity_type, value, canonical)
+        digest = hmac.digest(self._keys[0], prefix + _with_length(canonical), "sha256")
+        name = f"{word}_{_base32(digest, _ID_LENGTH)}"
+        return Token(f"[{name}{_check(self._checks[0], name)}]", entity_type, value, canonical)
 
     def read(self, text: str) -> list[tuple[int, int, str]]:
         """The tokens in a text: (start, end, text of the token as it was made), however the model spelled them."""
         return [candidate for candidate in candidates(text) if self._is_right(candidate[2])]
 
     def _is_right(self, token: str) -> bool:
-        word, _, body = token[1:-1].rpartition("_")
-        name_id, check = body[:_ID_LENGTH], body[_ID_LENGTH:]
-        return any(hmac.compare_digest(self._check(key, word, name_id).encode(), check.encode()) for key in self._keys)
+        name, check = token[1 : -1 - _CHECK_LENGTH], token[-1 - _CHECK_LENGTH : -1]
+        return any(hmac.compare_digest(_check(keyed, name).encode(), check.encode()) for keyed in self._checks)
 
-    @staticmethod
-    def _check(key: bytes, word: str, name_id: str) -> str:
-        return _base32(blake2b(f"{word}_{name_id}".encode(), key=key, digest_size=8).digest(), _CHECK_LENGTH)
+
+def _check(keyed: blake2b, name: str) -> str:
+    """The check characters of `WORD_id`. `keyed` is the hash with nothing but the key in it."""
+    checked = keyed.copy()
+    checked.update(name.encode())
+    return _base32(checked.digest(), _CHECK_LENGTH)
 
 
 def candidates(text: str) -> list[tuple[int, int, str]]:
     """What has the form of a token, however spelled, its check not looked at: (start, end, text in the form it is made)."""
-    if len(text) < _ID_LENGTH or not _may_hold_token(text):
+    if len(text) < _ID_LENGTH or not may_hold_token(text):
         return []
     return [
         (match.start(), match.end(), f"[{match.group(1).upper()}_{match.group(2).lower().translate(_LOOK_ALIKE)}]")
@@ -98,6 +102,12 @@ def token_word(entity_type: str) -> str:
     return WORDS.get(entity_type) or _NOT_WORD.sub("", entity_type.upper())[:24] or "DATA"
 
 
+@lru_cache(maxsize=256)
+def _type_name(entity_type: str) -> tuple[str, bytes]:
+    """The word of an entity type, and what the hash of an id starts with."""
+    return token_word(entity_type), b"id\0" + _with_length(entity_type)
+
+
 def canonical_value(entity_type: str, value: str) -> str:
     """One text for all spellings of a value that mean the same."""
     text = (value if value.isascii() else unicodedata.normalize("NFKC", value)).strip()
@@ -105,29 +115,38 @@ def canonical_value(entity_type: str, value: str) -> str:
         local, at, domain = text.rpartition("@")
         return f"{local}{at}{domain.casefold()}"
     if entity_type == "PHONE_NUMBER":
-        return ("+" if text.startswith("+") else "") + "".join(c for c in text.lower() if c.isdigit() or c == "x")
+        digits = [c for c in text.lower() if c.isdigit() or c == "x"]
+        return "".join(["+", *digits] if text.startswith("+") else digits)
     if entity_type in _COMPACT:
-        return "".join(c for c in text if c.isalnum()).upper()
+        return "".join(filter(str.isalnum, text)).upper()
     return text
 
 
 _COMPACT = frozenset({"CREDIT_CARD", "IBAN_CODE", "US_SSN", "US_ITIN", "MAC_ADDRESS"})
 
 
-def _may_hold_token(text: str) -> bool:
+def may_hold_token(text: str) -> bool:
+    """Cheap: whether anything in a text could have the form of a token."""
     return _GATE.search(text.encode("utf-8", "replace")) is not None
 
 
 def _joined(*parts: str) -> bytes:
     """Parts with their lengths, so that no two lists of parts give the same bytes."""
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return b"".join(len(part).to_bytes(8, "big") + part for part in encoded)
+    return b"".join(map(_with_length, parts))
+
+
+def _with_length(part: str) -> bytes:
+    encoded = part.encode("utf-8", "surrogatepass")
+    return len(encoded).to_bytes(8, "big") + encoded
 
 
 def _base32(digest: bytes, length: int) -> str:
     """Characters for the first bits of a digest; `length` is even."""
     number = int.from_bytes(digest[:8], "big")
-    return "".join([_PAIRS[number >> 10 * i & 1023] for i in range(length // 2)])
+    written = _PAIRS[number & 1023]
+    for shift in range(10, 5 * length, 10):
+        written += _PAIRS[number >> shift & 1023]
+    return written
 
 
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)

@@ -35,8 +35,8 @@ class Cards:
     def find(self, page: Page) -> Iterator[Finding]:
         """Card numbers among the runs of digits."""
         text = page.text
-        for start, end in page.digit_runs:
-            if end - start < 12:
+        for start, end, digits in page.digit_runs:
+            if digits < 12:
                 continue
             for match in _FORMS.finditer(text, start, end):
                 score = _score(page, match)
@@ -46,7 +46,7 @@ class Cards:
 
 def _score(page: Page, match: re.Match[str]) -> float:
     start, end = match.span()
-    digits = "".join(c for c in match.group() if c.isdigit())
+    digits = "".join(filter(str.isdigit, match.group()))
     if not 12 <= len(digits) <= 19 or not _ISSUERS.match(digits) or len(set(digits)) == 1:
         return 0.0
     if _glued(page.text, start, end):

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
-_LOCAL_PART = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+/=?^_`{|}~-")
+# RFC 5322 allows also "=/?&|{`'", but there an address in a query, a path or a quote begins.
+_LOCAL_PART = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%*+^_}~-"
+_NOT_FIRST = ".-!#$%^}~+*"
 _LOCAL_LENGTH = 64
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})(?![^\W_])")
 _FILES = frozenset(
@@ -34,15 +36,12 @@ class Emails:
 
 
 def _local_start(text: str, at: int) -> int:
-    start, least = at, max(0, at - _LOCAL_LENGTH)
-    while start > least and ((c := text[start - 1]) in _LOCAL_PART or (c > "\x7f" and c.isalnum())):
-        start -= 1
-    part = text[start:at]
-    cut = max(part.rfind(mark) for mark in ("=", "/", "?", "&", "|", "{", "`", "'")) + 1
-    start += cut
-    while start < at and text[start] in ".-!#$%^}~+*":
-        start += 1
-    return start
+    """Where the local part before an @ begins: read from right to left, then without the marks that can't come first."""
+    least = max(0, at - _LOCAL_LENGTH)
+    start = least + len(text[least:at].rstrip(_LOCAL_PART))
+    while start > least and (c := text[start - 1]) > "\x7f" and c.isalnum():
+        start = least + len(text[least : start - 1].rstrip(_LOCAL_PART))
+    return at - len(text[start:at].lstrip(_NOT_FIRST))
 
 
 def _is_not_mail(text: str, start: int, at: int, domain: re.Match[str]) -> bool:

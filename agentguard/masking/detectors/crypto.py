@@ -26,10 +26,10 @@ class Wallets:
         for match in _BASE58.finditer(text) if Anchor.BASE58 in page.anchors else ():
             if base58check(match.group()):
                 yield Finding(*match.span(), "CRYPTO", 0.95, self.name)
-        if "bc1" in text or "BC1" in text:
+        if Anchor.BECH32 in page.anchors:
             for match in _BECH32.finditer(text):
                 if bech32(match.group()):
                     yield Finding(*match.span(), "CRYPTO", 0.95, self.name)
-        if "0x" in text:
+        if Anchor.ETHEREUM in page.anchors:
             for match in _ETHEREUM.finditer(text):
                 yield Finding(*match.span(), "CRYPTO", 0.8, self.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
@@ -28,18 +29,18 @@ class UsNumbers:
     def find(self, page: Page) -> Iterator[Finding]:
         """Numbers of three, two and four digits."""
         text = page.text
-        for start, end in page.digit_runs:
-            if end - start < 9:
+        for start, end, digits in page.digit_runs:
+            if digits < 9:
                 continue
             for match in _FORM.finditer(text, start, end):
                 yield from self._judged(page, match)
-        if "-" in text and ("SSN" in text or "ssn" in text or "ocial" in text):
+        if Anchor.SSN in page.anchors and "-" in text:
             for match in _MISREAD.finditer(text):
                 yield Finding(match.start(1), match.end(1), "US_SSN", 0.8, self.name)
 
     def _judged(self, page: Page, match: re.Match[str]) -> Iterator[Finding]:
         start, end = match.span()
-        digits = "".join(c for c in match.group() if c.isdigit())
+        digits = "".join(filter(str.isdigit, match.group()))
         dashed = match.group(1) == "-"
         if _glued(page.text, start, end) or digits[:3] == "000":
             return

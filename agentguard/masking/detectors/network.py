@@ -33,12 +33,14 @@ class IpAddresses:
     def find(self, page: Page) -> Iterator[Finding]:
         """IP addresses of both versions."""
         text = page.text
-        for start, end in page.digit_runs:
+        for start, end, _ in page.digit_runs:
+            if text.count(".", start, end) < 3:
+                continue
             for match in _V4.finditer(text, start, end):
                 score = _v4_score(page, match)
                 if score:
                     yield Finding(match.start(), match.end(), "IP_ADDRESS", score, self.name)
-        for start, end in _around_colons(text):
+        for start, end in _around_colons(page):
             if _is_v6(text[start:end]):
                 yield Finding(start, end, "IP_ADDRESS", 0.9, self.name)
 
@@ -51,7 +53,7 @@ class MacAddresses:
     def find(self, page: Page) -> Iterator[Finding]:
         """MAC addresses."""
         text = page.text
-        for start, end in _around_colons(text):
+        for start, end in _around_colons(page):
             if _MAC.match(text[start:end]):
                 yield Finding(start, end, "MAC_ADDRESS", 0.9, self.name)
         if Anchor.MAC in page.anchors:
@@ -67,7 +69,7 @@ class UrlLogins:
     def find(self, page: Page) -> Iterator[Finding]:
         """URLs with a login."""
         text = page.text
-        if "://" not in text or "@" not in text:
+        if Anchor.LOGIN not in page.anchors or "@" not in text:
             return
         for match in _LOGIN.finditer(text):
             scheme = _SCHEME.search(text[max(0, match.start() - 25) : match.start()])
@@ -90,11 +92,11 @@ def _v4_score(page: Page, match: re.Match[str]) -> float:
     return 0.75 if not short or _V4_FOR.search(page.context(*match.span())) else 0.3
 
 
-def _around_colons(text: str) -> Iterator[tuple[int, int]]:
+def _around_colons(page: Page) -> Iterator[tuple[int, int]]:
     """Stretches of hex digits, colons and dots that hold `:x:`, and end at no letter."""
-    if ":" not in text:
+    if Anchor.COLONS not in page.anchors:
         return
-    done = 0
+    text, done = page.text, 0
     for match in _HEX_COLON.finditer(text):
         if match.start() < done:
             continue

@@ -47,6 +47,7 @@ _DATE = re.compile(
     r"|(?:19|20)[0-9]{2} ?[-/] ?(?:19|20)[0-9]{2})(?![0-9])"
 )
 _GROUPS = re.compile(r"[0-9]+")
+_GLUE, _LOOSE_GLUE = frozenset("_#$€£¥.@"), frozenset("-/:,")
 _NEAR_BEFORE = 24
 _LEAST, _MOST = 7, 13
 _CLEAR, _LIKELY, _ABROAD, _TRUNK, _WRITTEN, _BARE = 0.75, 0.7, 0.6, 0.55, 0.2, 0.15
@@ -67,9 +68,8 @@ class Phones:
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Telephone numbers among the runs of digits."""
-        text = page.text
-        for start, end in page.digit_runs:
-            if sum(map(len, _GROUPS.findall(text, start, end))) >= _LEAST:
+        for start, end, digits in page.digit_runs:
+            if digits >= _LEAST:
                 yield from self._in_run(page, start, end)
 
     def _in_run(self, page: Page, start: int, end: int) -> Iterator[Finding]:
@@ -199,8 +199,8 @@ def _is_glued(text: str, first: int) -> bool:
     before, further = text[first - 1 : first] if first else "", text[first - 2 : first - 1] if first > 1 else ""
     return (
         before.isalnum()
-        or before in {*"_#$€£¥.@"}
-        or (before in {*"-/:,"} and (further.isdigit() or (before == "-" and further.isalnum())))
+        or before in _GLUE
+        or (before in _LOOSE_GLUE and (further.isdigit() or (before == "-" and further.isalnum())))
     )
 
 

@@ -61,7 +61,7 @@ class WebTokens:
 
     def find(self, page: Page) -> Iterator[Finding]:
         """JSON web tokens."""
-        if "eyJ" not in page.text:
+        if Anchor.WEB_TOKEN not in page.anchors:
             return
         for match in _JWT.finditer(page.text):
             yield Finding(*match.span(), "JWT", 0.98, self.name)
@@ -75,7 +75,7 @@ class PrivateKeys:
     def find(self, page: Page) -> Iterator[Finding]:
         """Blocks of PEM."""
         text, done = page.text, 0
-        if "-----BEGIN" not in text:
+        if Anchor.PEM not in page.anchors:
             return
         for match in _PRIVATE_KEY.finditer(text):
             if match.start() < done:
