@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         OutcomeUnknown,
         PolicyError,
         RefusalReason,
+        ResultWithheld,
         ToolFailed,
     )
     from agentguard.guard.blocking import BlockingGuard
@@ -56,6 +57,7 @@ __all__ = [
     "Principal",
     "RefusalReason",
     "Resolution",
+    "ResultWithheld",
     "Risk",
     "Settings",
     "Tool",
@@ -81,6 +83,7 @@ _HOME = {
         "OutcomeUnknown",
         "PolicyError",
         "RefusalReason",
+        "ResultWithheld",
         "ToolFailed",
     ],
     "agentguard.guard.blocking": ["BlockingGuard"],

@@ -13,6 +13,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,10 +28,13 @@ from agentguard.guard.link import Link
 from agentguard.guard.pipeline import Guard
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
+from agentguard.guard.requests import Requests
 from agentguard.guard.settling import Settling
+from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masker
 from agentguard.masking.checks import check_masking
+from agentguard.model.approvals import Assurance
 from agentguard.model.problems import Problem
 from agentguard.policy import Check, Policy, Source, lint, load
 from agentguard.session import Sessions
@@ -102,14 +106,14 @@ def open_guard(
         link=link,
     )
     asking = Asking(
-        background=background,
-        link=link,
+        requests=Requests(background=background, link=link),
+        spent=Spent(settings.state_dir / "spent"),
         binding=binding,
         sealer=Sealer(keyring.derive("input")),
-        roster=lambda: read_roster(Path(policies)),
+        people=lambda: read_roster(Path(policies)),
         records=records,
         masked_words=lambda principal, words: str(masker.mask(words, tokens.ids(principal)).value),
-        assurance="separate" if settings.redis_url else "same-user",
+        assurance=assurance_of(settings),
         deployment=settings.deployment,
     )
     return Guard(
@@ -178,6 +182,16 @@ def case_sources(folder: Path) -> list[Source]:
 def masker_of(policy: Policy) -> Masker:
     """The masker that a policy's `masking` section describes."""
     return Masker(fields=policy.masking.fields, actions=policy.masking.actions)
+
+
+def assurance_of(settings: Settings) -> Assurance:
+    """What a signature is worth here: little where the agent could reach an approver's key or their server itself.
+
+    "same-user" with the embedded server, with Redis on this machine, and where a signing key lies in the agent's own configuration folder.
+    """
+    here = not settings.redis_url or urlsplit(settings.redis_url).hostname in (None, "localhost", "127.0.0.1", "::1")
+    has_keys = any((settings.config_dir / "keys").glob("*.key"))
+    return "same-user" if here or has_keys else "separate"
 
 
 def journal_keys(settings: Settings) -> tuple[bytes, ...]:

@@ -3,9 +3,10 @@
     AgentGuardError
     ├── CallRefused             an answer: the model may read it and act on it
     │   └── InvalidArguments    the tool would not take these arguments
-    ├── Fault                   not an answer: something is broken, and the call did not run
-    │   ├── GuardUnavailable    Redis, the journal, a detector or the embedded server
-    │   └── OutcomeUnknown      an earlier attempt may have run; nobody knows
+    ├── Fault                   not an answer: something is broken
+    │   ├── GuardUnavailable    Redis, the journal, a detector or the embedded server; the call did not run
+    │   ├── OutcomeUnknown      an earlier attempt may have run; nobody knows
+    │   └── ResultWithheld      the tool ran, and what it gave can't be shown
     ├── ToolFailed              a tool's own error, masked, where its type could not carry the masked text
     ├── NoSession               a call outside `with guard.session(...)`
     ├── NotCanonical            a value that has no canonical JSON form
@@ -70,13 +71,13 @@ class InvalidArguments(CallRefused):
 
 
 class Fault(AgentGuardError):
-    """Something is broken; the call did not run, or nobody knows whether it ran."""
+    """Something is broken. The subclass says whether the call ran: it did not, nobody knows, or it did."""
 
 
 class GuardUnavailable(Fault):
     """A part that the guard needs is broken, late or full, so the call did not run.
 
-    `component` is one of: redis, journal, masking, vault, embedded server, keys.
+    `component` is one of: redis, journal, masking, vault, embedded server, keys, approvers.
     """
 
     def __init__(self, component: str, message: str) -> None:
@@ -90,6 +91,15 @@ class OutcomeUnknown(Fault):
     def __init__(self, message: str, *, request_id: str) -> None:
         super().__init__(message)
         self.request_id = request_id
+
+
+class ResultWithheld(Fault):
+    """The tool ran, and its result can't be shown, because masking, Redis or the journal failed. Calling again runs it again."""
+
+    def __init__(self, tool: str, fault: GuardUnavailable) -> None:
+        super().__init__(f"{tool} ran, and what it gave can't be shown: {fault}. Calling it again runs it again.")
+        self.tool = tool
+        self.component = fault.component
 
 
 class ToolFailed(AgentGuardError):
@@ -137,4 +147,6 @@ class RequestNotFound(DecisionRefused):
     """No request with this id in this tenant (one answer for absent and forbidden)."""
 
     def __init__(self, request_id: str) -> None:
-        super().__init__("not_found", f"no request {request_id!r} here; `agentguard approvals list` shows the open ones")
+        super().__init__(
+            "not_found", f"no request {request_id!r} here; `agentguard approvals list` shows the open ones"
+        )

@@ -107,7 +107,7 @@ class Scene:
 async def scene(place: Stage) -> AsyncIterator[Scene]:
     """A scene on this stage, with a session open."""
     with place.open() as guard:
-        url = await asyncio.to_thread(guard.asking.link.url)
+        url = await asyncio.to_thread(guard.tokens.link.url)
         client = redis.asyncio.Redis(unix_socket_path=url.removeprefix("unix://"))
         async with open_desk(place.policies, place.settings) as desk:
             with guard.session(user=USER, id="waiting"):
@@ -185,7 +185,7 @@ async def timed(
     woken: list[float] = []
     permitted: list[float] = []
     for request, task in waiting:
-        waking = scene.guard.asking.background.start(partial(_woken, scene.guard, request))
+        waking = scene.guard.tokens.background.start(partial(_woken, scene.guard, request))
         await asyncio.sleep(0.005)
         stored = await scene.desk.channel.read(request.id)
         vote = scene.vote(request, scene.place.keys["ann"])
@@ -258,7 +258,7 @@ def resident_bytes() -> int:
 
 
 async def _woken(guard: Guard, request: Request) -> float:
-    async with guard.asking.link.using() as opened:
+    async with guard.tokens.link.using() as opened:
         await opened.waiters.wait(request.id, request.deadline_ms)
     return time.perf_counter()
 

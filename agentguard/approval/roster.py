@@ -71,7 +71,7 @@ class Roster:
     signers: Mapping[str, Signer] = field(default_factory=dict)
 
     def find(self, who: str) -> str | None:
-        """The name of the person with this name or e-mail address, as people write them; None for nobody here."""
+        """The name of the person with this name, e-mail address or Slack id, as people write them; None for nobody here."""
         return self._names.get(plain(who))
 
     def members(self, approver: str) -> frozenset[str]:
@@ -138,7 +138,8 @@ class Roster:
     @cached_property
     def _names(self) -> dict[str, str]:
         by_mail = {plain(person.email): name for name, person in self.people.items()}
-        return by_mail | {name: name for name in self.people}
+        by_slack = {plain(person.slack): name for name, person in self.people.items() if person.slack is not None}
+        return by_slack | by_mail | {name: name for name in self.people}
 
     @cached_property
     def _members(self) -> dict[str, frozenset[str]]:

@@ -85,7 +85,7 @@ def entitled_to(need: Need, roster: Roster, requester: Principal) -> frozenset[s
 
 
 def requester_of(requester: Principal, roster: Roster) -> str | None:
-    """The person on whose behalf the agent acts, if the roster knows them."""
+    """The person on whose behalf the agent acts, if the roster knows them by name, e-mail or Slack id."""
     return None if requester.user is None else roster.find(requester.user)
 
 

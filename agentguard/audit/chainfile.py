@@ -104,9 +104,7 @@ class ChainFile:
 
 def unwritable(error: OSError) -> GuardUnavailable:
     """The fault for a disk that does not take a line."""
-    return GuardUnavailable(
-        "journal", f"can't be written ({error.strerror or 'unknown error'}), so the call does not run"
-    )
+    return GuardUnavailable("journal", f"can't be written ({error.strerror or 'unknown error'})")
 
 
 def _must_be_whole(taken: int, data: bytes) -> None:

@@ -16,6 +16,7 @@ from agentguard.cli.screen import say
 from agentguard.config import Settings, read_roster
 from agentguard.errors import ConfigurationError
 from agentguard.server import read_settings, tokens
+from agentguard.server.settings import token_path
 
 DEFAULT = Path("tool_policies")
 
@@ -69,7 +70,7 @@ def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="The token
 
 
 def _file() -> Path:
-    return read_settings().tokens or Settings().config_dir / "tokens.json"
+    return token_path(Settings(), read_settings())
 
 
 def _now_ms() -> int:

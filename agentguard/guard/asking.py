@@ -15,35 +15,31 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from agentguard.approval import Opened, Roster, Stored, check_vote, obstacles, tally
-from agentguard.errors import AgentGuardError, DecisionRefused, GuardUnavailable, InvalidArguments, OutcomeUnknown
+from agentguard.errors import (
+    AgentGuardError,
+    ConfigurationError,
+    DecisionRefused,
+    GuardUnavailable,
+    InvalidArguments,
+    OutcomeUnknown,
+)
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
-from agentguard.guard.link import Link
-from agentguard.guard.permit import Claim, Spent
+from agentguard.guard.permit import Claim
 from agentguard.guard.records import Records
+from agentguard.guard.requests import Requests
 from agentguard.guard.snapshot import Snapshot, read_again
+from agentguard.guard.spent import Spent
 from agentguard.model.approvals import Assurance, Card, Request, State
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.facts import Facts
 from agentguard.model.tokens import Token
 from agentguard.model.verdicts import Clause, Verdict
-from agentguard.store.background import Background
 from agentguard.store.seal import SealBroken, Sealer
-
-RENEW_SECONDS = 10.0
-"""How often a running call says that it still runs; its lease is three times that."""
-
-TAKE_BACK_AFTER_SECONDS = (0.0, 0.2, 2.0)
-"""When a cancelled call tries to take back what it asked for, each after the one before."""
-
-
-_CANCELLED = "the waiting call was cancelled"
 
 _WHO_CHANGED = frozenset({"no_key", "unknown_signer"})
 """Why a vote no longer verifies although nobody forged it: its person or server left approvers.yaml."""
@@ -73,21 +69,17 @@ Rejudge = Callable[[Case, Facts], Awaitable[tuple[Verdict, ...]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """Opens, awaits and redeems requests.
+    """Asks and redeems. `people` gives today's roster; `masked_words` is what the model may read of what a person wrote."""
 
-    `roster` gives today's people; `masked_words` is what the model may read of what a person wrote.
-    """
-
-    background: Background
-    link: Link
+    requests: Requests
     binding: Binding
     sealer: Sealer
-    roster: Callable[[], Roster]
+    people: Callable[[], Roster]
     records: Records
+    spent: Spent
     masked_words: Callable[[Principal, str], str]
     assurance: Assurance
     deployment: str
-    spent: Spent = field(default_factory=Spent)
 
     async def ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
         """The case as approved (its snapshot may be an earlier one of the same call) and the claim to run it.
@@ -100,10 +92,9 @@ class Asking:
             raise self._broken(case, refused) from None
 
     async def finish(self, claim: Claim, state: State) -> None:
-        """Say how the run ended: done, failed or unknown. It is said even where the caller is cancelled meanwhile."""
+        """Say how the run ended: done, failed or unknown."""
         claim.renewing.cancel()
-        saying = self.background.start(lambda: self._finish(claim, state))
-        await self.background.hop(lambda: _end_of(saying))
+        await self.requests.finish(claim.request_id, claim.fence, state)
 
     async def _ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
         self._must_be_possible(case)
@@ -111,9 +102,9 @@ class Asking:
         try:
             opened = await self._open(case, request)
             await self.records.asked(opened.stored.request, opened.how.value)
-            return await self._permit(case, await self._decided(opened.stored), rejudge)
+            return await self._permit(case, await self.requests.decided(opened.stored), rejudge)
         except (asyncio.CancelledError, KeyboardInterrupt):
-            self.background.start(lambda: self._insist(lambda: self._withdraw(request.id, _CANCELLED)))
+            self.requests.take_back(request.id)
             raise
 
     async def _permit(self, case: Case, stored: Stored, rejudge: Rejudge) -> tuple[Case, Claim]:
@@ -126,21 +117,14 @@ class Asking:
 
     def _must_be_possible(self, case: Case) -> None:
         """Nobody is asked, and nobody waits, for what nobody here could approve."""
-        missing = list(obstacles(case.verdict.needs, self.roster(), case.principal))
+        missing = list(obstacles(case.verdict.needs, self._roster(), case.principal))
         if missing:
             raise refusals.impossible(case.verdict, missing)
 
-    def _broken(self, case: Case, refused: DecisionRefused) -> AgentGuardError:
-        """What the caller gets where the channel says no for a reason that no step above expects."""
-        if refused.code == "forged":
-            self.records.forged(case.principal, case.call, "", refused.code)
-            return refusals.forged(case.tool.name, "")
-        return GuardUnavailable("redis", f"the approval channel refused a move ({refused.code})")
-
     async def _open(self, case: Case, request: Request) -> Opened:
-        sealed = self.sealer.seal(case.snapshot.input_text.encode(), self._context(request.id))
+        sealed = self.sealer.seal(case.snapshot.input_text.encode(), _context(request.id))
         try:
-            opened = await self.background.hop(lambda: self._open_there(request, sealed))
+            opened = await self.requests.open(request, sealed)
         except DecisionRefused as refused:
             if refused.code == "call_id_reused":
                 raise refusals.reused(case.tool.name) from None
@@ -166,11 +150,6 @@ class Asking:
             assurance=self.assurance,
         )
 
-    async def _decided(self, stored: Stored) -> Stored:
-        if stored.state is not State.PENDING:
-            return stored
-        return await self.background.hop(lambda: self._wait(stored.request))
-
     def _must_be_approved(self, case: Case, stored: Stored) -> None:
         match stored.state:
             case State.APPROVED:
@@ -193,7 +172,7 @@ class Asking:
     def _adopt(self, case: Case, stored: Stored) -> Case:
         """The case with the input that people saw: a restart takes the stored one, defaults and all."""
         try:
-            text = self.sealer.open(stored.sealed_input, self._context(stored.request.id)).decode()
+            text = self.sealer.open(stored.sealed_input, _context(stored.request.id)).decode()
             snapshot = read_again(case.tool, text)
         except (SealBroken, InvalidArguments):
             raise refusals.stale(case.tool.name, stored.request.id, "what the tool accepts changed") from None
@@ -203,45 +182,65 @@ class Asking:
         return replace(case, snapshot=snapshot)
 
     async def _check_votes(self, case: Case, stored: Stored) -> None:
-        roster = self.roster()
+        roster = self._roster()
         for vote in stored.votes:
             try:
                 check_vote(vote, stored.request, roster)
             except DecisionRefused as refused:
                 if refused.code in _WHO_CHANGED:
                     raise refusals.stale(case.tool.name, stored.request.id, "who may approve changed") from None
-                self.records.forged(case.principal, case.call, stored.request.id, refused.code)
-                await self.background.hop(lambda: self._withdraw(stored.request.id, "forged"))
-                raise refusals.forged(case.tool.name, stored.request.id) from None
+                raise await self._forged(case, stored, refused.code) from None
+        if not stored.votes:
+            raise await self._forged(case, stored, "no votes")
         if tally(stored.request.needs, stored.votes, roster, case.principal).state is not State.APPROVED:
             raise refusals.stale(case.tool.name, stored.request.id, "who may approve changed")
 
     async def _check_still_fits(self, case: Case, stored: Stored, verdicts: Sequence[Verdict]) -> None:
         if any(verdict.stricter_than(stored.request.verdict) for verdict in verdicts):
-            await self.background.hop(lambda: self._withdraw(stored.request.id, "policy became stricter"))
+            await self.requests.withdraw(stored.request.id, "policy became stricter")
             raise refusals.stale(case.tool.name, stored.request.id, "policy became stricter")
 
     async def _redeem(self, case: Case, stored: Stored) -> Claim:
-        fence = secrets.token_hex(16)
+        request, fence = stored.request, secrets.token_hex(16)
         try:
-            await self.background.hop(lambda: self._redeem_there(stored, fence))
+            await self.requests.redeem(stored, fence)
         except DecisionRefused:
-            self._must_be_approved(case, await self.background.hop(lambda: self._read(stored.request.id)))
-            raise refusals.stale(case.tool.name, stored.request.id, "the votes changed") from None
-        except (asyncio.CancelledError, KeyboardInterrupt):  # the permit may be ours by now, and nobody will use it
-            self.background.start(lambda: self._insist(lambda: self._give_back(stored.request.id, fence)))
-            raise
-        if self.spent.holds(stored.request):
-            raise DecisionRefused("forged", "its permit was given here before, and Redis gave it again")
-        self.spent.add(stored.request, stored.now_ms)
-        renewing = self.background.start(lambda: self._renew(stored.request.id, fence))
-        claim = Claim(request_id=stored.request.id, fence=fence, renewing=renewing)
+            raise self._overtaken(case, await self.requests.read(request.id)) from None
+        claim = Claim(request_id=request.id, fence=fence, renewing=self.requests.renewing(request.id, fence))
         try:
+            self.spent.take(request, stored.now_ms)
             await self.records.permitted(case.principal, case.call, case.snapshot, stored)
         except BaseException:
             await self.finish(claim, State.FAILED)
             raise
         return claim
+
+    def _overtaken(self, case: Case, stored: Stored) -> AgentGuardError:
+        """What whoever comes second to a permit is told: usually the same call, made twice in one turn."""
+        if stored.state in (State.EXECUTING, State.DONE, State.FAILED):
+            return refusals.twin(case.tool.name, stored.request.id)
+        self._must_be_approved(case, stored)
+        return refusals.stale(case.tool.name, stored.request.id, "the votes changed")
+
+    async def _forged(self, case: Case, stored: Stored, code: str) -> AgentGuardError:
+        """End a request whose approval nobody gave, loudly."""
+        self.records.forged(case.principal, case.call, stored.request.id, code)
+        await self.requests.withdraw(stored.request.id, "forged")
+        return refusals.forged(case.tool.name, stored.request.id)
+
+    def _broken(self, case: Case, refused: DecisionRefused) -> AgentGuardError:
+        """What the caller gets where the channel says no for a reason that no step above expects."""
+        if refused.code == "forged":
+            self.records.forged(case.principal, case.call, "", refused.code)
+            return refusals.forged(case.tool.name, "")
+        return GuardUnavailable("redis", f"the approval channel refused a move ({refused.code})")
+
+    def _roster(self) -> Roster:
+        try:
+            return self.people()
+        except ConfigurationError:
+            told = "approvers.yaml no longer loads (`agentguard policy lint` says why), so nobody's vote counts"
+            raise GuardUnavailable("approvers", told) from None
 
     def _card(self, case: Case) -> Card:
         return Card(
@@ -256,59 +255,9 @@ class Asking:
             deployment=self.deployment,
         )
 
-    @staticmethod
-    def _context(request_id: str) -> str:
-        return f"input of request {request_id}"
 
-    # On the background loop.
-
-    async def _open_there(self, request: Request, sealed: bytes) -> Opened:
-        async with self.link.using() as there:
-            return await there.channel.open(request, sealed)
-
-    async def _wait(self, request: Request) -> Stored:
-        async with self.link.using() as there:
-            return await there.waiters.wait(request.id, request.deadline_ms)
-
-    async def _read(self, request_id: str) -> Stored:
-        async with self.link.using() as there:
-            return await there.channel.read(request_id)
-
-    async def _withdraw(self, request_id: str, reason: str) -> None:
-        async with self.link.using() as there:
-            await there.channel.withdraw(request_id, reason)
-
-    async def _insist(self, move: Callable[[], Awaitable[None]]) -> None:
-        """Make a move for a call that was cancelled; what the move needs may still be on its way to Redis."""
-        for seconds in TAKE_BACK_AFTER_SECONDS:
-            await asyncio.sleep(seconds)
-            with suppress(DecisionRefused, GuardUnavailable):
-                await move()
-                return
-
-    async def _redeem_there(self, stored: Stored, fence: str) -> None:
-        async with self.link.using() as there:
-            await there.channel.redeem(stored.request.id, stored.version, fence)
-
-    async def _finish(self, claim: Claim, state: State) -> None:
-        async with self.link.using() as there:
-            await there.channel.finish(claim.request_id, claim.fence, state)
-
-    async def _give_back(self, request_id: str, fence: str) -> None:
-        async with self.link.using() as there:
-            await there.channel.finish(request_id, fence, State.FAILED)
-
-    async def _renew(self, request_id: str, fence: str) -> None:
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            with suppress(GuardUnavailable):
-                async with self.link.using() as there:
-                    await there.channel.renew(request_id, fence)
-
-
-async def _end_of(saying: Future[None]) -> None:
-    """Wait for something on the background loop; who is cancelled here leaves it running."""
-    await asyncio.shield(asyncio.wrap_future(saying))
+def _context(request_id: str) -> str:
+    return f"input of request {request_id}"
 
 
 def _is_same_call(mine: Request, found: Request) -> bool:

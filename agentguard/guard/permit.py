@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentguard.guard.snapshot import Snapshot
-from agentguard.model.approvals import Request
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
@@ -38,22 +37,6 @@ class Permit:
     def input(self) -> dict[str, Json]:
         """The arguments to run with: a fresh copy each time, tokens restored where policy reveals them."""
         return self.snapshot.input
-
-
-@dataclass(kw_only=True, slots=True)
-class Spent:
-    """The requests whose permit was taken here, each until it can't be redeemed any more, whatever Redis says of them."""
-
-    until_ms: dict[str, int] = field(default_factory=dict)
-
-    def add(self, request: Request, now_ms: int) -> None:
-        """Remember a request, and forget those that are too old to matter."""
-        self.until_ms = {name: until for name, until in self.until_ms.items() if until > now_ms}
-        self.until_ms[request.id] = request.redeem_by_ms
-
-    def holds(self, request: Request) -> bool:
-        """Whether this request's permit was taken here."""
-        return request.id in self.until_ms
 
 
 @dataclass(kw_only=True, slots=True)

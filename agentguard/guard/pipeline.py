@@ -110,7 +110,7 @@ class Guard:
             raise
 
     async def settle(self, permit: Permit, result: Any) -> Any:
-        """Step 8 for a tool that returned: what the model may see of the result. Raises a Fault, and then shows nothing."""
+        """Step 8 for a tool that returned: what the model may see of the result. Raises ResultWithheld."""
         return await self.settler.returned(permit, result)
 
     async def settle_error(self, permit: Permit, error: Exception) -> BaseException:

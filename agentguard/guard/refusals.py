@@ -35,6 +35,12 @@ def ended(tool: str, resolution: Resolution) -> CallRefused:
     return CallRefused(reason, told + words, tool=tool, request_id=resolution.request)
 
 
+def twin(tool: str, request_id: str) -> CallRefused:
+    """The same call, made twice at once, was asked about once and got its one permit elsewhere."""
+    told = "already done: the very same call was made beside this one, and it runs or ran there. This one did not run; do not repeat it."
+    return CallRefused(RefusalReason.ALREADY_DONE, told, tool=tool, request_id=request_id)
+
+
 def stale(tool: str, request_id: str, what: str) -> CallRefused:
     """The approval no longer fits what would run."""
     told = f"stale: {what} since people were asked. The call did not run. Call the tool again to ask anew."

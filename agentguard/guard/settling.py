@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agentguard.errors import AgentGuardError, GuardUnavailable
+from agentguard.errors import AgentGuardError, GuardUnavailable, ResultWithheld
 from agentguard.guard.asking import Asking
 from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
@@ -37,12 +37,15 @@ class Settling:
     asking: Asking
 
     async def returned(self, permit: Permit, result: Any) -> Any:
-        """What the model may see of `result`. Raises a Fault where masking, Redis or the journal fails."""
+        """What the model may see of `result`. Raises ResultWithheld where masking, Redis or the journal fails."""
         _once(permit)
         try:
             masked = _readable(lambda: self.masker.mask(result, self.tokens.ids(permit.principal)))
             await self._keep(permit, masked, permit.verdict.labels)
             await self.records.settled(permit, Ended.DONE, masked)
+        except GuardUnavailable as broken:
+            await self._give_up(permit, Ended.DONE)
+            raise ResultWithheld(permit.call.tool, broken) from None
         except BaseException:
             await self._give_up(permit, Ended.DONE)
             raise
@@ -56,6 +59,9 @@ class Settling:
             shown, masked = _readable(lambda: self.masker.mask_error(error, self.tokens.ids(permit.principal)))
             await self._keep(permit, masked, permit.verdict.labels)
             await self.records.settled(permit, Ended.FAILED, masked)
+        except GuardUnavailable as broken:
+            await self._give_up(permit, Ended.FAILED)
+            raise ResultWithheld(permit.call.tool, broken) from None
         except BaseException as broken:
             await self._give_up(permit, Ended.FAILED)
             raise broken from None  # whoever prints it must not print the tool's own error with it
@@ -71,8 +77,10 @@ class Settling:
         await self.tokens.remember(permit.principal, masked.tokens, labels, permit.call.tool)
 
     async def _finish(self, permit: Permit, ended: Ended) -> None:
+        """Tell Redis. Where it is away the request will look as if it may have run; the journal knows better."""
         if permit.claim is not None:
-            await self.asking.finish(permit.claim, State(ended.value))
+            with suppress(GuardUnavailable):
+                await self.asking.finish(permit.claim, State(ended.value))
 
     async def _give_up(self, permit: Permit, ended: Ended) -> None:
         """The tool ran and what came of it is not shown: say so wherever it can still be said."""
@@ -80,8 +88,7 @@ class Settling:
             with suppress(GuardUnavailable):
                 await self.records.settled(permit, ended, None)
         finally:  # also where the caller is cancelled again
-            with suppress(GuardUnavailable):
-                await self._finish(permit, ended)
+            await self._finish(permit, ended)
 
 
 def _readable(mask: Callable[[], T]) -> T:

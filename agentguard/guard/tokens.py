@@ -23,16 +23,16 @@ class TokenBook:
     sessions: Sessions
     background: Background
     link: Link
-    _ids: dict[tuple[str, str], TokenIds] = field(default_factory=dict)
+    _ids: dict[tuple[str, str | None], TokenIds] = field(default_factory=dict)
 
     def ids(self, principal: Principal) -> TokenIds:
         """The token ids of this principal's session."""
-        key = (principal.tenant, principal.session)
+        key = (principal.session, principal.user)
         ids = self._ids.get(key)
         if ids is None:
             if len(self._ids) >= SESSIONS_KEPT:
                 self._ids.clear()
-            ids = self._ids[key] = TokenIds(self.keys, principal.tenant, principal.session)
+            ids = self._ids[key] = TokenIds(self.keys, principal.tenant, principal.scope)
         return ids
 
     async def resolve(self, principal: Principal, texts: Iterable[str]) -> dict[str, Known]:

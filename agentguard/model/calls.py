@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from agentguard.model.canonical import canonical_json
 from agentguard.model.record import Record
 
 
@@ -20,6 +21,11 @@ class Principal(Record):
     user: str | None
     session: str
     run: str = ""
+
+    @property
+    def scope(self) -> str:
+        """Whose tokens these are: the session's, on this user's behalf. Another user in the same session has tokens of their own."""
+        return canonical_json([self.session, self.user])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any
 from agentguard.errors import NotCanonical
 
 DEPTH_MAX = 64
+INTEGER_BITS_MAX = 4096
 
 _encode = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
@@ -46,10 +47,9 @@ def check_canonical(value: Any) -> None:
         elif kind is list or kind is tuple:
             _check_depth(depth, path)
             stack.extend((inner, depth + 1, (*path, index)) for index, inner in enumerate(item))
-        elif kind is float:
-            if not math.isfinite(item):
-                raise NotCanonical(_written(path), "NaN and infinities have no JSON form")
-        elif kind is not int and kind is not bool and item is not None:
+        elif kind is float or kind is int:
+            _check_number(item, path)
+        elif kind is not bool and item is not None:
             raise NotCanonical(_written(path), f"{kind.__name__} has no JSON form")
 
 
@@ -60,6 +60,13 @@ def _check_text(text: str, path: tuple[str | int, ...]) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise NotCanonical(_written(path), "text holds a lone surrogate") from None
+
+
+def _check_number(number: int | float, path: tuple[str | int, ...]) -> None:
+    if isinstance(number, float) and not math.isfinite(number):
+        raise NotCanonical(_written(path), "NaN and infinities have no JSON form")
+    if isinstance(number, int) and number.bit_length() > INTEGER_BITS_MAX:
+        raise NotCanonical(_written(path), "an integer of more than a thousand digits")
 
 
 def _check_depth(depth: int, path: tuple[str | int, ...]) -> None:

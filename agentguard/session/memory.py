@@ -98,7 +98,7 @@ class Memory:
                 session.tokens.popitem(last=False)
 
     def _session(self, principal: Principal, now_ms: int) -> _Session:
-        key = (principal.tenant, principal.session)
+        key = (principal.tenant, principal.session, principal.user)
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = _Session(touched_ms=now_ms)
@@ -110,7 +110,7 @@ class Memory:
 
     def _begin_anew(self) -> None:
         self._lock = Lock()
-        self._sessions: OrderedDict[tuple[str, str], _Session] = OrderedDict()
+        self._sessions: OrderedDict[tuple[str, str, str | None], _Session] = OrderedDict()
 
 
 def _after_fork(memory: Memory) -> None:

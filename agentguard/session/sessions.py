@@ -122,7 +122,7 @@ class Sessions:
     def _keys(self, principal: Principal) -> tuple[str, str]:
         if principal.tenant != self._names.tenant:
             raise GuardUnavailable("vault", "this is another tenant's guard")
-        return self._names.vault(principal.session), self._names.labels(principal.session)
+        return self._names.vault(principal.scope), self._names.labels(principal.session)
 
     def _keep_alive(self, principal: Principal) -> list[list[str | bytes | int]]:
         return [["PEXPIRE", key, self._ttl_ms] for key in self._keys(principal)]

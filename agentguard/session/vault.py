@@ -49,4 +49,4 @@ def split_origins(lines: bytes | None) -> tuple[str, ...]:
 
 
 def _context(principal: Principal, text: str) -> str:
-    return canonical_json(["vault", principal.tenant, principal.session, text])
+    return canonical_json(["vault", principal.tenant, principal.scope, text])

@@ -50,7 +50,7 @@ async def approve(desk: Desk, stored: Stored) -> None:
 
 async def listening(waiters: Waiters) -> None:
     """Return once everybody who waits was read and the reader stands in its blocking read."""
-    while waiters._due or not waiters._tasks:  # noqa: ASYNC110 - no event of the waiters tells this
+    while waiters._due or not waiters._tasks:
         await asyncio.sleep(0.001)
     await asyncio.sleep(0.05)
 

@@ -21,10 +21,10 @@ from agentguard.errors import (
     ConfigurationError,
     DecisionRefused,
     Fault,
-    GuardUnavailable,
     NoSession,
     RefusalReason,
     RequestNotFound,
+    ResultWithheld,
 )
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
@@ -218,7 +218,7 @@ async def test_t26_what_a_tools_own_objects_raise_while_they_are_read_is_not_sho
     world: World, guard: Guard, tool: Callable[[], Any]
 ) -> None:
     """Reading a result or an error runs the tool's code; the guard says which type it was, and no more."""
-    with guard.session(user=ANN), pytest.raises(GuardUnavailable, match="RuntimeError") as raised:
+    with guard.session(user=ANN), pytest.raises(ResultWithheld, match="RuntimeError") as raised:
         await guard.run(ToolCall(tool="echo", arguments={}), FunctionTool.of(tool, name="echo"))
     assert EMAIL not in "".join(traceback.format_exception(raised.value))
 
@@ -234,7 +234,7 @@ async def test_t26_an_error_that_cannot_be_recorded_does_not_come_out_beside_the
         raise ValueError(EMAIL)
 
     call, tool = ToolCall(tool="echo", arguments={}), FunctionTool.of(fail, name="echo")
-    with guard.session(user=ANN), pytest.raises(GuardUnavailable) as raised:
+    with guard.session(user=ANN), pytest.raises(ResultWithheld) as raised:
         guard.blocking.run(call, tool) if door == "sync" else await guard.run(call, tool)
     assert EMAIL not in "".join(traceback.format_exception(raised.value))
 
@@ -434,7 +434,7 @@ async def test_t24_a_result_that_would_be_read_later_is_not_handed_out(
 ) -> None:
     """What can't be masked now could bring anything later."""
     tool = FunctionTool.of(result, name="echo", description="")
-    with guard.session(user=ANN), pytest.raises(GuardUnavailable, match="masking") as refused:
+    with guard.session(user=ANN), pytest.raises(ResultWithheld, match="masking") as refused:
         await guard.run(ToolCall(tool="echo", arguments={}), tool)
     assert EMAIL not in str(refused.value)
 

@@ -17,7 +17,7 @@ import pytest
 
 from agentguard.audit import verify
 from agentguard.config import journal_keys
-from agentguard.errors import CallRefused, Fault, GuardUnavailable, OutcomeUnknown
+from agentguard.errors import CallRefused, Fault, GuardUnavailable, OutcomeUnknown, ResultWithheld
 from agentguard.model.approvals import State
 from agentguard.model.calls import ToolCall
 from agentguard.store.embedded import Embedded, Lease
@@ -157,8 +157,9 @@ async def test_t5_without_redis_a_result_with_new_personal_data_is_not_shown(
     """The tool ran, but a token that nobody could restore is not handed out."""
     with own_world.open() as guard, guard.session(user=ANN):
         os.kill(server_pid(own_server), signal.SIGKILL)
-        with pytest.raises(GuardUnavailable, match="redis"):
+        with pytest.raises(ResultWithheld, match="redis") as withheld:
             await own_world.call(guard, "find_customer", customer_id=7)
+    assert "ran" in str(withheld.value)
 
 
 async def test_t4_t5_a_waiting_call_goes_on_by_itself_when_redis_is_back(own_world: World, own_server: Lease) -> None:
@@ -310,4 +311,4 @@ async def test_the_guards_own_loop_is_no_place_for_the_sync_door(world: World) -
         )
 
     with world.open() as guard, guard.session(user=ANN), pytest.raises(RuntimeError, match="own loop"):
-        await guard.asking.background.hop(there)
+        await guard.tokens.background.hop(there)

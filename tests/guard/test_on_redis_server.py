@@ -11,7 +11,7 @@ import pytest
 
 from agentguard.audit import read, verify
 from agentguard.config import journal_keys
-from agentguard.errors import CallRefused, DecisionRefused, GuardUnavailable, RefusalReason
+from agentguard.errors import CallRefused, DecisionRefused, GuardUnavailable, RefusalReason, ResultWithheld
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Decision, State
 from tests.guard.world import CUSTOMER, World
@@ -166,7 +166,7 @@ async def test_t5_a_full_server_stops_what_needs_it_and_nothing_else(own_world: 
 
         with pytest.raises(GuardUnavailable, match="its memory is full"):
             await own_world.call(guard, "refund", "c1", order_id=1)
-        with pytest.raises(GuardUnavailable, match="its memory is full"):
+        with pytest.raises(ResultWithheld, match="its memory is full"):
             await own_world.call(guard, "find_customer", customer_id=7)
         assert await own_world.call(guard, "echo", value="hello") == "hello"
         assert "refund" not in [name for name, _ in own_world.tools.ran]

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from agentguard.audit import read
-from agentguard.errors import CallRefused, InvalidArguments, NoSession, OutcomeUnknown, RefusalReason
+from agentguard.errors import CallRefused, InvalidArguments, NoSession, RefusalReason
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Decision, State
 from agentguard.model.calls import ToolCall
@@ -63,6 +63,19 @@ async def test_t27_a_token_of_another_session_stays_as_it_is(world: World, guard
         seen = await world.call(guard, "find_customer", customer_id=7)
     with guard.session(user=ANN, id="two"):
         await world.call(guard, "send_email", to=seen["email"])
+    assert world.tools.ran[-1][1]["to"] == seen["email"]
+
+
+async def test_t27_another_user_of_the_same_session_gets_the_labels_and_not_the_values(
+    world: World, guard: Guard
+) -> None:
+    """Bob in Ann's conversation can't have her tokens restored, and can't shake off what she read."""
+    with guard.session(user=ANN, id="shared"):
+        seen = await world.call(guard, "find_customer", customer_id=7)
+    with guard.session(user="bob@acme.example", id="shared"):
+        await world.call(guard, "send_email", to=seen["email"])
+        with pytest.raises(CallRefused, match="Customer data would leave"):
+            await world.call(guard, "http_post", url="https://mail.example/x")
     assert world.tools.ran[-1][1]["to"] == seen["email"]
 
 
@@ -250,7 +263,7 @@ async def test_t2_approving_one_of_two_parallel_calls_runs_that_one(world: World
 
 
 async def test_two_identical_calls_share_one_request_and_one_permit(world: World, guard: Guard) -> None:
-    """Asked once, run once; whoever comes second is told that it runs or ran."""
+    """Asked once, run once; whoever comes second is told so, and its agent goes on."""
     with guard.session(user=ANN):
         calls = [asyncio.create_task(world.call(guard, "refund", call_id, order_id=1)) for call_id in ("c1", "c2")]
         (request,) = await world.waiting()
@@ -259,7 +272,8 @@ async def test_two_identical_calls_share_one_request_and_one_permit(world: World
         await world.decide(request, "bob")
         ends = await asyncio.gather(*calls, return_exceptions=True)
     assert ends.count("refunded") == 1
-    assert sum(isinstance(end, (CallRefused, OutcomeUnknown)) for end in ends) == 1
+    (twin,) = [end for end in ends if isinstance(end, CallRefused)]
+    assert twin.reason is RefusalReason.ALREADY_DONE
     assert len(world.tools.ran) == 1
 
 

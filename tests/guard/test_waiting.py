@@ -199,7 +199,7 @@ async def connections(connection: Connection) -> int:
 async def pending(desk: Desk, how_many: int) -> list[Request]:
     """All pending requests, once there are so many."""
     async with asyncio.timeout(60):
-        while len(found := await desk.list(at_most=2 * how_many)) < how_many:  # noqa: ASYNC110 - another side's state
+        while len(found := await desk.list(at_most=2 * how_many)) < how_many:
             await asyncio.sleep(0.05)
     return [stored.request for stored in found]
 
@@ -217,7 +217,7 @@ async def decide(world: World, desk: Desk, requests: Iterable[Request]) -> None:
 async def all_asked(world: World, how_many: int) -> None:
     """Return when so many calls have their request."""
     async with asyncio.timeout(30):
-        while Counter(entry.kind for entry in read(world.folder / "state" / "journal"))["asked"] < how_many:  # noqa: ASYNC110
+        while Counter(entry.kind for entry in read(world.folder / "state" / "journal"))["asked"] < how_many:
             await asyncio.sleep(0.05)
 
 

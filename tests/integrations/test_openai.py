@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from agentguard.audit import read
-from agentguard.errors import ConfigurationError, GuardUnavailable, NoSession
+from agentguard.errors import ConfigurationError, NoSession, ResultWithheld
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.openai import Dispatch, dispatch
@@ -350,7 +350,7 @@ async def test_a_fault_after_the_tool_ran_is_raised_once_the_other_calls_have_en
         ran.append("echo")
 
     tools = dispatch(lonely_guard, {"send_email": address, "echo": echo})
-    with lonely_guard.session(user="ann@acme.example"), pytest.raises(GuardUnavailable, match="redis"):
+    with lonely_guard.session(user="ann@acme.example"), pytest.raises(ResultWithheld, match="redis"):
         await tools.chat({"tool_calls": [_written("a", "send_email", "{}"), _written("b", "echo", "{}")]})
 
     assert ran == ["address", "echo"]

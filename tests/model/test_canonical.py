@@ -77,6 +77,7 @@ def test_t1_values_that_differ_have_different_texts(one: Any, other: Any) -> Non
         pytest.param({"\ud800": 1}, "$", id="lone surrogate in a key"),
         pytest.param({1: "a"}, "$", id="key that is no text"),
         pytest.param({"a": b"x"}, "$.a", id="bytes"),
+        pytest.param({"a": 10**5000}, "$.a", id="an endless integer"),
         pytest.param({"a": {1, 2}}, "$.a", id="set"),
         pytest.param({"ann@acme.example": b"x"}, "$.?", id="a key that may be personal is not shown"),
     ],

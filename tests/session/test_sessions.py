@@ -108,12 +108,12 @@ async def test_two_processes_with_one_token_make_one_entry(connection: Connectio
     """The first entry stays as it is, sealed bytes and all."""
     # given
     await remember(sessions(), connection, email(1))
-    before = await connection.execute("HGET", NAMES.vault("thread-1"), "v:" + email(1).text)
+    before = await connection.execute("HGET", NAMES.vault(principal("thread-1").scope), "v:" + email(1).text)
     # when
     await remember(sessions(), connection, email(1))
     # then
-    assert await connection.execute("HGET", NAMES.vault("thread-1"), "v:" + email(1).text) == before
-    assert await connection.execute("HLEN", NAMES.vault("thread-1")) == 2
+    assert await connection.execute("HGET", NAMES.vault(principal("thread-1").scope), "v:" + email(1).text) == before
+    assert await connection.execute("HLEN", NAMES.vault(principal("thread-1").scope)) == 2
 
 
 async def test_500_new_tokens_take_one_round_trip(connection: Connection) -> None:
@@ -183,18 +183,21 @@ async def test_t27_a_token_of_another_session_never_resolves(connection: Connect
 
 @pytest.mark.parametrize(
     ("field", "key"),
-    [(email(1).text, NAMES.vault("thread-2")), (email(2).text, NAMES.vault("thread-1"))],
+    [
+        (email(1).text, NAMES.vault(principal("thread-2").scope)),
+        (email(2).text, NAMES.vault(principal("thread-1").scope)),
+    ],
     ids=["another session", "another token"],
 )
 async def test_t27_an_entry_that_somebody_copied_does_not_open(connection: Connection, field: str, key: str) -> None:
     """Whoever can write to the server can't make a token stand for another value: the call stops."""
     # given
     await remember(sessions(), connection, email(1))
-    stored = await connection.execute("HGET", NAMES.vault("thread-1"), "v:" + email(1).text)
+    stored = await connection.execute("HGET", NAMES.vault(principal("thread-1").scope), "v:" + email(1).text)
     # when
     await connection.execute("HSET", key, "v:" + field, stored)
     # then
-    session = "thread-2" if "thread-2" in key else "thread-1"
+    session = "thread-2" if key == NAMES.vault(principal("thread-2").scope) else "thread-1"
     with pytest.raises(SealBroken):
         await sessions().fetch(connection, principal(session), [field])
 
@@ -226,7 +229,7 @@ async def test_t26_no_value_lies_in_clear_on_the_server(connection: Connection, 
     canary = "canary-7431@acme.example"
     await remember(sessions(), connection, email(1, canary))
     # when
-    stored = await connection.execute("HGETALL", NAMES.vault("thread-1"))
+    stored = await connection.execute("HGETALL", NAMES.vault(principal("thread-1").scope))
     files = _contents(state_dir)
     # then
     assert canary.encode() not in repr(stored).encode()
@@ -284,7 +287,9 @@ async def test_both_keys_lapse_after_the_time_to_live(connection: Connection) ->
     # when
     await remember(sessions(), connection, email(1), labels=("untrusted",))
     # then
-    lives = await connection.pipeline([["PTTL", NAMES.vault("thread-1")], ["PTTL", NAMES.labels("thread-1")]])
+    lives = await connection.pipeline(
+        [["PTTL", NAMES.vault(principal("thread-1").scope)], ["PTTL", NAMES.labels("thread-1")]]
+    )
     assert [0.9 * TTL_MS < left <= TTL_MS for left in lives] == [True, True]
 
 
@@ -293,7 +298,7 @@ async def test_reading_a_session_keeps_it_alive(connection: Connection, read: st
     """All of it: a label does not lapse because only tokens are read."""
     # given
     await remember(sessions(), connection, email(1), labels=("untrusted",))
-    keys = [NAMES.vault("thread-1"), NAMES.labels("thread-1")]
+    keys = [NAMES.vault(principal("thread-1").scope), NAMES.labels("thread-1")]
     await connection.pipeline([["PEXPIRE", key, 5_000] for key in keys])
     # when
     arguments = {"fetch": ([email(1).text],), "labels": ()}[read]

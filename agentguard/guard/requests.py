@@ -1,0 +1,121 @@
+"""The guard's way to the approval channel: each move from whichever door, run on the background loop.
+
+Rules:
+- a move that must not be lost is made even where its caller is cancelled meanwhile;
+- what a cancelled call had asked for is taken back, however far it got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+
+from agentguard.approval import Opened, Stored
+from agentguard.errors import DecisionRefused, GuardUnavailable
+from agentguard.guard.link import Link
+from agentguard.model.approvals import Request, State
+from agentguard.store.background import Background
+
+RENEW_SECONDS = 10.0
+"""How often a running call says that it still runs; its lease is three times that."""
+
+TAKE_BACK_AFTER_SECONDS = (0.0, 0.2, 2.0)
+"""When a cancelled call tries to take back what it asked for, each after the one before."""
+
+_CANCELLED = "the waiting call was cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Opens, awaits, withdraws, redeems and finishes. Each raises DecisionRefused or GuardUnavailable."""
+
+    background: Background
+    link: Link
+
+    async def open(self, request: Request, sealed_input: bytes) -> Opened:
+        """Open a request, or find the one that the call has."""
+        return await self.background.hop(lambda: self._open(request, sealed_input))
+
+    async def decided(self, stored: Stored) -> Stored:
+        """The request once it is no longer pending."""
+        if stored.state is not State.PENDING:
+            return stored
+        request_id, deadline_ms = stored.request.id, stored.request.deadline_ms
+        return await self.background.hop(lambda: self._wait(request_id, deadline_ms))
+
+    async def read(self, request_id: str) -> Stored:
+        """One request as it stands."""
+        return await self.background.hop(lambda: self._read(request_id))
+
+    async def withdraw(self, request_id: str, reason: str) -> None:
+        """End a request that must not run any more."""
+        await self.background.hop(lambda: self._withdraw(request_id, reason))
+
+    def take_back(self, request_id: str) -> None:
+        """Withdraw, soon, the request of a call that was cancelled."""
+        self.background.start(lambda: _insist(lambda: self._withdraw(request_id, _CANCELLED)))
+
+    async def redeem(self, stored: Stored, fence: str) -> None:
+        """Take the permit of an approved request; one that was cut short is given back, since nobody will use it."""
+        try:
+            await self.background.hop(lambda: self._redeem(stored, fence))
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self.background.start(lambda: _insist(lambda: self._finish(stored.request.id, fence, State.FAILED)))
+            raise
+
+    async def finish(self, request_id: str, fence: str, state: State) -> None:
+        """Say how the run ended; it is said even where the caller is cancelled meanwhile."""
+        saying = self.background.start(lambda: self._finish(request_id, fence, state))
+        await self.background.hop(lambda: _end_of(saying))
+
+    def renewing(self, request_id: str, fence: str) -> Future[None]:
+        """Renew the permit until this future is cancelled."""
+        return self.background.start(lambda: self._renew(request_id, fence))
+
+    async def _open(self, request: Request, sealed_input: bytes) -> Opened:
+        async with self.link.using() as there:
+            return await there.channel.open(request, sealed_input)
+
+    async def _wait(self, request_id: str, deadline_ms: int) -> Stored:
+        async with self.link.using() as there:
+            return await there.waiters.wait(request_id, deadline_ms)
+
+    async def _read(self, request_id: str) -> Stored:
+        async with self.link.using() as there:
+            return await there.channel.read(request_id)
+
+    async def _withdraw(self, request_id: str, reason: str) -> None:
+        async with self.link.using() as there:
+            await there.channel.withdraw(request_id, reason)
+
+    async def _redeem(self, stored: Stored, fence: str) -> None:
+        async with self.link.using() as there:
+            await there.channel.redeem(stored.request.id, stored.version, fence)
+
+    async def _finish(self, request_id: str, fence: str, state: State) -> None:
+        async with self.link.using() as there:
+            await there.channel.finish(request_id, fence, state)
+
+    async def _renew(self, request_id: str, fence: str) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with suppress(GuardUnavailable):
+                async with self.link.using() as there:
+                    await there.channel.renew(request_id, fence)
+
+
+async def _insist(move: Callable[[], Awaitable[None]]) -> None:
+    """Make a move for a call that was cancelled; what the move needs may still be on its way to Redis."""
+    for seconds in TAKE_BACK_AFTER_SECONDS:
+        await asyncio.sleep(seconds)
+        with suppress(DecisionRefused, GuardUnavailable):
+            await move()
+            return
+
+
+async def _end_of(saying: Future[None]) -> None:
+    """Wait for something on the background loop; who is cancelled here leaves it running."""
+    await asyncio.shield(asyncio.wrap_future(saying))
