@@ -9,6 +9,8 @@ from enum import IntEnum
 
 import re2
 
+from agentguard.masking.tokens import TOKEN_FORM
+
 
 class Anchor(IntEnum):
     """What a text may hold."""
@@ -26,17 +28,22 @@ class Anchor(IntEnum):
     PEM = 10
     LOGIN = 11
     SSN = 12
+    AT = 13
+    TOKEN = 14
+    REDACTED = 15
 
 
 _PREFIXES = (
     rb"AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox[abeoprs]-|xapp-|[sr]k_|whsec_|sk-|npm_|pypi-|SG\.|AIza|ya29\."
     rb"|GOCSPX-|AC[0-9a-f]{8}|SK[0-9a-f]{8}|hf_|do[opr]_v1_|shp|dapi|lin_api_|PMAK-"
 )
+# Fifteen characters with a letter among them, or sixteen digits: no other word decodes to anything that is looked for.
+_ENCODED = "|".join(rf"[0-9+/_-]{{{n}}}[A-Za-z][0-9A-Za-z+/_-]{{{14 - n}}}" for n in range(15)) + "|[0-9]{16}"
 _PIECES = {
     Anchor.IBAN: rb"[A-Za-z]{2}[0-9]{2}[ -]?[0-9A-Za-z]{4}",
     Anchor.BASE58: rb"[13][1-9A-HJ-NP-Za-km-z]{25}",
     Anchor.SERVICE_KEY: _PREFIXES,
-    Anchor.ENCODED: rb"[0-9A-Za-z+/_-]{15}",
+    Anchor.ENCODED: _ENCODED.encode(),
     Anchor.DIGITS: rb"[0-9][0-9 ().\-/]{5}",
     Anchor.MAC: rb"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-",
     Anchor.COLONS: rb"::|(?::[0-9A-Fa-f]{1,4}){3}:",
@@ -46,6 +53,9 @@ _PIECES = {
     Anchor.PEM: rb"-----BEGIN",
     Anchor.LOGIN: rb"://",
     Anchor.SSN: rb"SSN|ssn|ocial",
+    Anchor.AT: rb"@",
+    Anchor.TOKEN: TOKEN_FORM,
+    Anchor.REDACTED: rb" redacted\]",
 }
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentguard.errors import GuardUnavailable
-from agentguard.masking.detectors import DEFAULT_DETECTORS, Detector
+from agentguard.masking.anchors import Anchor
+from agentguard.masking.detectors import DEFAULT_DETECTORS, Anchored, Detector
 from agentguard.masking.fields import NO_KEY, Fields
 from agentguard.masking.finding import THRESHOLD, Finding, one_per_place
 from agentguard.masking.leaves import Walk
@@ -19,7 +20,7 @@ from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
 from agentguard.masking.sheet import Bare, Placed, Sheet
 from agentguard.masking.shown import json_ready
-from agentguard.masking.tokens import TokenIds, candidates, canonical_value, may_hold_token
+from agentguard.masking.tokens import TokenIds, candidates, canonical_value
 from agentguard.model.tokens import Token
 
 ACTIONS = ("allow", "mask", "redact", "token")
@@ -57,7 +58,10 @@ class Masker:
         actions: Mapping[str, str] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self._detectors = tuple(DEFAULT_DETECTORS if detectors is None else detectors)
+        self._detectors = [
+            (detector, detector.anchors if isinstance(detector, Anchored) else None)
+            for detector in (DEFAULT_DETECTORS if detectors is None else detectors)
+        ]
         self._fields = Fields(fields)
         self._actions = dict(actions or {})
         self._limits = limits or Limits()
@@ -144,7 +148,9 @@ class Masker:
     def _findings(self, sheet: Sheet) -> dict[int, list[Placed]]:
         """For each leaf that holds something: its findings in order."""
         found, doubtful = list(sheet.found), list[Finding]()
-        for detector in self._detectors:
+        for detector, anchors in self._detectors:
+            if anchors is not None and anchors.isdisjoint(sheet.page.anchors):
+                continue
             try:
                 for finding in detector.find(sheet.page):
                     (found if finding.score >= THRESHOLD else doubtful).append(finding)
@@ -165,7 +171,7 @@ class Masker:
             return value
         sheet = Sheet(walk.texts, walk.said, self._fields)
         found = self._findings(sheet)
-        kept = not sheet.plain or may_hold_token(sheet.page.text) or "redacted]" in sheet.page.text
+        kept = not sheet.plain or not _KEPT.isdisjoint(sheet.page.anchors)
         texts = {}
         for index in sorted(found):
             text, placed = walk.texts[index], found[index]
@@ -231,4 +237,5 @@ def _whole_number(placed: Placed, bare: Sequence[Bare]) -> tuple[int, int, str]:
 
 
 _SHORTEST_TOKEN = 12
+_KEPT = frozenset({Anchor.TOKEN, Anchor.REDACTED})
 _REDACTED = re.compile(r"\[[A-Z0-9_]{2,40} redacted\]")

@@ -19,7 +19,7 @@ SEPARATOR = "\x1f"
 """Stands between two leaves. A leaf that holds it itself is only cut in two for the search."""
 
 _DIGITS = re.compile(r"[0-9][0-9 ().\-/]{5,44}(?<=[0-9)])")
-_NO_MARKS = str.maketrans("", "", " ().-/")
+_MARKS = b" ().-/"
 _REACH_BEFORE = 56
 _REACH_AFTER = 14
 
@@ -33,13 +33,14 @@ class DigitRun(NamedTuple):
 
 
 class Page:
-    """What detectors search: `text`, and questions that several of them ask.
+    """What detectors search: `text`, `anchors` (which rarer patterns it may hold at all), and questions that several of them ask.
 
     `starts` are the offsets where a part begins, in order, and `keys` what is said of each part; it ends at the next one.
     """
 
     def __init__(self, text: str, starts: Sequence[int] = (0,), keys: Sequence[Key] = (NO_KEY,)) -> None:
         self.text = text
+        self.anchors = anchors_in(text)
         self._starts, self._keys = starts, keys
 
     @cached_property
@@ -48,14 +49,9 @@ class Page:
         if Anchor.DIGITS not in self.anchors:
             return []
         return [
-            DigitRun(match.start(), match.end(), len(match.group().translate(_NO_MARKS)))
+            DigitRun(match.start(), match.end(), len(match.group().encode().translate(None, _MARKS)))
             for match in _DIGITS.finditer(self.text)
         ]
-
-    @cached_property
-    def anchors(self) -> frozenset[int]:
-        """Which rarer patterns this text may hold at all."""
-        return anchors_in(self.text)
 
     def key_at(self, offset: int) -> Key:
         """The key of the part that holds this offset."""

@@ -105,7 +105,7 @@ class Sheet:
     def _lay_all(self, said: Sequence[Said]) -> None:
         """Most leaves are short, plain and under a key that says nothing: their text on the page is all there is to do."""
         special = _special(self._texts)
-        for at in special:
+        for at in sorted(special):
             key, scope = said[at]
             self._lay(at, self._texts[at], key, scope, None, 0)
         for at, key in enumerate(self._keys[: len(said)]):

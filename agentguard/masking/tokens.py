@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 import re2
 
@@ -50,7 +50,10 @@ _CLOSE = r"(?:\\?\]|%5[Dd]|&#93;|&rbrack;|>|\}|\u3011|\uff3d)?"
 _BETWEEN = r"(?:\\?_|%5[Ff]|[ \-\u2010-\u2015\u2212:]){1,3}"
 _BODY = rf"([A-Za-z][A-Za-z0-9]{{0,23}}){_BETWEEN}([0-9A-Za-z]{{10}})"
 _READ = re.compile(rf"(?:{_OPEN}|(?<![0-9A-Za-z])){_BODY}(?![0-9A-Za-z]){_CLOSE}")
-_GATE = re2.compile("[0-9A-Za-z](?:\\\\?_|%5[Ff]|[ \\-\u2010-\u2015\u2212:]){1,3}[0-9A-Za-z]{10}".encode())
+TOKEN_FORM = "[0-9A-Za-z](?:\\\\?_|%5[Ff]|[ \\-\u2010-\u2015\u2212:]){1,3}[0-9A-Za-z]{10}(?:[^0-9A-Za-z]|$)".encode()
+"""For RE2: what every token holds, however it is spelled."""
+
+_GATE = re2.compile(TOKEN_FORM)
 
 
 class TokenIds:
@@ -60,14 +63,15 @@ class TokenIds:
         if not keys:
             raise ValueError("at least one key is needed")
         scope = _joined(tenant, session)
-        self._keys = tuple(hmac.digest(key, b"agentguard token\0" + scope, "sha256") for key in keys)
-        self._checks = tuple(blake2b(key=key, digest_size=8) for key in self._keys)
+        derived = [_Keyed(key).digest(b"agentguard token\0" + scope) for key in keys]
+        self._newest = _Keyed(derived[0])
+        self._checks = tuple(blake2b(key=key, digest_size=8) for key in derived)
 
     def token(self, entity_type: str, value: str) -> Token:
         """The token of a value. Its `value` is the text as given; spellings of one value share the token's text."""
         word, prefix = _type_name(entity_type)
         canonical = canonical_value(entity_type, value)
-        digest = hmac.digest(self._keys[0], prefix + _with_length(canonical), "sha256")
+        digest = self._newest.digest(prefix + _with_length(canonical))
         name = f"{word}_{_base32(digest, _ID_LENGTH)}"
         return Token(f"[{name}{_check(self._checks[0], name)}]", entity_type, value, canonical)
 
@@ -80,6 +84,27 @@ class TokenIds:
         return any(hmac.compare_digest(_check(keyed, name).encode(), check.encode()) for keyed in self._checks)
 
 
+class _Keyed:
+    """HMAC-SHA256 (RFC 2104) under one key, whose two blocks are hashed once for all messages."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        self._inner, self._outer = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
+
+    def digest(self, message: bytes) -> bytes:
+        """The HMAC of a message."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
+_BLOCK = 64
+_INNER, _OUTER = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C for byte in range(256))
+
+
 def _check(keyed: blake2b, name: str) -> str:
     """The check characters of `WORD_id`. `keyed` is the hash with nothing but the key in it."""
     checked = keyed.copy()
@@ -89,7 +114,7 @@ def _check(keyed: blake2b, name: str) -> str:
 
 def candidates(text: str) -> list[tuple[int, int, str]]:
     """What has the form of a token, however spelled, its check not looked at: (start, end, text in the form it is made)."""
-    if len(text) < _ID_LENGTH or not may_hold_token(text):
+    if len(text) < _ID_LENGTH or not _may_hold_token(text):
         return []
     return [
         (match.start(), match.end(), f"[{match.group(1).upper()}_{match.group(2).lower().translate(_LOOK_ALIKE)}]")
@@ -125,8 +150,7 @@ def canonical_value(entity_type: str, value: str) -> str:
 _COMPACT = frozenset({"CREDIT_CARD", "IBAN_CODE", "US_SSN", "US_ITIN", "MAC_ADDRESS"})
 
 
-def may_hold_token(text: str) -> bool:
-    """Cheap: whether anything in a text could have the form of a token."""
+def _may_hold_token(text: str) -> bool:
     return _GATE.search(text.encode("utf-8", "replace")) is not None
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from agentguard.masking.detectors.cards import Cards
 from agentguard.masking.detectors.contact import Emails
 from agentguard.masking.detectors.crypto import Wallets
-from agentguard.masking.detectors.detector import Detector
+from agentguard.masking.detectors.detector import Anchored, Detector
 from agentguard.masking.detectors.iban import Ibans
 from agentguard.masking.detectors.national import UsNumbers
 from agentguard.masking.detectors.network import IpAddresses, MacAddresses, UrlLogins
 from agentguard.masking.detectors.phones import Phones
 from agentguard.masking.detectors.secrets import PrivateKeys, ServiceKeys, WebTokens
 
-__all__ = ["DEFAULT_DETECTORS", "Detector"]
+__all__ = ["DEFAULT_DETECTORS", "Anchored", "Detector"]
 
 DEFAULT_DETECTORS: tuple[Detector, ...] = (
     Emails(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors.checksums import luhn
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
@@ -31,6 +32,7 @@ class Cards:
     """CREDIT_CARD. Luhn and a common issuer are enough; rarer lengths and failed checksums need a word beside them."""
 
     name = "cards"
+    anchors = frozenset({Anchor.DIGITS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Card numbers among the runs of digits."""

@@ -19,6 +19,7 @@ class Wallets:
     """CRYPTO: Bitcoin with its checksum, Ethereum by its form."""
 
     name = "crypto"
+    anchors = frozenset({Anchor.BASE58, Anchor.BECH32, Anchor.ETHEREUM})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Wallet addresses."""

@@ -29,11 +29,10 @@ class Ibans:
     """IBAN_CODE: the country's length and mod 97; with one of them wrong it needs a word beside it."""
 
     name = "iban"
+    anchors = frozenset({Anchor.IBAN})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """IBANs, with or without spaces."""
-        if Anchor.IBAN not in page.anchors:
-            return
         text = page.text
         for match in _TAIL.finditer(text):
             start = match.start() - 2

@@ -25,6 +25,7 @@ class UsNumbers:
     """US_SSN and US_ITIN. Dashes make the form telling; spaces, dots or bare digits need a word beside them."""
 
     name = "us_numbers"
+    anchors = frozenset({Anchor.DIGITS, Anchor.SSN})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Numbers of three, two and four digits."""

@@ -29,6 +29,7 @@ class IpAddresses:
     """IP_ADDRESS, versions 4 and 6. Not: loopback, the unspecified, and what stands after the word version."""
 
     name = "ip"
+    anchors = frozenset({Anchor.DIGITS, Anchor.COLONS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """IP addresses of both versions."""
@@ -49,6 +50,7 @@ class MacAddresses:
     """MAC_ADDRESS: six pairs of hex digits between colons or dashes."""
 
     name = "mac"
+    anchors = frozenset({Anchor.MAC, Anchor.COLONS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """MAC addresses."""
@@ -65,11 +67,12 @@ class UrlLogins:
     """URL: an address with a user and a password in it, whole. Other URLs are not personal."""
 
     name = "url_login"
+    anchors = frozenset({Anchor.LOGIN})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """URLs with a login."""
         text = page.text
-        if Anchor.LOGIN not in page.anchors or "@" not in text:
+        if Anchor.AT not in page.anchors:
             return
         for match in _LOGIN.finditer(text):
             scheme = _SCHEME.search(text[max(0, match.start() - 25) : match.start()])

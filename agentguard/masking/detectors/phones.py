@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
+from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
@@ -65,6 +66,7 @@ class Phones:
     """PHONE_NUMBER, of any country."""
 
     name = "phone"
+    anchors = frozenset({Anchor.DIGITS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Telephone numbers among the runs of digits."""

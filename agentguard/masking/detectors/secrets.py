@@ -45,11 +45,10 @@ class ServiceKeys:
     """API_KEY: a known prefix and the characters that follow it by its maker's rule."""
 
     name = "service_keys"
+    anchors = frozenset({Anchor.SERVICE_KEY})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Keys of known makers."""
-        if Anchor.SERVICE_KEY not in page.anchors:
-            return
         for match in _KEYS.finditer(page.text):
             yield Finding(*match.span(), "API_KEY", 0.95, self.name)
 
@@ -58,11 +57,10 @@ class WebTokens:
     """JWT: signed or encrypted, in compact form (RFC 7519)."""
 
     name = "jwt"
+    anchors = frozenset({Anchor.WEB_TOKEN})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """JSON web tokens."""
-        if Anchor.WEB_TOKEN not in page.anchors:
-            return
         for match in _JWT.finditer(page.text):
             yield Finding(*match.span(), "JWT", 0.98, self.name)
 
@@ -71,12 +69,11 @@ class PrivateKeys:
     """PRIVATE_KEY in PEM. One that is cut off counts to the end of its text."""
 
     name = "private_key"
+    anchors = frozenset({Anchor.PEM})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Blocks of PEM."""
         text, done = page.text, 0
-        if Anchor.PEM not in page.anchors:
-            return
         for match in _PRIVATE_KEY.finditer(text):
             if match.start() < done:
                 continue
