@@ -122,7 +122,8 @@ class Channel:
                 ("ZREVRANGEBYSCORE", self.names.pending, now, "-inf", *limit),
                 ("ZREVRANGE", self.names.ended, 0, at_most - 1),
             ]
-        wanted = tuple(dict.fromkeys(one.decode() for ids in await self.connection.pipeline(queries) for one in ids))
+        found = [one.decode(errors="replace") for ids in await self.connection.pipeline(queries) for one in ids]
+        wanted = tuple(request_id for request_id in dict.fromkeys(found) if _ID.fullmatch(request_id))
         listed = _readable(wanted, await self._read(wanted, "card"))
         return tuple(islice((stored for stored in listed if stored.state in states), at_most))
 

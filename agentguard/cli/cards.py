@@ -1,7 +1,7 @@
 """A request on the terminal: the guard's own facts first, everything in full, nothing that steers the terminal.
 
-The guard escaped what hides or steers in every field of the card; text that other people wrote (comments) is refused with
-such characters when they vote.
+The guard escaped what hides or steers in every field of the card. It is escaped once more here, because the approvers' side has no key
+to tell a record of the guard from one that somebody else wrote into Redis.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from agentguard.approval import Stored, Tally
 from agentguard.cli.screen import out, say
+from agentguard.masking import visible
 from agentguard.model.approvals import Card, Request
 
 _STYLES = {"low": "green", "medium": "cyan", "high": "yellow", "critical": "bold red"}
@@ -27,7 +28,9 @@ def print_line(stored: Stored) -> None:
     request = stored.request
     said = f"{request.id}  {stored.state.value:9} {request.card.risk:8} {request.card.title}"
     say(
-        f"{said}  by {request.card.agent} for {request.card.user or 'nobody (autonomous)'}, until {_clock(request.deadline_ms)}"
+        _line(
+            f"{said}  by {request.card.agent} for {request.card.user or 'nobody (autonomous)'}, until {_clock(request.deadline_ms)}"
+        )
     )
 
 
@@ -38,7 +41,8 @@ def print_card(stored: Stored, counted: Tally, *, console: Console = out) -> Non
         [*_facts(stored, counted), Text(""), *_arguments(card), Text(""), *_votes(stored)]
     )
     title = Text(
-        f" {_SHAPES.get(card.risk, '?')} {card.risk.upper()}: {card.title} ", style=_STYLES.get(card.risk, "bold")
+        _line(f" {_SHAPES.get(card.risk, '?')} {card.risk.upper()}: {card.title} "),
+        style=_STYLES.get(card.risk, "bold"),
     )
     panel = Panel(body, title=title, title_align="left", border_style=_STYLES.get(card.risk, "bold"))
     console.print(panel, soft_wrap=False)  # folded into the panel; soft wrapping would cut what is longer than a line
@@ -76,7 +80,7 @@ def _facts(stored: Stored, counted: Tally) -> list[Text]:
         *(("missing", f"{standing.need}: {standing.missing}") for standing in counted.standings if standing.missing),
         *(("obstacle", obstacle) for obstacle in counted.obstacles),
     ]
-    return [Text.assemble((f"{name:>8}  ", "dim"), value) for name, value in rows]
+    return [Text.assemble((f"{name:>8}  ", "dim"), _line(value)) for name, value in rows]
 
 
 def _need(request: Request, index: int) -> str:
@@ -89,17 +93,25 @@ def _need(request: Request, index: int) -> str:
 
 def _arguments(card: Card) -> list[Text]:
     """The arguments whole, one a line where they are an object; masked for people, values escaped by the guard."""
-    written = json.dumps(json.loads(card.arguments), indent=2, ensure_ascii=False)
-    return [Text("arguments (personal data masked; shown whole)", style="dim"), Text(written)]
+    try:
+        written = json.dumps(json.loads(card.arguments), indent=2, ensure_ascii=False)
+    except ValueError:
+        written = card.arguments
+    return [Text("arguments (personal data masked; shown whole)", style="dim"), Text(visible(written))]
 
 
 def _votes(stored: Stored) -> list[Text]:
     if not stored.votes:
         return [Text("no votes yet", style="dim")]
     return [
-        Text(f"{vote.person}: {vote.decision.value}" + (f', "{vote.comment}"' if vote.comment else ""))
+        Text(_line(f"{vote.person}: {vote.decision.value}" + (f', "{vote.comment}"' if vote.comment else "")))
         for vote in stored.votes
     ]
+
+
+def _line(text: str) -> str:
+    """One line: nothing that steers or hides, and no break that could pass for a line of ours."""
+    return visible(text).replace("\n", "\\n")
 
 
 def _clock(time_ms: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -75,6 +76,19 @@ def test_t17_the_tail_of_a_long_argument_is_shown(terminal: Console, padding: st
     one = shown(command=f"echo ok {padding}; {TAIL}")
     print_card(one.stored, one.tally, console=terminal)
     assert TAIL.replace(" ", "") in unfolded(terminal.export_text())
+
+
+def test_t32_a_forged_record_neither_steers_the_terminal_nor_fakes_a_line(terminal: Console) -> None:
+    """What somebody wrote into Redis past the guard is shown as text, in the line that it stands in."""
+    one = shown(command="x")
+    forged = one.stored.request.card.model_copy(
+        update={"title": "ok\x1b[2J", "reasons": ("fine\n   state  approved",), "arguments": "\x1b]0;{not json"}
+    )
+    request = one.stored.request.model_copy(update={"card": forged})
+    print_card(replace(one.stored, request=request), one.tally, console=terminal)
+    text = terminal.export_text()
+    assert "\x1b" not in text
+    assert not re.search(r"^\W*state\s+approved", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
