@@ -230,13 +230,11 @@ def looks_like_a_name(text: str) -> bool:
 
 
 def _fits_any(text: str) -> bool:
-    return any(c.isalnum() for c in text)
+    return any(map(str.isalnum, text))
 
 
 def _fits_person(text: str) -> bool:
-    return (
-        any(c.isalpha() for c in text) and not text.startswith(("http://", "https://")) and not _is_organisation(text)
-    )
+    return any(map(str.isalpha, text)) and not text.startswith(("http://", "https://")) and not _is_organisation(text)
 
 
 def _is_organisation(text: str) -> bool:
@@ -248,11 +246,11 @@ _LEGAL_FORMS = frozenset({"inc", "llc", "ltd", "gmbh", "corp", "plc", "sarl", "s
 
 
 def _fits_number(text: str) -> bool:
-    return sum(c.isdigit() for c in text) >= 3
+    return sum(map(str.isdigit, text)) >= 3
 
 
 def _fits_phone(text: str) -> bool:
-    digits = sum(c.isdigit() for c in text)
+    digits = sum(map(str.isdigit, text))
     return 5 <= digits <= 20 and digits * 2 >= len(text) - 6 and text.lstrip("-")[:1] != "" and not _DECIMAL.match(text)
 
 
@@ -269,7 +267,7 @@ def _fits_address(text: str) -> bool:
 
 
 def _fits_date(text: str) -> bool:
-    return sum(c.isdigit() for c in text) >= 4
+    return sum(map(str.isdigit, text)) >= 4
 
 
 def _fits_secret(text: str) -> bool:
@@ -281,7 +279,7 @@ def _fits_ip(text: str) -> bool:
 
 
 def _fits_gps(text: str) -> bool:
-    return sum(c.isdigit() for c in text) >= 3 and "." in text
+    return sum(map(str.isdigit, text)) >= 3 and "." in text
 
 
 _FITS = {

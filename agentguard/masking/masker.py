@@ -171,11 +171,11 @@ class Masker:
             return value
         sheet = Sheet(walk.texts, walk.said, self._fields)
         found = self._findings(sheet)
-        kept = not sheet.plain or not _KEPT.isdisjoint(sheet.page.anchors)
+        plain = sheet.plain and _KEPT.isdisjoint(sheet.page.anchors) and _is_trimmed(found)
         texts = {}
         for index in sorted(found):
             text, placed = walk.texts[index], found[index]
-            if kept or any(one.value != one.value.strip() for one in placed):
+            if not plain:
                 placed = [piece for one in placed for piece in _around(one, text, spans)]
             new = _rewritten(text, placed, sheet.bare.get(index, ()), replacement)
             if new != text:
@@ -194,6 +194,11 @@ def _seen_elsewhere(text: str, found: Sequence[Finding], doubtful: Sequence[Find
 
 def _meaning(text: str, finding: Finding) -> tuple[str, str]:
     return finding.entity_type, canonical_value(finding.entity_type, text[finding.start : finding.end])
+
+
+def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:
+    values = [placed.value for several in found.values() for placed in several]
+    return values == [value.strip() for value in values]
 
 
 def _around(placed: Placed, text: str, spans: Spans) -> list[Placed]:

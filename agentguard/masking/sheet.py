@@ -57,8 +57,11 @@ class Sheet:
         self._inner: dict[int, list[tuple[int, Key]]] = {}
         self._named: list[tuple[int, int, int, str]] = []
         self.bare: dict[int, list[Bare]] = {}
-        self._lay_all(said)
-        self._join()
+        joined = self._join()
+        self._lay_all(said, joined)
+        if self._views or self._inner:
+            joined = self._join()
+        self.page = self._page(joined)
         if Anchor.ENCODED in self.page.anchors:
             self._lay_encoded(said)
         starts = self._starts
@@ -90,22 +93,24 @@ class Sheet:
                 yield self._leaf_of[at], Placed(start, end, *finding[2:], value)
             at += 1
 
-    def _join(self) -> None:
-        """Make the page of the texts as they are now."""
-        starts: list[int] = [0, *accumulate([len(text) + 1 for text in self._texts])]
-        self._starts = starts[:-1]
-        part_starts, part_keys = self._starts, self._keys
-        if self._inner:
-            parts = [(starts[at], -1, key) for at, key in enumerate(self._keys)]
-            parts += [(starts[at] + start, at, key) for at, inner in self._inner.items() for start, key in inner]
-            parts.sort(key=itemgetter(0, 1))
-            part_starts, part_keys = [part[0] for part in parts], [part[2] for part in parts]
-        self.page = Page(SEPARATOR.join(self._texts), part_starts, part_keys)
+    def _join(self) -> str:
+        """The text of the page, with the texts as they are now."""
+        self._starts = [0, *accumulate([len(text) + 1 for text in self._texts])]
+        self._starts.pop()
+        return SEPARATOR.join(self._texts)
 
-    def _lay_all(self, said: Sequence[Said]) -> None:
+    def _page(self, joined: str) -> Page:
+        if not self._inner:
+            return Page(joined, self._starts, self._keys)
+        parts = [(start, -1, key) for start, key in zip(self._starts, self._keys, strict=True)]
+        parts += [(self._starts[at] + start, at, key) for at, inner in self._inner.items() for start, key in inner]
+        parts.sort(key=itemgetter(0, 1))
+        return Page(joined, [part[0] for part in parts], [part[2] for part in parts])
+
+    def _lay_all(self, said: Sequence[Said], joined: str) -> None:
         """Most leaves are short, plain and under a key that says nothing: their text on the page is all there is to do."""
-        special = _special(self._texts)
-        for at in sorted(special):
+        special = _special(self._texts, joined, self._starts)
+        for at in special:
             key, scope = said[at]
             self._lay(at, self._texts[at], key, scope, None, 0)
         for at, key in enumerate(self._keys[: len(said)]):
@@ -171,7 +176,7 @@ class Sheet:
                 self._lay_further(self._leaf_of[at], view, *said[self._leaf_of[at]], 1)
             if len(self._texts) == last:
                 return
-            self._join()
+            self.page = self._page(self._join())
             first = last
 
     def _lay_further(self, leaf: int, view: View, key: Key, scope: Scope, depth: int) -> None:
@@ -193,20 +198,19 @@ class Sheet:
         self.bare.setdefault(index, []).append(Bare(start, end, _QUOTES[min(depth, len(_QUOTES) - 1)]))
 
 
-def _special(texts: Sequence[str]) -> set[int]:
-    """Which texts may hold fields, or be written in another way: each mark is looked for in all of them at once."""
-    joined = SEPARATOR.join(texts)
+def _special(texts: Sequence[str], joined: str, starts: Sequence[int]) -> list[int]:
+    """Which texts may hold fields, or be written in another way: each mark is looked for in all of them at once.
+
+    A point in time has colons as well, and stands in most results; it holds no field.
+    """
     found = set() if joined.isascii() else {at for at, text in enumerate(texts) if not text.isascii()}
-    marks = [mark for mark in _MARKS if mark in joined]
-    if marks:
-        starts = [0, *accumulate([len(text) + 1 for text in texts])]
-        for mark in marks:
-            offset = joined.find(mark)
-            while offset != -1:
-                at = bisect_right(starts, offset)
-                found.add(at - 1)
-                offset = joined.find(mark, starts[at])
-    return found
+    for mark in _MARKS:
+        offset = joined.find(mark)
+        while offset != -1:
+            at = bisect_right(starts, offset)
+            found.add(at - 1)
+            offset = joined.find(mark, starts[at]) if at < len(starts) else -1
+    return [at for at in sorted(found) if not _TIME.match(texts[at])]
 
 
 def _blanked(text: str, parts: Sequence[Inner]) -> str:
@@ -235,6 +239,9 @@ def _unescaped(written: str) -> str:
 _OPENING = frozenset("{[")
 _OPENING_OR_SPACE = frozenset("{[ \n\t\r")
 _MARKS = "\n%&\\:={["
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+\-][0-9]{2}:[0-9]{2})?\Z"
+)
 _ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\.", re.DOTALL)
 _SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')

@@ -47,6 +47,7 @@ _DATE = re.compile(
     r"(?:(?:19|20)[0-9]{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?[0-9]|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}"
     r"|(?:19|20)[0-9]{2} ?[-/] ?(?:19|20)[0-9]{2})(?![0-9])"
 )
+_DIGITS, _BETWEEN = "0123456789", " ().-/+"
 _GROUPS = re.compile(r"[0-9]+")
 _GLUE, _LOOSE_GLUE = frozenset("_#$€£¥.@"), frozenset("-/:,")
 _NEAR_BEFORE = 24
@@ -70,22 +71,18 @@ class Phones:
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Telephone numbers among the runs of digits."""
-        for start, end, digits in page.digit_runs:
-            if digits >= _LEAST:
-                yield from self._in_run(page, start, end)
-
-    def _in_run(self, page: Page, start: int, end: int) -> Iterator[Finding]:
         text = page.text
-        while end - start >= _LEAST:
-            form = _form(text, start, end)
-            score = _score(page, form) if form.worth else 0.0
-            if score > 0:
-                extension = _EXTENSION.match(text, form.end)
-                yield Finding(form.start, extension.end() if extension else form.end, "PHONE_NUMBER", score, self.name)
-            following = _GROUPS.search(text, max(form.end, start + 1), end)
-            if following is None:
-                return
-            start = following.start()
+        for run in page.digit_runs:
+            start, end = run.start, run.end
+            while run.digits >= _LEAST and end - start >= _LEAST:
+                form = _form(text, start, end)
+                score = _score(page, form) if form.worth else 0.0
+                if score > 0:
+                    extension = _EXTENSION.match(text, form.end)
+                    last = extension.end() if extension else form.end
+                    yield Finding(form.start, last, "PHONE_NUMBER", score, self.name)
+                following = _GROUPS.search(text, max(form.end, start + 1), end)
+                start = following.start() if following else end
 
 
 def _form(text: str, start: int, end: int) -> _Form:
@@ -126,13 +123,9 @@ def _national(text: str, first: int, start: int, end: int) -> _Form:
         return _Form(start, end, _BARE)
     if text[first] == "(" and ")" in text[start:end]:
         return _Form(first, end, _TRUNK)
-    between = {c for c in text[start:end] if not c.isdigit()}
-    if (
-        min(map(len, groups)) < 2
-        or max(map(len, groups)) > 8
-        or len(groups) > 6
-        or (between == {"."} and len(groups) == 2)
-    ):
+    widths = [len(group) for group in groups]
+    is_decimal = len(groups) == 2 and not text[start + widths[0] : end - widths[1]].strip(".")
+    if min(widths) < 2 or max(widths) > 8 or len(groups) > 6 or is_decimal:
         return _Form(start, end, 0.0)
     trunk = text[start] == "0" and text[start + 1] != "0" and 9 <= digits <= 12
     return _Form(start, end, _TRUNK if trunk else _WRITTEN)
@@ -168,12 +161,8 @@ def _international_end(text: str, first: int, end: int) -> int | None:
 
 def _last_groups_end(text: str, start: int, end: int) -> int:
     """The end of the group before the last one."""
-    at = end
-    while at > start and text[at - 1].isdigit():
-        at -= 1
-    while at > start and not text[at - 1].isdigit():
-        at -= 1
-    return at
+    before = text[start:end].rstrip(_DIGITS)
+    return start + len(before.rstrip(_BETWEEN))
 
 
 def _is_possible(digits: str) -> bool:
