@@ -306,6 +306,20 @@ async def test_t2_t32_a_permit_whose_traces_are_wiped_from_redis_is_not_given_ag
     assert len(world.tools.ran) == 1
 
 
+async def test_t2_t32_no_other_process_of_the_machine_gives_it_either(world: World) -> None:
+    """Whoever wipes the claim and starts the agent anew gets no second run."""
+    with world.open() as first, first.session(user=ANN, id="thread"):
+        call = asyncio.create_task(world.call(first, "refund", "c1", order_id=1))
+        (request,) = await world.waiting()
+        await world.decide(request, "bob")
+        assert await call == "refunded"
+    await edit(world, request, "claim", "DEL")
+    with world.open() as second, second.session(user=ANN, id="thread"), pytest.raises(CallRefused) as refused:
+        await world.call(second, "refund", "c1", order_id=1)
+    assert refused.value.reason is RefusalReason.FORGED
+    assert len(world.tools.ran) == 1
+
+
 @pytest.mark.parametrize("forger", ["ann", "zoe", "cem"], ids=["the requester", "a stranger", "another group"])
 async def test_t13_t15_a_genuine_signature_of_somebody_not_entitled_gives_no_permit(
     world: World, guard: Guard, forger: str
