@@ -59,7 +59,7 @@ class Masker:
         limits: Limits | None = None,
     ) -> None:
         self._detectors = [
-            (detector, detector.anchors if isinstance(detector, Anchored) else None)
+            (detector, frozenset(map(int, detector.anchors)) if isinstance(detector, Anchored) else None)
             for detector in (DEFAULT_DETECTORS if detectors is None else detectors)
         ]
         self._fields = Fields(fields)
@@ -148,17 +148,18 @@ class Masker:
     def _findings(self, sheet: Sheet) -> dict[int, list[Placed]]:
         """For each leaf that holds something: its findings in order."""
         found, doubtful = list(sheet.found), list[Finding]()
+        page = sheet.page
         for detector, anchors in self._detectors:
-            if anchors is not None and anchors.isdisjoint(sheet.page.anchors):
+            if anchors is not None and anchors.isdisjoint(page.anchors):
                 continue
             try:
-                for finding in detector.find(sheet.page):
+                for finding in detector.find(page):
                     (found if finding.score >= THRESHOLD else doubtful).append(finding)
             except GuardUnavailable:
                 raise
             except Exception:  # noqa: BLE001 - what failed may hold a value: only its name is told, and nothing passes
                 raise refused(f"detector {detector.name} failed") from None
-        found += _seen_elsewhere(sheet.page.text, found, doubtful)
+        found += _seen_elsewhere(page.text, found, doubtful)
         placed: dict[int, list[Placed]] = {}
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):

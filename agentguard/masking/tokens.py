@@ -14,10 +14,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 
 import re2
 
+from agentguard.masking.keyed import KeyedHash
 from agentguard.model.tokens import Token
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -63,8 +64,8 @@ class TokenIds:
         if not keys:
             raise ValueError("at least one key is needed")
         scope = _joined(tenant, session)
-        derived = [_Keyed(key).digest(b"agentguard token\0" + scope) for key in keys]
-        self._newest = _Keyed(derived[0])
+        derived = [KeyedHash(key).digest(b"agentguard token\0" + scope) for key in keys]
+        self._newest = KeyedHash(derived[0])
         self._checks = tuple(blake2b(key=key, digest_size=8) for key in derived)
 
     def token(self, entity_type: str, value: str) -> Token:
@@ -72,7 +73,7 @@ class TokenIds:
         word, prefix = _type_name(entity_type)
         canonical = canonical_value(entity_type, value)
         digest = self._newest.digest(prefix + _with_length(canonical))
-        name = f"{word}_{_base32(digest, _ID_LENGTH)}"
+        name = f"{word}_{_id(digest)}"
         return Token(f"[{name}{_check(self._checks[0], name)}]", entity_type, value, canonical)
 
     def read(self, text: str) -> list[tuple[int, int, str]]:
@@ -84,32 +85,11 @@ class TokenIds:
         return any(hmac.compare_digest(_check(keyed, name).encode(), check.encode()) for keyed in self._checks)
 
 
-class _Keyed:
-    """HMAC-SHA256 (RFC 2104) under one key, whose two blocks are hashed once for all messages."""
-
-    __slots__ = ("_inner", "_outer")
-
-    def __init__(self, key: bytes) -> None:
-        block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
-        self._inner, self._outer = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
-
-    def digest(self, message: bytes) -> bytes:
-        """The HMAC of a message."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.digest()
-
-
-_BLOCK = 64
-_INNER, _OUTER = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C for byte in range(256))
-
-
 def _check(keyed: blake2b, name: str) -> str:
     """The check characters of `WORD_id`. `keyed` is the hash with nothing but the key in it."""
     checked = keyed.copy()
     checked.update(name.encode())
-    return _base32(checked.digest(), _CHECK_LENGTH)
+    return _PAIRS[int.from_bytes(checked.digest()[6:8], "big") & 1023]
 
 
 def candidates(text: str) -> list[tuple[int, int, str]]:
@@ -164,13 +144,10 @@ def _with_length(part: str) -> bytes:
     return len(encoded).to_bytes(8, "big") + encoded
 
 
-def _base32(digest: bytes, length: int) -> str:
-    """Characters for the first bits of a digest; `length` is even."""
-    number = int.from_bytes(digest[:8], "big")
-    written = _PAIRS[number & 1023]
-    for shift in range(10, 5 * length, 10):
-        written += _PAIRS[number >> shift & 1023]
-    return written
+def _id(digest: bytes) -> str:
+    """Forty bits of a digest in eight characters."""
+    bits = int.from_bytes(digest[3:8], "big")
+    return _PAIRS[bits & 1023] + _PAIRS[bits >> 10 & 1023] + _PAIRS[bits >> 20 & 1023] + _PAIRS[bits >> 30]
 
 
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
