@@ -24,7 +24,7 @@ from pydantic.v1 import BaseModel as BaseModelV1
 
 from agentguard.audit import read
 from agentguard.config import open_desk
-from agentguard.errors import ConfigurationError, GuardUnavailable, NoSession, OutcomeUnknown
+from agentguard.errors import ConfigurationError, NoSession, OutcomeUnknown, ResultWithheld
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.langchain import guard_tools, guarded
 from agentguard.model.approvals import Decision
@@ -407,7 +407,7 @@ async def test_a_result_that_cannot_be_recorded_is_raised_and_not_shown(lonely_g
 
     agent, _ = agent_of(guard_tools(lonely_guard, [send_email]), calling(written("send_email", {}, "c1")))
 
-    with lonely_guard.session(user="ann@acme.example"), pytest.raises(GuardUnavailable, match="redis") as raised:
+    with lonely_guard.session(user="ann@acme.example"), pytest.raises(ResultWithheld, match="redis") as raised:
         await agent.ainvoke(GO)
 
     assert "dan@" not in "".join(traceback.format_exception(raised.value))
