@@ -234,7 +234,7 @@ def _decoded(raw: bytes) -> tuple[str, str]:
 
 def _remade(node: _Node, changes: dict[int, Any]) -> Any:
     value = node.value
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return _remade_mapping(value, node.parts, changes)
     if isinstance(value, (list, tuple, set, frozenset, deque)):
         parts = list(node.parts)

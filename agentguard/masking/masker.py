@@ -87,9 +87,10 @@ class Masker:
 
         def replacement(entity_type: str, text: str) -> str | None:
             counted[entity_type] = counted.get(entity_type, 0) + 1
-            if (entity_type, text) not in acted:
-                acted[entity_type, text] = self._acted(entity_type, text, tokens, made)
-            return acted[entity_type, text]
+            found = entity_type, text
+            if found not in acted:
+                acted[found] = self._acted(entity_type, text, tokens, made)
+            return acted[found]
 
         masked = self._replaced(value, replacement, tokens.read)
         return Masked(value=masked, tokens=tuple(made.values()), entities=counted, changed=masked is not value)

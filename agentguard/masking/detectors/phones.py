@@ -49,6 +49,7 @@ _DATE = re.compile(
 )
 _DIGITS, _BETWEEN = "0123456789", " ().-/+"
 _GROUPS = re.compile(r"[0-9]+")
+_MARKS_BEFORE = ("+", "(")
 _GLUE, _LOOSE_GLUE = frozenset("_#$€£¥.@"), frozenset("-/:,")
 _NEAR_BEFORE = 24
 _LEAST, _MOST = 7, 13
@@ -90,13 +91,13 @@ def _form(text: str, start: int, end: int) -> _Form:
     date = _DATE.match(text, start, end)
     if date:
         return _Form(start, date.end(), 0.0)
-    first = _with_marks(text, start)
+    first = _with_marks(text, start) if text[start - 1 : start] in _MARKS_BEFORE else start
     if _is_glued(text, first):
         return _Form(start, _group_end(text, start, end), 0.0)
     written = _NORTH_AMERICAN.match(text, first, end + 1)
     if written and _ends_a_word(text, written.end()):
         return _Form(first, written.end(), _CLEAR if text[first] == "+" else _LIKELY)
-    abroad = _INTERNATIONAL.match(text, first, end)
+    abroad = _INTERNATIONAL.match(text, first, end) if text[first] in "+0" else None
     last = _international_end(text, first, abroad.end()) if abroad else None
     if last is not None:
         return _Form(first, last, _CLEAR if text[first] == "+" else _BARE if text[first:last].isdigit() else _ABROAD)
@@ -106,7 +107,7 @@ def _form(text: str, start: int, end: int) -> _Form:
 def _with_marks(text: str, start: int) -> int:
     """Where the plus sign and the bracket before a first digit begin."""
     first = start
-    while first and text[first - 1] in "+(" and start - first < 2:
+    while first and text[first - 1] in _MARKS_BEFORE and start - first < 2:
         first -= 1
     return first
 
@@ -136,12 +137,24 @@ def _score(page: Page, form: _Form) -> float:
     before, words = page.before(form.start), page.key_at(form.start).words
     near = before[-_NEAR_BEFORE:]
     grouped = form.worth >= _WRITTEN
-    if (words and _KEYED.search(words)) or _KEYED.search(near) or (grouped and _JUST_BEFORE.search(near)):
+    if _is_telling(words) or _KEYED.search(near) or (grouped and _JUST_BEFORE.search(near)):
         return min(0.95, form.worth + 0.45)
-    opposed = _AGAINST.search(before) or (words and _AGAINST.search(words))
+    opposed = _AGAINST.search(before) or _is_opposed(words)
     if not opposed and (_SAID.search(before) or _JUST_AFTER.match(page.after(form.end))):
         return min(0.95, form.worth + 0.4)
     return form.worth - (0.2 if form.worth == _CLEAR else 0.3) if opposed else form.worth
+
+
+@lru_cache(maxsize=4096)
+def _is_telling(words: str) -> bool:
+    """Whether a key's words name a telephone."""
+    return _KEYED.search(words) is not None
+
+
+@lru_cache(maxsize=4096)
+def _is_opposed(words: str) -> bool:
+    """Whether a key's words name another number."""
+    return _AGAINST.search(words) is not None
 
 
 def _international_end(text: str, first: int, end: int) -> int | None:
