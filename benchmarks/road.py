@@ -91,6 +91,7 @@ class Cost:
     """Seconds per operation, one figure a round."""
 
     pings: list[float]
+    door_pings: list[float]
     waits: list[float]
     blocks: list[float]
 
@@ -100,11 +101,25 @@ class Cost:
         low, high = ratios[len(ratios) // 4], ratios[3 * len(ratios) // 4]
         return f"{median(seconds) / median(self.pings):.2f} PINGs (quartiles of the rounds {low:.2f} to {high:.2f})"
 
+    def in_door_pings(self, seconds: list[float]) -> str:
+        """The median over rounds, in PINGs through the guard's async door."""
+        return f"{median(seconds) / median(self.door_pings):.2f} PINGs through the door"
+
 
 async def known_call(guard: Guard) -> None:
     """One call through the async door, all of it but the tool."""
     permit = await guard.admit(CALL, TOOL)
     await guard.settle(permit, ORDER)
+
+
+async def door_ping(guard: Guard) -> None:
+    """One PING as a guarded call would make it: a hop to the guard's loop, the round trip, and back."""
+
+    async def ping() -> None:
+        async with guard.tokens.link.using() as there:
+            await there.connection.execute("PING")
+
+    await guard.tokens.background.hop(ping)
 
 
 def known_call_blocking(guard: BlockingGuard) -> None:
@@ -130,10 +145,11 @@ def per_blocking_operation(operation: Callable[[], Any], times: int) -> float:
 
 async def measured(guard: Guard, client: redis.asyncio.Redis, *, rounds: int, times: int) -> Cost:
     """The cost of known calls and of PINGs, in rounds that take turns."""
-    cost = Cost(pings=[], waits=[], blocks=[])
+    cost = Cost(pings=[], door_pings=[], waits=[], blocks=[])
     blocking = BlockingGuard(guard)
     for _ in range(rounds):
         cost.pings.append(await per_operation(client.ping, times))
+        cost.door_pings.append(await per_operation(lambda: door_ping(guard), times))
         cost.waits.append(await per_operation(lambda: known_call(guard), times))
         cost.blocks.append(per_blocking_operation(lambda: known_call_blocking(blocking), times))
     return cost
@@ -234,6 +250,8 @@ async def main(*, rounds: int, times: int, profile: bool) -> int:
             cost = await measured(guard, client, rounds=rounds, times=times)
             print(f"known call, async door: {cost.in_pings(cost.waits)}; goal {GOAL_PINGS:.0f}")
             print(f"known call, sync door:  {cost.in_pings(cost.blocks)}")
+            print(f"a PING through the guard's own async door, hop and all: {cost.in_pings(cost.door_pings)}")
+            print(f"known call, async door: {cost.in_door_pings(cost.waits)}")
             print(f"Redis commands in {KNOWN_CALLS} known calls: {sum(extra.values())}")
             if profile:
                 _print_steps(steps(guard, principal, times=200), median(cost.pings))

@@ -37,6 +37,8 @@ from agentguard.model.tokens import Known
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy import Policy
 
+_NO_FACTS = Facts()
+
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -192,6 +194,8 @@ class Guard:
         self, tool: str, principal: Principal, entities: Mapping[str, int], known: Mapping[str, Known]
     ) -> Facts:
         labels = await self.tokens.labels(principal) if self.policy.reads_session(tool) else None
+        if labels is None and not entities and not known:
+            return _NO_FACTS
         return Facts(
             entities=tuple(sorted({*entities, *(entry.token.entity_type for entry in known.values())})),
             origins=tuple(sorted({origin for entry in known.values() for origin in entry.origins})),
