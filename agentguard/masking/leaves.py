@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import datetime
 import decimal
@@ -27,6 +26,7 @@ from typing import Any, NamedTuple
 
 from agentguard.masking.fields import CACHED_KEYS, NO_KEY, Fields, Said, Scope
 from agentguard.masking.limits import Limits, refused
+from agentguard.masking.remaking import remade
 
 _LISTS = frozenset({list, tuple})
 _PASSED = (bool, type(None), complex, datetime.timedelta, datetime.tzinfo, type(Ellipsis), range)
@@ -77,7 +77,9 @@ class Walk:
         for number in range(len(self._nodes) - 1, -1, -1):
             if number in changes:
                 opened = self._nodes[number]
-                changes.setdefault(opened.parent, {})[opened.slot] = _remade(opened, changes.pop(number))
+                changes.setdefault(opened.parent, {})[opened.slot] = remade(
+                    opened.value, opened.parts, changes.pop(number)
+                )
         return changes[-1][0] if changes else self._value
 
     def _visit(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
@@ -230,57 +232,3 @@ def _decoded(raw: bytes) -> tuple[str, str]:
         return raw.decode(), "utf-8"
     except UnicodeDecodeError:
         return raw.decode("latin-1"), "latin-1"
-
-
-def _remade(node: _Node, changes: dict[int, Any]) -> Any:
-    value = node.value
-    if type(value) is dict or isinstance(value, Mapping):
-        return _remade_mapping(value, node.parts, changes)
-    if isinstance(value, (list, tuple, set, frozenset, deque)):
-        parts = list(node.parts)
-        for slot, new in changes.items():
-            parts[slot] = new
-        return _remade_sequence(value, parts)
-    return _remade_record(value, {node.parts[slot]: new for slot, new in changes.items()})
-
-
-def _remade_mapping(value: Mapping[Any, Any], names: tuple[Any, ...], changes: dict[int, Any]) -> Any:
-    if type(value) is dict and min(changes) >= 0:
-        return value | {names[slot]: new for slot, new in changes.items()}
-    made: dict[Any, Any] = {}
-    for i, (name, inner) in enumerate(zip(names, value.values(), strict=True)):
-        new_name = changes.get(-1 - i, name)
-        made[_free(new_name, made) if new_name is not name else name] = changes.get(i, inner)
-    if type(value) is dict or not hasattr(value, "clear"):
-        return made
-    emptied: Any = copy.copy(value)
-    emptied.clear()
-    emptied.update(made)
-    return emptied
-
-
-def _free(name: Any, made: Mapping[Any, Any]) -> Any:
-    """Two keys that were masked to one text keep apart."""
-    number, free = 2, name
-    while free in made:
-        free, number = f"{name} ({number})", number + 1
-    return free
-
-
-def _remade_sequence(value: Any, parts: list[Any]) -> Any:
-    if type(value) is list:
-        return parts
-    if hasattr(value, "_make"):
-        return value._make(parts)
-    if isinstance(value, deque):
-        return type(value)(parts, value.maxlen)
-    return type(value)(parts)
-
-
-def _remade_record(value: Any, changes: dict[str, Any]) -> Any:
-    if dataclasses.is_dataclass(value):
-        made = copy.copy(value)
-        for name, new in changes.items():
-            object.__setattr__(made, name, new)
-        return made
-    return value.model_copy(update=changes)

@@ -1,0 +1,66 @@
+"""Containers with some of their parts replaced: of the same type, in the same order, and all other parts the same objects."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+
+def remade(value: Any, parts: tuple[Any, ...], changes: dict[int, Any]) -> Any:
+    """A copy of a container with new parts by slot. `parts`: its items; the keys of a mapping, the field names of a record.
+
+    The value of a mapping's key i has slot i, the key itself slot -1 - i.
+    """
+    if type(value) is dict or isinstance(value, Mapping):
+        return _remade_mapping(value, parts, changes)
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        items = list(parts)
+        for slot, new in changes.items():
+            items[slot] = new
+        return _remade_sequence(value, items)
+    return _remade_record(value, {parts[slot]: new for slot, new in changes.items()})
+
+
+def _remade_mapping(value: Mapping[Any, Any], names: tuple[Any, ...], changes: dict[int, Any]) -> Any:
+    if type(value) is dict and min(changes) >= 0:
+        return value | {names[slot]: new for slot, new in changes.items()}
+    made: dict[Any, Any] = {}
+    for i, (name, inner) in enumerate(zip(names, value.values(), strict=True)):
+        new_name = changes.get(-1 - i, name)
+        made[_free(new_name, made) if new_name is not name else name] = changes.get(i, inner)
+    if type(value) is dict or not hasattr(value, "clear"):
+        return made
+    emptied: Any = copy.copy(value)
+    emptied.clear()
+    emptied.update(made)
+    return emptied
+
+
+def _free(name: Any, made: Mapping[Any, Any]) -> Any:
+    """Two keys that were masked to one text keep apart."""
+    number, free = 2, name
+    while free in made:
+        free, number = f"{name} ({number})", number + 1
+    return free
+
+
+def _remade_sequence(value: Any, parts: list[Any]) -> Any:
+    if type(value) is list:
+        return parts
+    if hasattr(value, "_make"):
+        return value._make(parts)
+    if isinstance(value, deque):
+        return type(value)(parts, value.maxlen)
+    return type(value)(parts)
+
+
+def _remade_record(value: Any, changes: dict[str, Any]) -> Any:
+    if dataclasses.is_dataclass(value):
+        made = copy.copy(value)
+        for name, new in changes.items():
+            object.__setattr__(made, name, new)
+        return made
+    return value.model_copy(update=changes)
