@@ -59,7 +59,7 @@ def one_per_place(findings: Sequence[S]) -> list[S]:
 
 def _settled(cluster: list[S]) -> list[S]:
     if len(cluster) < 3:
-        return [min(cluster, key=_rank)] if cluster else []
+        return cluster if len(cluster) < 2 else [min(cluster, key=_rank)]
     kept: list[S] = []
     for finding in sorted(cluster, key=_rank):
         at = bisect_left(kept, finding.start, key=_start)

@@ -54,14 +54,12 @@ def _score(page: Page, match: re.Match[str]) -> float:
     if _glued(page.text, start, end):
         return 0.0
     checked = luhn(digits)
-    common = _COMMON.match(digits) is not None
     if not checked and len(digits) < 15:
         return 0.0
     words = page.context(start, end)
-    named = _FOR.search(words) is not None
-    if named:
+    if _FOR.search(words):
         return 0.98 if checked else 0.6
-    if not checked or not common:
+    if not checked or not _COMMON.match(digits):
         return 0.3
     grouped = len(digits) != end - start
     opposed = _AGAINST.search(page.before(start)) or _AGAINST.search(page.key_at(start).words)
