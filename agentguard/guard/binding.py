@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
@@ -25,7 +25,7 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:|-]{1,128}")
 class Binding:
     """Keyed digests of calls; `key` is the agent's side's own, so that a digest tells nothing to who reads it."""
 
-    key: bytes
+    key: bytes = field(repr=False)
 
     def digest(self, tool: Tool, principal: Principal, snapshot: str, tokens: Mapping[str, Token]) -> str:
         """The digest of one call, in hex. `snapshot` is canonical JSON, `tokens` the resolved tokens that stay in it."""

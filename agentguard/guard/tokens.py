@@ -19,7 +19,7 @@ SESSIONS_KEPT = 1_024
 class TokenBook:
     """Reads and writes what a session knows. A token of another session or tenant never resolves."""
 
-    keys: tuple[bytes, ...]
+    keys: tuple[bytes, ...] = field(repr=False)
     sessions: Sessions
     background: Background
     link: Link

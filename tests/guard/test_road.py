@@ -44,6 +44,12 @@ async def test_a_token_is_restored_only_in_the_parameter_that_policy_reveals_it_
     assert answer == f"sent to {seen['email']}"
 
 
+async def test_t26_no_key_is_in_what_a_guard_looks_like(guard: Guard) -> None:
+    """A guard ends up in tracebacks with local variables and in error reports; its repr holds no key."""
+    assert "key=" not in repr(guard)
+    assert "keys=(" not in repr(guard)
+
+
 async def test_two_spellings_of_one_value_are_one_token(world: World) -> None:
     """In one result, in the next and in another process; the tool gets a spelling that was seen."""
     spellings = ["Anna.Kowalska@mail.example", "Anna.Kowalska@MAIL.example", "Anna.Kowalska@Mail.Example"]
