@@ -71,7 +71,8 @@ def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:
 def _journal(settings: Settings) -> str:
     report = verify(settings.state_dir / "journal", journal_keys(settings))
     if not report.ok:
-        raise ConfigurationError(str(report))
+        bad = next(writer.bad for writer in (report.index, *report.writers) if not writer.ok)
+        raise ConfigurationError(f"{bad}; `agentguard audit verify` tells all")
     return f"{sum(writer.records for writer in report.writers)} records, all in place"
 
 

@@ -43,6 +43,8 @@ def test(path: Folder) -> None:
     for result in failed:
         complain(f"{result.place}: {result.name}: {'; '.join(result.wrong)}")
     say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    if not results:
+        complain(f"{path}: no *.cases.yaml with cases in it, so nothing was tested")
     if failed or not results:
         raise typer.Exit(1)
 

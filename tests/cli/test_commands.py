@@ -198,6 +198,17 @@ def test_t33_audit_verify_names_the_record_that_was_changed(started: Run, state_
     assert done.returncode == 1
     assert segment.name in done.stdout
     assert "changed" in done.stdout
+    ill = started("doctor")
+    assert ill.returncode == 1
+    assert f"wrong  journal: {segment.name}:" in ill.stdout
+    assert "WriterReport" not in ill.stdout
+
+
+def test_policies_without_cases_fail_their_test_and_it_says_why(started: Run) -> None:
+    """No case is no pass: exit code 1, and the complaint names the folder and what is missing."""
+    done = started("policy", "test", "tool_policies")
+    assert done.returncode == 1
+    assert "tool_policies: no *.cases.yaml" in done.stderr
 
 
 def test_doctor_checks_policies_redis_and_journal(started: Run) -> None:
