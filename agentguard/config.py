@@ -55,7 +55,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="AGENTGUARD_", extra="ignore", frozen=True)
 
-    redis_url: str = ""
+    redis_url: str = Field(default="", repr=False)  # it may hold a password
     """redis://, rediss:// or unix://; empty: the embedded server in the state directory."""
 
     state_dir: Path = Field(default_factory=lambda: Path.home() / ".local" / "state" / "agentguard")

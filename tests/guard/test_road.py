@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from agentguard.audit import read
+from agentguard.config import Settings
 from agentguard.errors import CallRefused, InvalidArguments, NoSession, RefusalReason
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Decision, State
@@ -48,6 +49,13 @@ async def test_t26_no_key_is_in_what_a_guard_looks_like(guard: Guard) -> None:
     """A guard ends up in tracebacks with local variables and in error reports; its repr holds no key."""
     assert "key=" not in repr(guard)
     assert "keys=(" not in repr(guard)
+
+
+async def test_t26_the_password_of_redis_is_not_in_what_settings_look_like() -> None:
+    """The address of Redis may hold a password; settings are part of what a guard looks like."""
+    settings = Settings(redis_url="redis://agent:hunter2@127.0.0.1:6379/0")
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings)
 
 
 async def test_two_spellings_of_one_value_are_one_token(world: World) -> None:
