@@ -57,7 +57,10 @@ def create(
 @tokens_app.command("list")
 def list_() -> None:
     """List tokens: whose they are and how long they are good for, never the tokens themselves."""
-    for token in tokens.read(_file()):
+    found = tokens.read(_file())
+    if not found:
+        say("there are no tokens; `agentguard token create NAME` makes one")
+    for token in found:
         until = "no end" if token.expires_ms is None else _day(token.expires_ms)
         say(f"{token.id}  {token.person}  since {_day(token.created_ms)}  until {until}")
 

@@ -211,6 +211,12 @@ def test_policies_without_cases_fail_their_test_and_it_says_why(started: Run) ->
     assert "tool_policies: no *.cases.yaml" in done.stderr
 
 
+def test_a_list_of_no_tokens_says_so(started: Run) -> None:
+    """An empty answer looks like a broken one."""
+    done = started("token", "list")
+    assert (done.returncode, done.stdout.startswith("there are no tokens")) == (0, True)
+
+
 def test_doctor_checks_policies_redis_and_journal(started: Run) -> None:
     """All three are well after a first start; a missing policy is wrong."""
     well, ill = started("doctor"), started("doctor", "--policies", "nowhere")
