@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from agentguard import __version__
 from agentguard.cli import approvals, audit, demo, doctor, init, mask, policy, serve
-from agentguard.cli.screen import complain
+from agentguard.cli.screen import complain, say
 from agentguard.errors import AgentGuardError, ConfigurationError
 
 app = typer.Typer(
     name="agentguard",
-    help="Stands between an LLM agent and its tools: policy, masking, approvals, journal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"agentguard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Stands between an LLM agent and its tools: policy, masking, approvals, journal."""
+
+
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("mask")(mask.mask)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agentguard import __version__
 from agentguard.store.embedded import stop_left_over
 
 pytestmark = pytest.mark.slow
@@ -209,6 +210,12 @@ def test_policies_without_cases_fail_their_test_and_it_says_why(started: Run) ->
     done = started("policy", "test", "tool_policies")
     assert done.returncode == 1
     assert "tool_policies: no *.cases.yaml" in done.stderr
+
+
+def test_the_command_says_its_version(run: Run) -> None:
+    """The first thing that a report of a mistake needs."""
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"agentguard {__version__}\n")
 
 
 def test_a_list_of_no_tokens_says_so(started: Run) -> None:
