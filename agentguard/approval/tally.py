@@ -113,7 +113,7 @@ def _obstacles(need: Need, roster: Roster, requester: Principal) -> Iterator[str
         if stands_for(_panels(need, people, roster), need.quorum) is None:
             yield f"{need.name}: too few people besides the requester to have {need.quorum} from each of {', '.join(need.approvers)}"
     elif len(people) < need.quorum:
-        yield f"{need.name}: needs {need.quorum} people besides the requester, and there are {len(people)}"
+        yield f"{need.name}: needs {need.quorum} besides the requester, and there are {len(people)}"
 
 
 def _obstacles_to_confirm(roster: Roster, requester: Principal) -> Iterator[str]:

@@ -212,6 +212,10 @@ class Guard:
 
 def _check_names(call: ToolCall, tool: Tool) -> None:
     """Raise where the call is for another tool than the one that would run, or the name is none that a model can write."""
+    if not hasattr(tool, "parse"):
+        raise ConfigurationError(
+            "a bare function is no tool; wrap it: agentguard.integrations.functions.FunctionTool.of(function)"
+        )
     if call.tool != tool.name:
         raise ConfigurationError(
             "the call names another tool than the one that would run; look the tool up by the call's name"

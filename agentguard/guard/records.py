@@ -90,6 +90,8 @@ class Records:
             deadline_ms=request.deadline_ms,
         )
         await self._write("asked", line, durable=True)
+        if how == "created":
+            _log.warning("%s waits for a decision: agentguard approvals show %s", request.tool, request.id[:8])
 
     async def permitted(self, principal: Principal, call: ToolCall, snapshot: Snapshot, stored: Stored) -> None:
         """Step 6: who let the call run, whose keys signed, and what those signatures are worth here."""

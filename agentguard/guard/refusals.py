@@ -11,8 +11,8 @@ from agentguard.model.verdicts import Effect, Verdict
 
 def denied(verdict: Verdict) -> CallRefused:
     """Policy says no."""
-    reasons = [clause.reason for clause in verdict.clauses if clause.effect is Effect.DENY and clause.reason]
-    said = "; ".join(reasons) or "no clause of the policy allows it"
+    denying = [clause for clause in verdict.clauses if clause.effect is Effect.DENY]
+    said = "; ".join(clause.reason or f"{clause.kind} {clause.id} denies it" for clause in denying)
     return CallRefused(
         RefusalReason.DENIED,
         f"denied by policy: {said}. The call did not run. Do not try it again in another form; tell the user.",

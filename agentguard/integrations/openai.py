@@ -42,6 +42,8 @@ T = TypeVar("T")
 
 def dispatch(guard: Guard, tools: Mapping[str, Callable[..., Any] | FunctionTool]) -> Dispatch:
     """Tools by the names that the model calls them by. Raises ConfigurationError."""
+    if not isinstance(tools, Mapping):
+        raise ConfigurationError("give the tools by name: dispatch(guard, {'find_order': find_order})")
     check_names(tools)
     return Dispatch(guard=guard, by_name={name: _tool(name, given) for name, given in tools.items()})
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
-from agentguard.errors import CallRefused, InvalidArguments, RefusalReason
+from agentguard.errors import CallRefused, ConfigurationError, InvalidArguments, RefusalReason
 from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.json_arguments import UnreadableArguments, read_arguments
 from agentguard.integrations.names import recorded_name
@@ -62,7 +62,10 @@ class RefusedTool:
 
 def calls_of_message(message: BaseModel | Mapping[str, Any]) -> list[WrittenCall]:
     """The calls in an assistant's message of a chat completion."""
-    return [_chat_call(call) for call in _plain(message).get("tool_calls") or ()]
+    plain: Any = _plain(message)
+    if not isinstance(plain, Mapping) or not ({"role", "tool_calls"} & plain.keys()):
+        raise ConfigurationError("that is no assistant's message; give completion.choices[0].message")
+    return [_chat_call(call) for call in plain.get("tool_calls") or ()]
 
 
 def calls_of_output(output: Iterable[BaseModel | Mapping[str, Any]]) -> list[WrittenCall]:

@@ -130,7 +130,7 @@ def test_confirming_counts_in_no_quorum() -> None:
         pytest.param([CONFIRMED], "zoe", "not in approvers.yaml", id="unknown user to confirm"),
         pytest.param([need(("group:ghosts",))], "zoe", "group:ghosts means nobody", id="unknown group"),
         pytest.param([need(())], "zoe", "nobody is named", id="no approvers"),
-        pytest.param([need(("group:stewards",), 3)], "ann", "needs 3 people besides the requester, and there are 2", id="too few"),
+        pytest.param([need(("group:stewards",), 3)], "ann", "needs 3 besides the requester, and there are 2", id="too few"),
         pytest.param([BOARD, need(("group:security",), 2)], "cat", "there are 1", id="requester leaves too few"),
         pytest.param([need(("group:stewards",), 0)], "zoe", "a quorum of 0", id="no quorum"),
         pytest.param([need(("person:bob", "group:security"), 1, True)], "cat", "too few people", id="one for two groups"),

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from agentguard.audit import read
 from agentguard.config import Settings
-from agentguard.errors import CallRefused, InvalidArguments, NoSession, RefusalReason
+from agentguard.errors import CallRefused, ConfigurationError, InvalidArguments, NoSession, RefusalReason
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Decision, State
 from agentguard.model.calls import ToolCall
@@ -113,6 +113,26 @@ async def test_a_rule_on_labels_denies_once_the_session_has_the_label(world: Wor
             await world.call(guard, "http_post", url="https://mail.example/x")
     assert refused.value.reason is RefusalReason.DENIED
     assert [name for name, _ in world.tools.ran].count("http_post") == 1
+
+
+async def test_a_waiting_call_says_so_where_a_developer_looks(
+    world: World, guard: Guard, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning names the tool and the command that shows the request; no argument is in it."""
+    with guard.session(user=ANN):
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1042))
+        (request,) = await world.waiting()
+        await world.decide(request, "bob")
+        await call
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "agentguard.guard"]
+    assert told == f"refund waits for a decision: agentguard approvals show {request[:8]}"
+
+
+async def test_a_bare_function_is_told_how_to_become_a_tool(world: World, guard: Guard) -> None:
+    """The commonest first mistake gets its answer."""
+    bare: Any = world.tools.refund
+    with guard.session(user=ANN), pytest.raises(ConfigurationError, match=r"FunctionTool\.of"):
+        await guard.run(ToolCall(tool="refund", arguments={"order_id": 1}), bare)
 
 
 async def test_what_policy_denies_never_runs(world: World, guard: Guard) -> None:

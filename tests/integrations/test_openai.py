@@ -465,3 +465,17 @@ def test_a_tool_keeps_one_name(guard: Guard) -> None:
 
 def _written(id: str, name: str, arguments: str) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize("wrong", [{"choices": []}, "hello", None], ids=["a whole completion", "text", "nothing"])
+async def test_what_is_no_message_is_told_what_to_give(guard: Guard, wrong: Any) -> None:
+    """Calls that nobody sees must not go unanswered in silence."""
+    with guard.session(user="ann@acme.example"), pytest.raises(ConfigurationError, match=r"choices\[0\]\.message"):
+        await dispatch(guard, {}).chat(wrong)
+
+
+def test_tools_without_names_are_told_how_to_be_given(guard: Guard) -> None:
+    """A list has no names for the model."""
+    tools: Any = [print]
+    with pytest.raises(ConfigurationError, match="by name"):
+        dispatch(guard, tools)

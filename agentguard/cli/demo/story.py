@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -194,6 +195,7 @@ class Printer(BaseCallbackHandler):
 def tell(*, auto: bool) -> bool:
     """Run the demo in a temporary folder; whether every step did what it should."""
     scripted = not os.environ.get("OPENAI_API_KEY")
+    logging.getLogger("agentguard.guard").setLevel(logging.ERROR)  # who waits is told here in words of the demo's own
     say("agentguard demo: a support agent on 500 made-up customers", "bold")
     say("the model is scripted, since OPENAI_API_KEY is not set" if scripted else f"the model is {MODEL}", "dim")
     with ExitStack() as stack:
