@@ -700,6 +700,7 @@ async def test_t26_no_argument_lies_in_redis_but_sealed(agent: Channel) -> None:
     assert json.loads(Request.canonical(stored.request))["card"]["arguments"] == '{"limit":500}'
 
 
+@pytest.mark.slow
 async def test_every_move_is_legal_in_a_cluster() -> None:
     """All keys of a move are passed and lie in one slot, whatever the names from outside look like."""
     # given

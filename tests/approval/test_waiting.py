@@ -214,6 +214,7 @@ async def test_when_nobody_waits_nothing_reads(agent: Channel, desk: Desk) -> No
     await waiters.close()
 
 
+@pytest.mark.slow
 async def test_t37_a_thousand_waiters_each_wake(agent: Channel, desk: Desk, waiters: Waiters) -> None:
     """One process, a thousand calls, at most 16 connections, each answered with its own request."""
     # given

@@ -470,6 +470,7 @@ async def test_t24_t27_a_session_is_seen_by_its_own_context_alone(world: World, 
     assert inner == "outer@acme.example"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["waiting", "rejected", "run"])
 @pytest.mark.parametrize(
     ("side", "field"),

@@ -130,6 +130,7 @@ async def test_a_cancelled_wait_takes_its_request_back(world: World, guard: Guar
     assert world.tools.ran == []
 
 
+@pytest.mark.slow
 async def test_t8_nobody_decides_in_time(world: World) -> None:
     """Redis's clock ends the request, and the call is refused as expired."""
     world.set_deadline("1s")

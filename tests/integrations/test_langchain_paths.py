@@ -44,6 +44,7 @@ async def test_t24_a_denied_tool_does_not_run_on_any_path(shape: str, path: str,
     assert _journal(world) == ["judged", "refused"]
 
 
+@pytest.mark.slow
 @EVERY_PAIR
 async def test_t24_an_allowed_tool_runs_once_and_gives_what_the_bare_tool_gives(
     shape: str, path: str, guard: Guard, world: World

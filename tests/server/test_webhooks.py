@@ -25,7 +25,7 @@ from tests.approval.people import KEYS, ONE, TWO, a_vote
 from tests.server.receiver import Received, Receiver, receiving
 from tests.server.serving import agents_side, caller, opened, parts, serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 OLD, NEW = WebhookSecret.new(), WebhookSecret.new()
 Serve = Callable[..., AbstractContextManager[str]]

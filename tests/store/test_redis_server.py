@@ -225,6 +225,7 @@ async def test_t5_a_busy_server_says_so(server: RedisServer, line: Connection) -
     await stranger.close()
 
 
+@pytest.mark.slow
 async def test_t5_a_server_that_still_loads_its_data_says_so(state_dir: Path) -> None:
     """After a restart it answers before it knows anything; nothing is decided on that."""
     with running(state_dir, "--appendonly", "no", "--rdbcompression", "no") as server:
