@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.model.calls import Tool, ToolCall
-from agentguard.model.record import Json
 from agentguard.store.doors import drive
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 class BlockingTool(Tool, Protocol):
     """A tool that is run without awaiting."""
 
-    def call(self, arguments: dict[str, Json], /) -> Any:
-        """Run with these arguments, in this thread."""
+    def call(self, arguments: Any, /) -> Any:
+        """Run with what its parsing kept (`Parsed.ready`), or with a dict to parse, in this thread."""
         ...
 
 
@@ -38,7 +37,7 @@ class BlockingGuard:
         """Admit the call, run the tool in this thread, mask what comes back."""
         permit = self.admit(call, tool)
         with self.settling(permit) as outcome:
-            outcome.result = tool.call(permit.input)
+            outcome.result = tool.call(permit.arguments)
         return outcome.masked
 
     def admit(self, call: ToolCall, tool: Tool) -> Permit:

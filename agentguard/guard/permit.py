@@ -23,7 +23,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Permit:
-    """One call that may run now. Give `input` to the tool, then settle; a permit is settled once."""
+    """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once."""
 
     call: ToolCall
     principal: Principal
@@ -37,6 +37,11 @@ class Permit:
     def input(self) -> dict[str, Json]:
         """The arguments to run with: a fresh copy each time, tokens restored where policy reveals them."""
         return self.snapshot.input
+
+    @property
+    def arguments(self) -> Any:
+        """What to call the tool with: the very values that were judged, where its parsing keeps them, else `input`."""
+        return self.input if self.snapshot.ready is None else self.snapshot.ready
 
 
 @dataclass(kw_only=True, slots=True)

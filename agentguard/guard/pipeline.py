@@ -32,7 +32,6 @@ from agentguard.masking import Masker
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
 from agentguard.model.facts import Facts
-from agentguard.model.record import Json
 from agentguard.model.tokens import Known
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy import Policy
@@ -45,8 +44,8 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 class RunnableTool(Tool, Protocol):
     """A tool that the guard can run itself."""
 
-    def __call__(self, arguments: dict[str, Json], /) -> Awaitable[Any]:
-        """Run with these arguments; injected ones are the tool's own business."""
+    def __call__(self, arguments: Any, /) -> Awaitable[Any]:
+        """Run with what its parsing kept (`Parsed.ready`), or with a dict to parse; injected arguments are the tool's own business."""
         ...
 
 
@@ -90,7 +89,7 @@ class Guard:
         """Admit the call, run the tool, mask what comes back."""
         permit = await self.admit(call, tool)
         async with self.settling(permit) as outcome:
-            outcome.result = await tool(permit.input)  # 7
+            outcome.result = await tool(permit.arguments)  # 7
         return outcome.masked
 
     async def admit(self, call: ToolCall, tool: Tool) -> Permit:

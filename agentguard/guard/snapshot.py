@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agentguard.errors import AgentGuardError, InvalidArguments, NotCanonical
@@ -24,9 +24,10 @@ from agentguard.model.record import Json
 class Snapshot:
     """Canonical JSON texts, so that nothing can change them; `arguments` and `input` are fresh copies each time."""
 
-    text: str
-    input_text: str
-    shown_text: str | None = None
+    text: str = field(repr=False)
+    input_text: str = field(repr=False)
+    shown_text: str | None = field(default=None, repr=False)
+    ready: Any = field(default=None, repr=False, compare=False)
 
     @property
     def arguments(self) -> dict[str, Json]:
@@ -50,8 +51,9 @@ class Snapshot:
 def take_snapshot(tool: Tool, restored: Mapping[str, Any]) -> Snapshot:
     """The snapshot of a call with these arguments. Raises InvalidArguments, with paths and rules, never a value."""
     plain = _canonical(tool, dict(restored))
-    parsed = _parsed(tool, restored)
-    input_text = _canonical(tool, {**restored, **parsed.filled}) if parsed.filled else plain
+    fresh: dict[str, Json] = json.loads(plain)  # a copy that nobody else holds: what is parsed now is what may run
+    parsed = _parsed(tool, fresh)
+    input_text = _canonical(tool, {**fresh, **parsed.filled}) if parsed.filled else plain
     return _snapshot(tool, parsed, input_text)
 
 
@@ -62,7 +64,7 @@ def read_again(tool: Tool, input_text: str) -> Snapshot:
 
 def _snapshot(tool: Tool, parsed: Parsed, input_text: str) -> Snapshot:
     shown = None if parsed.shown is None else _canonical(tool, parsed.shown)
-    return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text, shown_text=shown)
+    return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text, shown_text=shown, ready=parsed.ready)
 
 
 def _parsed(tool: Tool, arguments: Mapping[str, Any]) -> Parsed:

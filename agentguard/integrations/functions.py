@@ -7,7 +7,7 @@ import inspect
 import typing
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, create_model
@@ -53,14 +53,17 @@ class FunctionTool:
 
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments as the annotations read them. Raises InvalidArguments."""
-        return parsed(validate(self.model, arguments, tool=self.name), arguments, tool=self.name)
-
-    def call(self, arguments: dict[str, Json]) -> Any:
-        """Run the function with parsed arguments; an async function gives its coroutine."""
         instance = validate(self.model, arguments, tool=self.name)
+        return replace(parsed(instance, arguments, tool=self.name), ready=instance)
+
+    def call(self, arguments: dict[str, Json] | BaseModel) -> Any:
+        """Run the function with parsed arguments, or with a dict to parse; an async function gives its coroutine."""
+        instance = (
+            arguments if isinstance(arguments, self.model) else validate(self.model, dict(arguments), tool=self.name)
+        )
         return self.function(**{name: getattr(instance, name) for name in self.model.model_fields})
 
-    async def __call__(self, arguments: dict[str, Json]) -> Any:
+    async def __call__(self, arguments: dict[str, Json] | BaseModel) -> Any:
         """Run the function, awaiting it where it is async."""
         result = self.call(arguments)
         return await result if inspect.isawaitable(result) else result

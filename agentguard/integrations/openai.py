@@ -112,7 +112,7 @@ class Dispatch:
         assert isinstance(tool, FunctionTool)  # noqa: S101 - any other tool is refused by its own parsing
         try:
             async with self.guard.settling(permit) as outcome:
-                outcome.result = readable(await _run(tool, permit.input))
+                outcome.result = readable(await _run(tool, permit.arguments))
             return _text(outcome.masked)
         except Fault:
             raise
@@ -153,7 +153,7 @@ def _tool(name: str, given: Callable[..., Any] | FunctionTool) -> FunctionTool:
     return given
 
 
-async def _run(tool: FunctionTool, arguments: dict[str, Any]) -> Any:
+async def _run(tool: FunctionTool, arguments: Any) -> Any:
     """Run the function: in this task where it is async, else in a thread."""
     if inspect.iscoroutinefunction(tool.function):
         return await tool.call(arguments)

@@ -45,10 +45,12 @@ class Parsed:
     `filled`: the values (JSON-ready) of fields that the model left out and that would differ at another time
     (a default factory); put into the arguments they make parsing repeatable.
     `shown`: the snapshot with secrets hidden, for records and people; None where there are none.
+    `ready`: the parsed arguments themselves, where the tool can be called with them; then nothing is parsed a second time.
     """
 
     snapshot: dict[str, Any]
     shown: dict[str, Any] | None = None
+    ready: Any = None
     filled: dict[str, Any] = field(default_factory=dict)
 
 

@@ -8,13 +8,15 @@ import traceback
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Secret
+from pydantic import BeforeValidator, Secret
 
 from agentguard.approval import sign_vote
+from agentguard.audit import read
 from agentguard.config import open_desk, open_guard
 from agentguard.errors import (
     CallRefused,
@@ -40,6 +42,8 @@ EMAIL = str(CUSTOMER["email"])
 BOB = "bob@acme.example"
 
 VOTED: dict[str, list[Decision]] = {"waiting": [], "rejected": [Decision.REJECT], "run": [Decision.APPROVE]}
+ANSWERS = count()
+Fickle = Annotated[int, BeforeValidator(lambda _: next(ANSWERS))]
 When = Literal["at once", "too late", "again and again"]
 
 
@@ -304,6 +308,33 @@ async def test_t2_t32_a_permit_whose_traces_are_wiped_from_redis_is_not_given_ag
             await world.call(guard, "refund", "c1", order_id=1)
     assert refused.value.reason is RefusalReason.FORGED
     assert len(world.tools.ran) == 1
+
+
+async def test_t1_what_runs_is_what_was_judged_whatever_the_validator_says_next(world: World, guard: Guard) -> None:
+    """A validator that answers differently each time is asked once: the tool gets the very values that are on record."""
+    ran: list[int] = []
+
+    def echo(value: Fickle) -> str:
+        ran.append(value)
+        return "ran"
+
+    with guard.session(user=ANN):
+        call = ToolCall(tool="echo", arguments={"value": 7})
+        await guard.run(call, FunctionTool.of(echo))
+        guard.blocking.run(call, FunctionTool.of(echo))
+    judged = [entry.body["arguments"] for entry in read(world.folder / "state" / "journal") if entry.kind == "judged"]
+    assert judged == [f'{{"value":{value}}}' for value in ran]
+
+
+async def test_t1_arguments_that_change_after_they_were_judged_change_nothing(world: World, guard: Guard) -> None:
+    """What the caller still holds is not what runs."""
+    arguments: dict[str, Any] = {"value": {"list": [1]}}
+    with guard.session(user=ANN):
+        permit = await guard.admit(ToolCall(tool="echo", arguments=arguments), world.tools.tool("echo"))
+        arguments["value"]["list"].append(2)
+        await guard.settle(permit, await world.tools.tool("echo")(permit.arguments))
+    assert world.tools.ran == [("echo", {"value": {"list": [1]}})]
+    assert "list" not in repr(permit.snapshot)
 
 
 async def test_t2_t32_no_other_process_of_the_machine_gives_it_either(world: World) -> None:
