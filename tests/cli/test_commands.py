@@ -229,3 +229,102 @@ def test_doctor_checks_policies_redis_and_journal(started: Run) -> None:
     well, ill = started("doctor"), started("doctor", "--policies", "nowhere")
     assert (well.returncode, ill.returncode) == (0, 1)
     assert "noeviction" in well.stdout
+
+
+def test_mask_explains_without_the_values(run: Run) -> None:
+    """--explain lists what was found and where, and shows none of it."""
+    done = run("mask", "--explain", "-", text="mail anna@mail.example")
+    assert "EMAIL_ADDRESS" in done.stdout
+    assert "anna" not in done.stdout
+
+
+def test_mask_takes_the_actions_of_a_policy(started: Run, state_dir: Path) -> None:
+    """--policies: the masking section of that folder decides."""
+    policy = state_dir / "tool_policies" / "policy.yaml"
+    policy.write_text(policy.read_text().replace('{"*": token}', "{EMAIL_ADDRESS: redact}"))
+    done = started("mask", "--policies", "tool_policies", "-", text="mail anna@mail.example")
+    assert done.stdout == "mail [EMAIL_ADDRESS redacted]\n"
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        pytest.param("'PERSON' in data.entities", ["--entity", "PERSON"], id="entity"),
+        pytest.param("'find' in data.origins", ["--origin", "find"], id="origin"),
+        pytest.param("'untrusted' in session.labels", ["--label", "untrusted"], id="label"),
+        pytest.param("call.user == 'bob@acme.example'", ["--user", "bob@acme.example"], id="user"),
+        pytest.param("call.user == ''", ["--autonomous"], id="autonomous"),
+    ],
+)
+def test_explain_hears_what_it_is_told_of_a_call(
+    started: Run, state_dir: Path, condition: str, words: list[str]
+) -> None:
+    """Each option is a fact that a rule may read: with it the rule denies, without it not."""
+    rule = f'rules:\n  - {{id: told, tools: ["*"], when: "{condition}", deny: true, reason: Told}}\n'
+    (state_dir / "tool_policies" / "rules.yaml").write_text(f"version: 1\n{rule}")
+    with_it = started("policy", "explain", "--tool", "refund", *words, "tool_policies")
+    without = started("policy", "explain", "--tool", "refund", "tool_policies")
+    assert "refund is denied" in with_it.stdout
+    assert "refund is denied" not in without.stdout
+
+
+def test_requests_are_seen_in_their_own_tenant_and_all_of_them_where_asked(
+    started: Run, state_dir: Path, env: dict[str, str]
+) -> None:
+    """--tenant looks elsewhere, --all shows what ended, --as chooses whose key."""
+    waiting = agent(state_dir, {**env, "AGENTGUARD_DEPLOYMENT": "staging"})
+    request = the_request(started)
+    elsewhere = started("approvals", "list", "--tenant", "other", "--json")
+    nobody = started("approvals", "approve", request["id"], "--card", request["card_digest"], "--as", "zoe")
+    started("approvals", "approve", request["id"], "--card", request["card_digest"], "--as", "ann")
+    waiting.communicate(timeout=30)
+    assert json.loads(elsewhere.stdout) == []
+    assert (nobody.returncode, "no key of 'zoe'" in nobody.stderr) == (2, True)
+    assert json.loads(started("approvals", "list", "--json").stdout) == []
+    (ended,) = json.loads(started("approvals", "list", "--all", "--json").stdout)
+    assert ended["state"] == "done"
+    assert dict(ended)["card"]["deployment"] == "staging"
+
+
+def test_the_journal_is_read_as_far_back_as_asked(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+    """Tail -n counts records, export --since counts time."""
+    waiting = agent(state_dir, env)
+    request = the_request(started)
+    started("approvals", "reject", request["id"], "--card", request["card_digest"])
+    waiting.communicate(timeout=30)
+    assert len(started("audit", "tail", "-n", "2").stdout.splitlines()) == 2
+    assert len(started("audit", "export", "--since", "1h").stdout.splitlines()) > 2
+    assert started("audit", "export", "--since", "0s").stdout == ""
+
+
+def test_doctor_stops_a_server_that_a_killed_process_left(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+    """--stop ends it once, and then there is none."""
+    waiting = agent(state_dir, env)
+    the_request(started)
+    waiting.kill()
+    waiting.communicate()
+    left, gone = started("doctor", "--stop"), started("doctor", "--stop")
+    assert "stopped" in left.stdout
+    assert "no embedded server" in gone.stdout
+
+
+def test_a_token_ends_when_it_was_told_to(started: Run) -> None:
+    """--expires sets the end, and the list shows it; the token itself is never listed."""
+    made = started("token", "create", "ann", "--expires", "30d")
+    listed = started("token", "list").stdout
+    assert "until no end" not in listed
+    assert made.stdout.splitlines()[0] not in listed
+
+
+def test_two_state_folders_with_one_keyring_are_one_agents_side(
+    started: Run, state_dir: Path, env: dict[str, str]
+) -> None:
+    """AGENTGUARD_KEYS names the keyring that several machines share; no other is made."""
+    shared = {**env, "AGENTGUARD_KEYS": f"{state_dir}/shared.json"}
+    waiting = agent(state_dir, shared)
+    the_request(started)
+    waiting.kill()
+    waiting.communicate()
+    assert (state_dir / "shared.json").exists()
+    assert not (state_dir / "state" / "keys.json").exists()
+    assert started("doctor", "--stop").returncode == 0
