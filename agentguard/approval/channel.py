@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -134,8 +133,7 @@ class Channel:
             "ZRANGEBYSCORE", self.names.pending, "-inf", self.clock.now_ms(), "LIMIT", 0, at_most
         )
         for one in overdue:
-            with suppress(RequestNotFound):
-                await self.expire(one.decode())
+            await self._say_expired(one.decode(errors="replace"))
         return len(overdue)
 
     async def vote(self, vote: Vote, expected_version: str, becomes: State) -> State:
@@ -182,6 +180,13 @@ class Channel:
         """Ask Redis for its time."""
         seconds, micros = await self.connection.execute("TIME")
         self.clock.set(int(seconds) * 1000 + int(micros) // 1000)
+
+    async def _say_expired(self, request_id: str) -> None:
+        """One that can't be is left to the log, so that it holds up no other."""
+        try:
+            await self.expire(request_id)
+        except DecisionRefused as refused:
+            _log.error("request %r can't be said to be expired: %s", request_id[:80], refused)  # no traceback
 
     def _timed(self, request: Request) -> Request:
         """The request with its times: the shortest deadline of its needs counts."""
