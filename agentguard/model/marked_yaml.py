@@ -22,7 +22,7 @@ from agentguard.errors import PolicyError
 from agentguard.model.form_errors import told
 from agentguard.model.marked import Marked
 from agentguard.model.problems import Problem
-from agentguard.model.yaml_building import Building, position, problem_at
+from agentguard.model.yaml_building import DEPTH_MAX, Building, position, problem_at
 
 __all__ = ["Marked", "parse", "read_yaml"]
 
@@ -79,4 +79,6 @@ def _syntax_problem(error: yaml.YAMLError, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
+    if "nesting" in what:  # the parser looks ahead, and newer ones stop at a depth of their own
+        return problem_at(file, line, column, f"nested deeper than {DEPTH_MAX} levels", "make it flatter")
     return problem_at(file, line, column, f"not valid YAML: {what}", "quote text that holds ':' , '#' or braces")
