@@ -1,7 +1,7 @@
 # Each target sets up all it needs, given Python 3.11 or newer and make; the rest goes into .venv.
 #
 #   make demo        watch the main job: a masked lookup, a restored address, an approved export, a denied leak
-#   make test        every test, at most five minutes on two cores (REQUIRE_ALL=1: a skip is a failure)
+#   make test        every test, at most five minutes on two cores (REQUIRE_ALL=1: a skip is a failure; COVERAGE=1: branches counted)
 #   make test-fast   the tests that take less than about two seconds each
 #   make check       format, lint, types, layers, shipped policies, documentation, notebooks
 #   make clean       remove .venv and everything that was built
@@ -25,7 +25,7 @@ demo: $(READY)
 	@if [ -t 0 ]; then $(BIN)/agentguard demo; else $(BIN)/agentguard demo --auto; fi
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term)
 
 test-fast: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
