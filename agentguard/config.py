@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -32,7 +32,7 @@ from agentguard.guard.requests import Requests
 from agentguard.guard.settling import Settling
 from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
-from agentguard.masking import Masker
+from agentguard.masking import DEFAULT_DETECTORS, Detector, Masker
 from agentguard.masking.checks import check_masking
 from agentguard.model.approvals import Assurance
 from agentguard.model.problems import Problem
@@ -77,8 +77,9 @@ def open_guard(
     agent: str = "agent",
     tenant: str = "default",
     settings: Settings | None = None,
+    detectors: Sequence[Detector] = (),
 ) -> Guard:
-    """The guard of one agent under the policies in a folder (or one file).
+    """The guard of one agent under the policies in a folder (or one file). `detectors`: on top of those that masking has anyway.
 
     Nothing is started until a call needs it. Raises PolicyError (every problem with file:line:column) or ConfigurationError.
     """
@@ -98,7 +99,7 @@ def open_guard(
         settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version=policy.version, now_ms=_now_ms
     )
     records = Records(journal=journal, binding=binding)
-    masker = masker_of(policy)
+    masker = masker_of(policy, detectors)
     tokens = TokenBook(
         keys=keyring.derive("tokens"),
         sessions=Sessions(names=names, sealer=Sealer(keyring.derive("vault")), keys=keyring.derive("vault values")),
@@ -179,9 +180,9 @@ def case_sources(folder: Path) -> list[Source]:
     return [_source(file) for file in sorted(_folder(folder).glob(f"*{CASES}"))]
 
 
-def masker_of(policy: Policy) -> Masker:
-    """The masker that a policy's `masking` section describes."""
-    return Masker(fields=policy.masking.fields, actions=policy.masking.actions)
+def masker_of(policy: Policy, detectors: Sequence[Detector] = ()) -> Masker:
+    """The masker that a policy's `masking` section describes, with these detectors beside the default ones."""
+    return Masker([*DEFAULT_DETECTORS, *detectors], fields=policy.masking.fields, actions=policy.masking.actions)
 
 
 def assurance_of(settings: Settings) -> Assurance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from agentguard.config import Settings, open_desk, open_guard
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
+from agentguard.masking import Detector
 from agentguard.model.approvals import Card, Decision, Resolution, State
 from agentguard.model.calls import ToolCall
 from agentguard.store.keys import SigningKey
@@ -138,9 +140,9 @@ class World:
             redis_url=self.redis_url, state_dir=self.folder / "state", config_dir=self.folder / "config", keys=None
         )
 
-    def open(self, *, agent: str = "support") -> Guard:
+    def open(self, *, agent: str = "support", detectors: Sequence[Detector] = ()) -> Guard:
         """A guard, as another process would open it."""
-        return open_guard(self.policies, agent=agent, tenant=self.tenant, settings=self.settings)
+        return open_guard(self.policies, agent=agent, tenant=self.tenant, settings=self.settings, detectors=detectors)
 
     async def call(self, guard: Guard, tool: str, call_id: str | None = None, **arguments: Any) -> Any:
         """One call through the async door."""
