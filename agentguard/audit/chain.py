@@ -14,8 +14,10 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
+from agentguard.model.keyed import KeyedHash
 from agentguard.model.record import Json
 
 START = bytes(32)
@@ -33,7 +35,7 @@ _HEAD = re.compile(rb"([0-9]{20}) ([0-9]{6}) ([0-9a-f]{16}) ([0-9a-f]{64}) ([0-9
 
 def key_id(key: bytes) -> str:
     """A name for a key that gives nothing of it away."""
-    return hmac.digest(key, b"agentguard journal key id", "sha256")[:8].hex()
+    return _keyed(key).digest(b"agentguard journal key id")[:8].hex()
 
 
 def key_named(keys: Sequence[bytes], name: str) -> bytes | None:
@@ -54,7 +56,7 @@ def payload(body: bytes, *, kind: str, seq: int, time_ms: int, writer: str) -> b
 
 def link(key: bytes, before: bytes, unsigned: bytes) -> bytes:
     """The MAC of a line that follows the line with MAC `before`."""
-    return hmac.digest(key, before + unsigned, "sha256")
+    return _keyed(key).digest(before + unsigned)
 
 
 def line(unsigned: bytes, mac: bytes) -> bytes:
@@ -123,4 +125,7 @@ def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:
 
 
 def _head_mac(key: bytes, name: str, said: bytes) -> bytes:
-    return hmac.digest(key, b"agentguard journal head\n" + name.encode() + b"\n" + said, "sha256")
+    return _keyed(key).digest(b"agentguard journal head\n%b\n%b" % (name.encode(), said))
+
+
+_keyed = lru_cache(maxsize=32)(KeyedHash)

@@ -9,13 +9,14 @@ The digest is an HMAC over, each as its own canonical field:
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
+from agentguard.model.keyed import KeyedHash
 from agentguard.model.tokens import Token
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:|-]{1,128}")
@@ -30,7 +31,7 @@ class Binding:
     def digest(self, tool: Tool, principal: Principal, snapshot: str, tokens: Mapping[str, Token]) -> str:
         """The digest of one call, in hex. `snapshot` is canonical JSON, `tokens` the resolved tokens that stay in it."""
         return self._over(
-            "call",
+            b"call",
             {
                 "tool": tool.name,
                 "description": tool.description,
@@ -43,18 +44,22 @@ class Binding:
 
     def model_digest(self, call: ToolCall) -> str:
         """The digest of what the model itself wrote: the same call again, after a restart, has the same."""
-        return self._over("model", {"tool": call.tool, "arguments": dict(call.arguments)})
+        return self._over(b"model", {"tool": call.tool, "arguments": dict(call.arguments)})
 
     def call_id(self, written: str | None) -> str | None:
         """The model's id of a call as it may be stored and written down: where it is no plain id, its keyed digest."""
         return written if written is None or _PLAIN_ID.fullmatch(written) else "#" + self.value(written)
 
-    def value(self, text: str) -> str:
+    def value(self, text: str | bytes) -> str:
         """The keyed digest of one value or text, in hex."""
-        return self._keyed(f"agentguard value 1\n{text}")
+        return self._digest(b"value", text if isinstance(text, bytes) else text.encode(errors="surrogatepass"))
 
-    def _over(self, purpose: str, value: object) -> str:
-        return self._keyed(f"agentguard {purpose} 1\n{canonical_json(value)}")
+    def _over(self, purpose: bytes, value: object) -> str:
+        return self._digest(purpose, canonical_json(value).encode())
 
-    def _keyed(self, text: str) -> str:
-        return hmac.digest(self.key, text.encode(errors="surrogatepass"), "sha256").hex()
+    def _digest(self, purpose: bytes, message: bytes) -> str:
+        return self._keyed.digest(b"agentguard %b 1\n%b" % (purpose, message)).hex()
+
+    @cached_property
+    def _keyed(self) -> KeyedHash:
+        return KeyedHash(self.key)

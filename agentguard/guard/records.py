@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic_core import to_json
+
 from agentguard.approval import Stored
 from agentguard.audit import Journal
 from agentguard.errors import CallRefused, Fault, GuardUnavailable, InvalidArguments, OutcomeUnknown
@@ -110,15 +112,15 @@ class Records:
 
     async def settled(self, permit: Permit, ended: Ended, masked: Masked | None) -> None:
         """Step 8: how the call ended."""
-        text = _digestible(masked.value) if masked is not None else ""
+        written = _digestible(masked.value) if masked is not None else b""
         line = Settled(
             principal=permit.principal,
             call_id=self.binding.call_id(permit.call.id),
             tool=permit.call.tool,
             outcome=ended,
             request=permit.claim.request_id if permit.claim else None,
-            result_digest=self.binding.value(text) if text else "",
-            result_bytes=len(text),
+            result_digest=self.binding.value(written) if written else "",
+            result_bytes=len(written),
             entities=dict(masked.entities) if masked is not None else {},
             labels_added=permit.verdict.labels if masked is not None else (),
             duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,
@@ -159,12 +161,12 @@ class Records:
             await wait_for(pending)
 
 
-def _digestible(masked: Any) -> str:
-    """Some text of the masked result for a keyed digest; never written."""
+def _digestible(masked: Any) -> bytes:
+    """The masked result as JSON, or as Python writes it, for a keyed digest; never written."""
     try:
-        return _digested.encode(masked)
+        return to_json(masked, fallback=repr)
     except (TypeError, ValueError, RecursionError):
-        return repr(masked)
+        return repr(masked).encode(errors="surrogatepass")
 
 
 def _text(masked: Any) -> str:
@@ -172,7 +174,6 @@ def _text(masked: Any) -> str:
     return _written.encode(masked)
 
 
-_digested = json.JSONEncoder(default=repr)
 _written = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), default=lambda value: f"<{type(value).__name__}>"
 )

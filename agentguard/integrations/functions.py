@@ -7,7 +7,7 @@ import inspect
 import typing
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, create_model
@@ -54,7 +54,7 @@ class FunctionTool:
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments as the annotations read them. Raises InvalidArguments."""
         instance = validate(self.model, arguments, tool=self.name)
-        return replace(parsed(instance, arguments, tool=self.name), ready=instance)
+        return parsed(instance, arguments, tool=self.name, ready=instance)
 
     def call(self, arguments: dict[str, Json] | BaseModel) -> Any:
         """Run the function with parsed arguments, or with a dict to parse; an async function gives its coroutine."""

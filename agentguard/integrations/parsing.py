@@ -37,13 +37,13 @@ def invalid(error: ValidationError, *, tool: str) -> InvalidArguments:
     return InvalidArguments(_problems(error), tool=tool)
 
 
-def parsed(instance: BaseModel, given: Mapping[str, Any], *, tool: str) -> Parsed:
+def parsed(instance: BaseModel, given: Mapping[str, Any], *, tool: str, ready: Any = None) -> Parsed:
     """The dump of an instance that was validated from `given`, and the values that default factories made up."""
-    return parsed_values(type(instance), dict(_fields(instance)), given, tool=tool)
+    return parsed_values(type(instance), dict(_fields(instance)), given, tool=tool, ready=ready)
 
 
 def parsed_values(
-    model: type[BaseModel] | None, values: Mapping[str, Any], given: Mapping[str, Any], *, tool: str
+    model: type[BaseModel] | None, values: Mapping[str, Any], given: Mapping[str, Any], *, tool: str, ready: Any = None
 ) -> Parsed:
     """The dump of validated values by name; `model` is where they come from, if from any."""
     try:
@@ -53,6 +53,7 @@ def parsed_values(
             snapshot=snapshot,
             shown={name: dump(value, hide=True) for name, value in values.items()} if opened else None,
             filled=_filled(model, values, given) if model is not None else {},
+            ready=ready,
         )
     except (PydanticSerializationError, TypeError, ValueError, RecursionError):
         raise InvalidArguments([("", "an argument has no JSON form")], tool=tool) from None

@@ -222,6 +222,22 @@ def masks_whole(key: Key, text: str) -> bool:
     return _FITS.get(key.entity, _fits_any)(plain)
 
 
+def is_just(entity: str, text: str) -> bool:
+    """Whether a value is what its key promises and plainly nothing else, so that no pattern need look at it.
+
+    Such a value is masked whole, as `masks_whole` says as well.
+    """
+    form = _JUST.get(entity)
+    return form is not None and form.match(text) is not None
+
+
+_JUST = {
+    "EMAIL_ADDRESS": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]{0,62}@[A-Za-z0-9][A-Za-z0-9.\-]{0,250}[A-Za-z]\Z"),
+    "PHONE_NUMBER": re.compile(r"\+?(?:[0-9][ \-]?){6,14}[0-9]\Z"),
+    "CREDIT_CARD": re.compile(r"(?:[0-9][ \-]?){11,18}[0-9]\Z"),
+}
+
+
 def looks_like_a_name(text: str) -> bool:
     """Two to five capitalised words without digits, and none that only organisations have."""
     if len(text) > _LONGEST_NAME or _NAME_SHAPE.match(text) is None:

@@ -160,7 +160,7 @@ class Masker:
                 raise
             except Exception:  # noqa: BLE001 - what failed may hold a value: only its name is told, and nothing passes
                 raise refused(f"detector {detector.name} failed") from None
-        found += _seen_elsewhere(page.text, found, doubtful)
+        found += _seen_elsewhere(sheet.text, found, doubtful)
         placed: dict[int, list[Placed]] = {}
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):

@@ -18,12 +18,13 @@ from hashlib import blake2b
 
 import re2
 
-from agentguard.masking.keyed import KeyedHash
+from agentguard.model.keyed import KeyedHash
 from agentguard.model.tokens import Token
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LOOK_ALIKE = str.maketrans("ilo", "110")
 _ID_LENGTH, _CHECK_LENGTH = 8, 2
+_TOKENS_KEPT = 4096
 
 WORDS = {
     "EMAIL_ADDRESS": "EMAIL",
@@ -67,9 +68,19 @@ class TokenIds:
         derived = [KeyedHash(key).digest(b"agentguard token\0" + scope) for key in keys]
         self._newest = KeyedHash(derived[0])
         self._checks = tuple(blake2b(key=key, digest_size=8) for key in derived)
+        self._made: dict[tuple[str, str], Token] = {}
 
     def token(self, entity_type: str, value: str) -> Token:
         """The token of a value. Its `value` is the text as given; spellings of one value share the token's text."""
+        spelled = entity_type, value
+        token = self._made.get(spelled)
+        if token is None:
+            if len(self._made) >= _TOKENS_KEPT:
+                self._made.clear()
+            token = self._made[spelled] = self._new(entity_type, value)
+        return token
+
+    def _new(self, entity_type: str, value: str) -> Token:
         word, prefix = _type_name(entity_type)
         canonical = canonical_value(entity_type, value)
         digest = self._newest.digest(prefix + _with_length(canonical))

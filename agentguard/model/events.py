@@ -17,7 +17,7 @@ from agentguard.errors import RefusalReason
 from agentguard.model.approvals import Decision
 from agentguard.model.calls import Principal
 from agentguard.model.record import Record
-from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
+from agentguard.model.verdicts import Effect, Risk, Spoke, Verdict
 
 
 class Opened(Record):
@@ -29,29 +29,6 @@ class Opened(Record):
     policy_version: str
     previous: str
     segment: int
-
-
-class Spoke(Record):
-    """A clause that spoke, and where it stands (`file:line:column`)."""
-
-    kind: Literal["tool", "rule"]
-    id: str
-    effect: Effect
-    met: Literal["always", "true", "error"]
-    error: str = ""
-    place: str
-
-    @classmethod
-    def of(cls, clause: Clause) -> Spoke:
-        """What the journal keeps of a clause."""
-        return cls(
-            kind=clause.kind,
-            id=clause.id,
-            effect=clause.effect,
-            met=clause.met,
-            error=clause.error,
-            place=str(clause.place),
-        )
 
 
 class Judged(Record):
@@ -94,7 +71,7 @@ class Judged(Record):
             tool=verdict.tool,
             risk=verdict.risk,
             effect=verdict.effect,
-            clauses=tuple(Spoke.of(clause) for clause in verdict.clauses),
+            clauses=verdict.spoke,
             needs=tuple(need.name for need in verdict.needs),
             policy_version=verdict.policy_version,
             arguments=arguments,

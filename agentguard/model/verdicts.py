@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 from agentguard.model.problems import Place
@@ -75,6 +76,29 @@ class Clause(Record):
     place: Place
 
 
+class Spoke(Record):
+    """A clause that spoke, and where it stands (`file:line:column`)."""
+
+    kind: Literal["tool", "rule"]
+    id: str
+    effect: Effect
+    met: Literal["always", "true", "error"]
+    error: str = ""
+    place: str
+
+    @classmethod
+    def of(cls, clause: Clause) -> Spoke:
+        """What the journal keeps of a clause."""
+        return cls(
+            kind=clause.kind,
+            id=clause.id,
+            effect=clause.effect,
+            met=clause.met,
+            error=clause.error,
+            place=str(clause.place),
+        )
+
+
 class Verdict(Record):
     """The risk and effect of one call, the clauses that said so, and what must be done if it runs."""
 
@@ -85,6 +109,11 @@ class Verdict(Record):
     needs: tuple[Need, ...] = ()
     labels: tuple[str, ...] = ()
     policy_version: str
+
+    @cached_property
+    def spoke(self) -> tuple[Spoke, ...]:
+        """What the journal keeps of the clauses. Verdicts are shared, so this is worked out once for many calls."""
+        return tuple(Spoke.of(clause) for clause in self.clauses)
 
     def stricter_than(self, shown: Verdict) -> bool:
         """Whether running under this verdict would need more than `shown` told a person.

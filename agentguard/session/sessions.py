@@ -132,7 +132,8 @@ def _one_value_each(tokens: Iterable[Token]) -> dict[str, Token]:
     """The tokens by text, each as it was spelled first."""
     found: dict[str, Token] = {}
     for token in tokens:
-        if found.setdefault(token.text, token).identity != token.identity:
+        other = found.setdefault(token.text, token)
+        if other is not token and other.identity != token.identity:
             raise _collision()
     return found
 
@@ -141,7 +142,7 @@ def _is_known(token: Token, known: Known | None, origin: str) -> bool:
     """Whether this token is stored with this origin. Raises GuardUnavailable where another value's is."""
     if known is None:
         return False
-    if known.token.identity != token.identity:
+    if known.token is not token and known.token.identity != token.identity:
         raise _collision()
     return not origin or origin in known.origins
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agentguard.errors import GuardUnavailable
 from agentguard.masking import Limits, Masker
-from agentguard.masking.keyed import KeyedHash
+from agentguard.model.keyed import KeyedHash
 from tests.masking.samples import IDS, MASKER
 from tests.masking.test_properties import ANY, TEXTS, VALUES
 
@@ -139,3 +139,39 @@ def _plainly(value: Any) -> Any:
             return str(value)
         case _:
             return value
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "entity"),
+    [
+        ("email", "ann@mail.example", "EMAIL_ADDRESS"),
+        ("email", "https://ann:secret@mail.example/x", "URL"),
+        ("email", "ann@mail.example (home)", "EMAIL_ADDRESS"),
+        ("phone", "+1-202-555-0147", "PHONE_NUMBER"),
+        ("phone", "4111 1111 1111 1111 11", "PHONE_NUMBER"),
+        ("credit_card", "4111-1111-1111-1111", "CREDIT_CARD"),
+        ("credit_card", "378282246310005", "CREDIT_CARD"),
+    ],
+)
+def test_a_value_that_is_just_what_its_key_says_is_masked_whole(key: str, text: str, entity: str) -> None:
+    """The key decides where nothing else could be found; where a pattern sees something of another kind, it still does."""
+    masked = MASKER.mask({key: text, "note": f"about {text}"}, IDS)
+    assert {token.entity_type for token in masked.tokens} >= {entity}
+    assert masked.value[key] == next(token.text for token in masked.tokens if token.value == text)
+
+
+def test_what_a_key_settled_makes_the_same_value_certain_elsewhere() -> None:
+    """A number that is in doubt in prose is masked where a key of the same value says that it is a telephone."""
+    masked = MASKER.mask({"phone": "496 464 670 22", "note": "take 496 464 670 22 with you"}, IDS)
+    assert "464" not in str(masked.value)
+
+
+@pytest.mark.parametrize("date", ["2026-03-14", "at 1999-12-31.", "2026-03-14T09:26:53Z", "on 2026-03-14 or later"])
+def test_a_date_is_no_number_of_anybody(date: str) -> None:
+    """Dates are left out before any detector looks at them."""
+    assert MASKER.find(date) == []
+
+
+def test_a_number_behind_a_date_is_found() -> None:
+    """A date with more digits behind it is looked at as a whole."""
+    assert [f.entity_type for f in MASKER.find("2026-03-14 202-555-0147")] == ["PHONE_NUMBER"]
