@@ -30,6 +30,7 @@ from agentguard.guard.revealing import restore_call
 from agentguard.guard.snapshot import take_snapshot
 from agentguard.integrations.functions import FunctionTool
 from agentguard.model.calls import Principal, ToolCall
+from agentguard.model.canonical import canonical_json
 from agentguard.model.events import Ended
 from agentguard.model.facts import Facts
 
@@ -191,7 +192,7 @@ def steps(guard: Guard, principal: Principal, *, times: int) -> dict[str, float]
     """Seconds per call of each step, run alone in this thread."""
     drive = BlockingGuard(guard)
     ids = guard.tokens.ids(principal)
-    snapshot = take_snapshot(TOOL, CALL.arguments)
+    snapshot = take_snapshot(TOOL, canonical_json(CALL.arguments))
     arguments = snapshot.arguments
     masked_arguments = guard.masker.mask(arguments, ids)
     masked = guard.masker.mask(ORDER, ids)
@@ -209,7 +210,7 @@ def steps(guard: Guard, principal: Principal, *, times: int) -> dict[str, float]
 
     parts: dict[str, Callable[[], Any]] = {
         "1 restore": step(lambda: restore_call(CALL, (), guard.tokens, principal)),
-        "2 snapshot": lambda: take_snapshot(TOOL, CALL.arguments),
+        "2 snapshot": lambda: take_snapshot(TOOL, canonical_json(CALL.arguments)),
         "  mask arguments": lambda: guard.masker.mask(arguments, ids),
         "3 classify": lambda: guard.policy.classify("find_order", arguments, principal, Facts()),
         "4 record": step(lambda: guard.records.judged(principal, CALL, verdict, snapshot, masked_arguments, {})),

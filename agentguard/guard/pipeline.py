@@ -155,9 +155,10 @@ class Guard:
     async def _admit(self, call: ToolCall, tool: Tool, principal: Principal, started: int) -> Permit:
         terms = self.policy.terms(tool.name)
         restored = await restore_call(call, terms.reveal, self.tokens, principal)  # 1
-        snapshot = take_snapshot(tool, restored.arguments)  # 2
+        snapshot = take_snapshot(tool, restored.text)  # 2
         arguments = snapshot.arguments
-        masked = self.masker.mask(snapshot.shown, self.tokens.ids(principal))
+        shown = arguments if snapshot.shown_text is None else snapshot.shown
+        masked = self.masker.mask(shown, self.tokens.ids(principal))
         facts = await self._facts(tool.name, principal, masked.entities, restored.known)
         verdict = self.policy.classify(tool.name, arguments, principal, facts)  # 3
         await self.records.judged(principal, call, verdict, snapshot, masked, restored.revealed)  # 4

@@ -15,13 +15,13 @@ from agentguard.policy import Reveal
 
 
 class Restored(NamedTuple):
-    """A call's arguments with tokens restored.
+    """A call's arguments with tokens restored, as canonical JSON.
 
     `known`: every token of this session in the arguments, restored or not. `revealed`: the entity types that each parameter
     got in clear; an unmasking is on record.
     """
 
-    arguments: Mapping[str, Any]
+    text: str
     known: dict[str, Known]
     revealed: dict[str, tuple[str, ...]]
 
@@ -33,14 +33,11 @@ class Restored(NamedTuple):
 
 async def restore_call(call: ToolCall, reveals: Sequence[Reveal], tokens: TokenBook, principal: Principal) -> Restored:
     """The call's arguments as the tool may see them. Raises InvalidArguments for what has no JSON form, GuardUnavailable."""
-    try:
-        written = canonical_json(dict(call.arguments))
-    except NotCanonical as error:
-        raise InvalidArguments([(error.path, error.rule)], tool=call.tool) from None
+    written = _canonical(call, call.arguments)
     found = tokens.ids(principal).read(written)
     known = await tokens.resolve(principal, (text for _, _, text in found))
     if not known:
-        return Restored(call.arguments, {}, {})
+        return Restored(written, {}, {})
     resolved = {text: entry.token for text, entry in known.items()}
     arguments = restore(call.arguments, reveals, resolved)
     revealed = {
@@ -48,7 +45,14 @@ async def restore_call(call: ToolCall, reveals: Sequence[Reveal], tokens: TokenB
         for reveal in reveals
         if (types := _restored_types(reveal, call.arguments, arguments, resolved))
     }
-    return Restored(arguments, known, revealed)
+    return Restored(_canonical(call, arguments), known, revealed)
+
+
+def _canonical(call: ToolCall, arguments: Mapping[str, Any]) -> str:
+    try:
+        return canonical_json(dict(arguments))
+    except NotCanonical as error:
+        raise InvalidArguments([(error.path, error.rule)], tool=call.tool) from None
 
 
 def _restored_types(

@@ -48,12 +48,14 @@ class Snapshot:
         return given
 
 
-def take_snapshot(tool: Tool, restored: Mapping[str, Any]) -> Snapshot:
-    """The snapshot of a call with these arguments. Raises InvalidArguments, with paths and rules, never a value."""
-    plain = _canonical(tool, dict(restored))
-    fresh: dict[str, Json] = json.loads(plain)  # a copy that nobody else holds: what is parsed now is what may run
+def take_snapshot(tool: Tool, restored: str) -> Snapshot:
+    """The snapshot of a call with these arguments, given as canonical JSON.
+
+    Raises InvalidArguments, with paths and rules, never a value.
+    """
+    fresh: dict[str, Json] = json.loads(restored)  # a copy that nobody else holds: what is parsed now is what may run
     parsed = _parsed(tool, fresh)
-    input_text = _canonical(tool, {**fresh, **parsed.filled}) if parsed.filled else plain
+    input_text = _canonical(tool, {**fresh, **parsed.filled}) if parsed.filled else restored
     return _snapshot(tool, parsed, input_text)
 
 

@@ -222,19 +222,20 @@ def masks_whole(key: Key, text: str) -> bool:
     return _FITS.get(key.entity, _fits_any)(plain)
 
 
-def is_just(entity: str, text: str) -> bool:
+def is_just(key: Key, text: str) -> bool:
     """Whether a value is what its key promises and plainly nothing else, so that no pattern need look at it.
 
-    Such a value is masked whole, as `masks_whole` says as well.
+    Such a value is masked whole: `masks_whole` says so as well.
     """
-    form = _JUST.get(entity)
-    return form is not None and form.match(text) is not None
+    form = _JUST.get(key.entity or "")
+    return form is not None and form.match(text) is not None and (key.entity != "PERSON" or masks_whole(key, text))
 
 
 _JUST = {
     "EMAIL_ADDRESS": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]{0,62}@[A-Za-z0-9][A-Za-z0-9.\-]{0,250}[A-Za-z]\Z"),
     "PHONE_NUMBER": re.compile(r"\+?(?:[0-9][ \-]?){6,14}[0-9]\Z"),
     "CREDIT_CARD": re.compile(r"(?:[0-9][ \-]?){11,18}[0-9]\Z"),
+    "PERSON": re.compile(r"[A-Z][a-z]{1,13}(?: [A-Z][a-z]{1,13}){1,3}\Z"),
 }
 
 

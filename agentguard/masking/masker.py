@@ -160,8 +160,9 @@ class Masker:
                 raise
             except Exception:  # noqa: BLE001 - what failed may hold a value: only its name is told, and nothing passes
                 raise refused(f"detector {detector.name} failed") from None
-        found += _seen_elsewhere(sheet.text, found, doubtful)
-        placed: dict[int, list[Placed]] = {}
+        if doubtful:
+            found += _seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
+        placed = {leaf: [its] for leaf, its in sheet.settled.items()}
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):
                 placed.setdefault(leaf, []).append(its)
@@ -185,12 +186,13 @@ class Masker:
         return walk.rebuilt(texts)
 
 
-def _seen_elsewhere(text: str, found: Sequence[Finding], doubtful: Sequence[Finding]) -> list[Finding]:
-    """The doubtful findings whose value is certain at another place of the same page."""
-    if not found or not doubtful:
-        return []
+def _seen_elsewhere(
+    text: str, found: Iterable[Finding], settled: Iterable[Placed], doubtful: Sequence[Finding]
+) -> list[Finding]:
+    """The doubtful findings whose value is certain at another place of the same value."""
     types = {finding.entity_type for finding in doubtful}
     certain = {_meaning(text, finding) for finding in found if finding.entity_type in types}
+    certain |= {(one.entity_type, canonical_value(one.entity_type, one.value)) for one in settled}
     return [finding._replace(score=THRESHOLD) for finding in doubtful if _meaning(text, finding) in certain]
 
 
@@ -222,6 +224,9 @@ def _around(placed: Placed, text: str, spans: Spans) -> list[Placed]:
 
 
 def _rewritten(text: str, findings: Sequence[Placed], bare: Sequence[Bare], replacement: Replacement) -> str:
+    if len(findings) == 1 and not bare and (only := findings[0]).end - only.start == len(text):
+        new = replacement(only.entity_type, only.value or text)
+        return text if new is None else new
     pieces: list[str] = []
     done = 0
     for placed in findings:

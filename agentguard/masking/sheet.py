@@ -44,8 +44,8 @@ class Bare(NamedTuple):
 class Sheet:
     """Leaves laid out on one page: each text in its place, and after them all the texts that were found inside texts.
 
-    `text` is all of it, `page` what detectors search, `found` what the names of fields already say, and `place` takes a finding back to
-    its leaf.
+    `page` is what detectors search, `found` what the names of fields already say, and `place` takes a finding back to its leaf.
+    `settled`: leaves whose key says all there is to say; they are not on the page.
     `plain`: every leaf stands on the page as it is, and nothing else does.
     """
 
@@ -57,13 +57,13 @@ class Sheet:
         self._views: dict[int, View] = {}
         self._inner: dict[int, list[tuple[int, Key]]] = {}
         self._named: list[tuple[int, int, int, str]] = []
-        self._settled: list[int] = []
         self.bare: dict[int, list[Bare]] = {}
-        self.text = self._join()
-        self._lay_all(said)
+        self.settled = self._settle()
+        joined = self._join()
+        self._lay_all(said, joined)
         if self._views or self._inner:
-            self.text = self._join()
-        self.page = self._page()
+            joined = self._join()
+        self.page = self._page(joined)
         if Anchor.ENCODED in self.page.anchors:
             self._lay_encoded(said)
         starts = self._starts
@@ -101,37 +101,32 @@ class Sheet:
         self._starts.pop()
         return SEPARATOR.join(self._texts)
 
-    def _page(self) -> Page:
-        searched = self._searched() if self._settled else self.text
+    def _page(self, joined: str) -> Page:
         if not self._inner:
-            return Page(searched, self._starts, self._keys)
+            return Page(joined, self._starts, self._keys)
         parts = [(start, -1, key) for start, key in zip(self._starts, self._keys, strict=True)]
         parts += [(self._starts[at] + start, at, key) for at, inner in self._inner.items() for start, key in inner]
         parts.sort(key=itemgetter(0, 1))
-        return Page(searched, [part[0] for part in parts], [part[2] for part in parts])
+        return Page(joined, [part[0] for part in parts], [part[2] for part in parts])
 
-    def _searched(self) -> str:
-        """The text of the page without the leaves about which nothing is left to find out; lengths stay."""
-        texts = self._texts.copy()
-        for at in self._settled:
-            texts[at] = SEPARATOR * len(texts[at])
-        return SEPARATOR.join(texts)
+    def _settle(self) -> dict[int, Placed]:
+        """Take the leaves off the page that are what their key promises and plainly nothing else."""
+        settled = {}
+        for at, key in enumerate(self._keys):
+            if key.entity is not None and is_just(key, text := self._texts[at]):
+                settled[at] = Placed(0, len(text), key.entity, CERTAIN, FIELD, text)
+                self._texts[at] = ""
+        return settled
 
-    def _lay_all(self, said: Sequence[Said]) -> None:
+    def _lay_all(self, said: Sequence[Said], joined: str) -> None:
         """Most leaves are short, plain and under a key that says nothing: their text on the page is all there is to do."""
-        texts = self._texts
-        special = _special(texts, self.text, self._starts)
+        special = _special(self._texts, joined, self._starts)
         for at in special:
             key, scope = said[at]
-            self._lay(at, texts[at], key, scope, None, 0)
+            self._lay(at, self._texts[at], key, scope, None, 0)
         for at, key in enumerate(self._keys[: len(said)]):
-            if key.entity is None or at in special:
-                continue
-            if is_just(key.entity, texts[at]):
-                self._named.append((at, 0, len(texts[at]), key.entity))
-                self._settled.append(at)
-            else:
-                self._find(at, 0, len(texts[at]), key)
+            if key.entity is not None and at not in special:
+                self._find(at, 0, len(self._texts[at]), key)
 
     def _lay(self, at: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
         """Put a text in its place, and behind all others the texts inside it that are escaped."""
@@ -192,8 +187,7 @@ class Sheet:
                 self._lay_further(self._leaf_of[at], view, *said[self._leaf_of[at]], 1)
             if len(self._texts) == last:
                 return
-            self.text = self._join()
-            self.page = self._page()
+            self.page = self._page(self._join())
             first = last
 
     def _lay_further(self, leaf: int, view: View, key: Key, scope: Scope, depth: int) -> None:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
 from agentguard.masking.anchors import Anchor
+from agentguard.masking.detectors.checksums import luhn
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
@@ -47,6 +48,8 @@ _DATE = re.compile(
     r"(?:(?:19|20)[0-9]{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?[0-9]|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}"
     r"|(?:19|20)[0-9]{2} ?[-/] ?(?:19|20)[0-9]{2})(?![0-9])"
 )
+_CARD = re.compile(r"([0-9]{4})([ \-])([0-9]{4})\2([0-9]{4})\2([0-9]{4})(?![0-9])")
+_CARD_LENGTH = 19
 _DIGITS, _BETWEEN = "0123456789", " ().-/+"
 _GROUPS = re.compile(r"[0-9]+")
 _MARKS_BEFORE = ("+", "(")
@@ -88,9 +91,9 @@ class Phones:
 
 def _form(text: str, start: int, end: int) -> _Form:
     """The longest number that starts at this digit, or what else stands there."""
-    date = _DATE.match(text, start, end)
-    if date:
-        return _Form(start, date.end(), 0.0)
+    other = _other_end(text, start, end)
+    if other is not None:
+        return _Form(start, other, 0.0)
     first = _with_marks(text, start) if text[start - 1 : start] in _MARKS_BEFORE else start
     if _is_glued(text, first):
         return _Form(start, _group_end(text, start, end), 0.0)
@@ -102,6 +105,16 @@ def _form(text: str, start: int, end: int) -> _Form:
     if last is not None:
         return _Form(first, last, _CLEAR if text[first] == "+" else _BARE if text[first:last].isdigit() else _ABROAD)
     return _national(text, first, start, end)
+
+
+def _other_end(text: str, start: int, end: int) -> int | None:
+    """Where the date or the payment card ends that stands here."""
+    found = _DATE.match(text, start, end)
+    if found is None and end - start >= _CARD_LENGTH:
+        found = _CARD.match(text, start, end)
+        if found is not None and not luhn("".join(found.group(1, 3, 4, 5))):
+            return None
+    return found.end() if found is not None else None
 
 
 def _with_marks(text: str, start: int) -> int:
