@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agentguard.masking.fields import Fields, Key, Scope, looks_like_a_name, split
+from agentguard.masking.fields import Fields, Key, Scope
+from agentguard.masking.fitting import looks_like_a_name
 from agentguard.masking.limits import refused
+from agentguard.masking.phrases import split
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 _DEEPEST = 200

@@ -1,34 +1,21 @@
-"""What the name of a field says about its value.
+"""What the name of a field says about its value, given the keys above it and beside it.
 
 Rules:
-- Names are compared as words: `customerName`, `customer_name`, `Customer-Name` and `CUSTOMER NAME` are one; a plural and a number
-  at the end don't count; words in front of a known name (`primary_phone`, `old_street_address`) don't change it.
 - Some names are enough (`full_name`, `iban`). A role (`assignee`) needs a value that looks like a name.
 - A bare `name` is a person's if the key above it is a person's or the keys beside it are what people have; not where they are what
   files, tools, products or companies have.
-- City and postal code count only where a person or an address is told of.
+- City and postal code count only where a person or an address is told of; parts of a name or an address where the key above says so.
+- A `value` is what the key above it says, or the label beside it.
 - What policy names, by path, comes first.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from agentguard.masking import words as known
-
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_WORD = re.compile(r"[^\W_]+")
-_PARTICLES = r"(?:(?:de|da|del|della|di|der|den|la|le|van|von|bin|al|el|y|e|zu|dos|das|du|ter|ten)\b ?)*"
-_NAME_SHAPE = re.compile(
-    r"(?:(?:Dr|Mr|Mrs|Ms|Prof|Herr|Frau|Sr|Sra|Mme)\.? )?[^\W\d_a-z][^\W\d_]*(?:['’.\-][^\W\d_]+)*\.?"
-    rf"(?:,? {_PARTICLES}[^\W\d_][^\W\d_]*(?:['’.\-][^\W\d_]+)*\.?){{1,4}}\Z"
-)
-_LONGEST_NAME = 80
-_LONGEST_KEY = 64
+from agentguard.masking.phrases import Kind, Meaning, is_of_people, meaning_of, split
 
 
 class Key(NamedTuple):
@@ -46,68 +33,29 @@ class Key(NamedTuple):
 NO_KEY = Key()
 
 
-@lru_cache(maxsize=8192)
-def split(name: str) -> str:
-    """The words of a field's name, in lower case, without accents, plural or trailing number: "customer name"."""
-    if len(name) > _LONGEST_KEY:
-        return ""
-    plain = name if name.isascii() else _without_accents(name)
-    words = [w.lower() for w in _WORD.findall(_CAMEL.sub(" ", plain))]
-    while len(words) > 1 and words[-1].isdigit():
-        words.pop()
-    return " ".join(words)
-
-
-def _without_accents(name: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", name.replace("ß", "ss")) if not unicodedata.combining(c))
-
-
-@lru_cache(maxsize=8192)
-def entity_of(phrase: str) -> str | None:
-    """What a field of these words holds, whatever stands beside it. City and postal code are not among them."""
-    words = phrase.split(" ")
-    for length in range(min(4, len(words)), 0, -1):
-        tail = words[-length:]
-        front = words[-length - 1] if len(words) > length else ""
-        found = _looked_up(" ".join(tail))
-        if found is None:
-            continue
-        if (found == "ADDRESS" and front in known.NOT_ADDRESS) or (length < len(words) and _weak_tail(" ".join(tail))):
-            return None
-        return found
-    return None
-
-
-def _looked_up(phrase: str) -> str | None:
-    found = known.WHOLE.get(phrase)
-    if found is None and phrase.endswith("s"):
-        found = known.WHOLE.get(phrase[:-1]) or (known.WHOLE.get(phrase[:-2]) if phrase.endswith("es") else None)
-    if found is None and phrase[-1:].isdigit():
-        found = known.WHOLE.get(phrase.rstrip("0123456789"))
-    return found
-
-
-_WEAK_TAILS = frozenset(
-    "holder residence pin cell mail secret mobile portable pan born apartment clave titular inhaber credential voie handy gps passport"
-    " tin nie swift ip otp passenger birthday mobil calle rue".split()
-)
-
-
-def _weak_tail(phrase: str) -> bool:
-    """Names that stand for themselves only: `pin` is one, `gpio_pin` is not."""
-    return phrase in _WEAK_TAILS
-
-
 class Scope(NamedTuple):
-    """Where in a value a key stands: what the keys above it said, and how far the policy's paths are matched."""
+    """Where in a value a key stands: what the keys above it said, and how far the policy's paths are matched.
+
+    `columns`: the names of the cells, where rows of cells follow.
+    """
 
     above: str = ""
     inherited: Key = NO_KEY
     states: frozenset[tuple[int, int]] = frozenset()
+    personal: bool = False
+    columns: tuple[str, ...] = ()
 
 
 Said = tuple[Key, Scope]
 """What a key says, and the scope of what lies under it."""
+
+
+class _Around(NamedTuple):
+    """What an object as a whole tells."""
+
+    personal: bool
+    located: bool
+    named: bool
 
 
 class Fields:
@@ -135,32 +83,19 @@ class Fields:
 
     def _read(self, scope: Scope, names: tuple[str, ...]) -> tuple[Said, ...]:
         phrases = [split(name) for name in names]
-        entities = [entity_of(phrase) for phrase in phrases]
-        personal = _is_personal(scope.above, phrases, entities)
-        located = personal or "ADDRESS" in entities or scope.inherited.entity == "ADDRESS"
+        meanings = [meaning_of(phrase) for phrase in phrases]
+        around = _around(scope, phrases, meanings)
         return tuple(
-            self._key(scope, name, phrase, entity, personal, located)
-            for name, phrase, entity in zip(names, phrases, entities, strict=True)
+            self._said(scope, name, phrase, meaning, around)
+            for name, phrase, meaning in zip(names, phrases, meanings, strict=True)
         )
 
-    def _key(self, scope: Scope, name: str, phrase: str, entity: str | None, personal: bool, located: bool) -> Said:
+    def _said(self, scope: Scope, name: str, phrase: str, meaning: Meaning, around: _Around) -> Said:
         states = self._stepped(scope.states, name) if scope.states else scope.states
         ruled = next((self._globs[i][1] for i, at in sorted(states) if at == len(self._globs[i][0])), None)
-        if ruled is not None:
-            key = Key(ruled, phrase, policy=True)
-        elif entity is not None:
-            key = Key(entity if personal or entity not in _ONLY_OF_PEOPLE else None, phrase)
-        elif phrase in known.NAMES:
-            key = Key("PERSON", phrase) if personal else Key(None, phrase)
-        elif located and phrase in known.CITY:
-            key = Key("CITY", phrase)
-        elif located and phrase in known.ZIP:
-            key = Key("ZIP_CODE", phrase)
-        elif phrase in known.ROLES or (phrase.endswith("s") and phrase[:-1] in known.ROLES):
-            key = Key("PERSON", phrase, shaped=True)
-        else:
-            key = Key(None, phrase)
-        return key, Scope(phrase, key, states)
+        key = Key(ruled, phrase, policy=True) if ruled is not None else _key(scope, phrase, meaning, around)
+        above = phrase if meaning.kind is not Kind.VALUE else scope.above
+        return key, Scope(above, key, states, around.personal)
 
     def _closed(self, states: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
         """States with those that follow without a key: `**` may stand for nothing."""
@@ -187,133 +122,55 @@ class Fields:
         return self._closed(following)
 
 
-_ONLY_OF_PEOPLE = frozenset({"GPS", "TAX_ID", "BIC"})
-"""What companies and places have as well."""
-
 CACHED_KEYS = 64
 """Objects with more keys than this are read anew each time."""
 
 _CACHED_SHAPES = 2048
 
 
-def _is_personal(above: str, phrases: Sequence[str], entities: Sequence[str | None]) -> bool:
+def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:
+    """The one place where a field's own words and what stands around it come together."""
+    kind, entity = meaning
+    inherited = scope.inherited.entity
+    if kind is Kind.VALUE:
+        return scope.inherited._replace(words=f"{scope.inherited.words} {phrase}".strip())
+    counts = {
+        Kind.SURE: around.personal or entity not in _ONLY_OF_PEOPLE,
+        Kind.ROLE: True,
+        Kind.NAME: around.personal or inherited == "PERSON",
+        Kind.TITLE: True,
+        Kind.PLACE: around.located,
+        Kind.NAME_PART: around.named,
+        Kind.ADDRESS_PART: inherited == "ADDRESS",
+        Kind.NOTHING: False,
+    }[kind]
+    if kind is Kind.NAME and not counts and inherited == "ADDRESS":
+        return Key("PERSON", phrase, shaped=True)
+    shaped = kind is Kind.ROLE or (kind is Kind.TITLE and not around.personal)
+    return Key(entity, phrase, shaped=shaped) if counts else Key(None, phrase)
+
+
+_ONLY_OF_PEOPLE = frozenset({"GPS", "TAX_ID", "BIC"})
+"""What companies and places have as well."""
+
+
+def _around(scope: Scope, phrases: Sequence[str], meanings: Sequence[Meaning]) -> _Around:
+    personal = _is_personal(scope.above, phrases, meanings)
+    located = personal or scope.inherited.entity == "ADDRESS" or any(one == _ADDRESS for one in meanings)
+    parts = sum(one.kind is Kind.NAME_PART for one in meanings)
+    over = scope.inherited.entity == "PERSON" or scope.above.rpartition(" ")[2] in known.NAMES
+    return _Around(personal, located, over or parts >= 2 or (parts > 0 and personal))
+
+
+_ADDRESS = Meaning(Kind.SURE, "ADDRESS")
+
+
+def _is_personal(above: str, phrases: Sequence[str], meanings: Sequence[Meaning]) -> bool:
     """Whether an object with these keys, under that key, tells of a person."""
-    if any(entity in known.STRONG for entity in entities):
+    sure = [entity for kind, entity in meanings if kind is Kind.SURE]
+    if any(entity in known.STRONG for entity in sure):
         return True
     things = sum(phrase in known.THINGS for phrase in phrases)
-    over = above in known.PEOPLE or above.rpartition(" ")[2] in known.PEOPLE
-    people = sum(entity in known.PERSONAL for entity in entities) + sum(
-        phrase in known.PERSONAL_WORDS for phrase in phrases
-    )
-    return over or people > things
-
-
-def masks_whole(key: Key, text: str) -> bool:
-    """Whether a value under this key is masked whole: not where it says nothing, or can't be what the key promises."""
-    if key.entity is None:
-        return False
-    plain = text.strip()
-    if not plain or plain.lower() in known.NOTHING:
-        return False
-    if key.policy:
-        return True
-    if key.shaped:
-        return looks_like_a_name(plain)
-    return _FITS.get(key.entity, _fits_any)(plain)
-
-
-def is_just(key: Key, text: str) -> bool:
-    """Whether a value is what its key promises and plainly nothing else, so that no pattern need look at it.
-
-    Such a value is masked whole: `masks_whole` says so as well.
-    """
-    form = _JUST.get(key.entity or "")
-    return form is not None and form.match(text) is not None and (key.entity != "PERSON" or masks_whole(key, text))
-
-
-_JUST = {
-    "EMAIL_ADDRESS": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]{0,62}@[A-Za-z0-9][A-Za-z0-9.\-]{0,250}[A-Za-z]\Z"),
-    "PHONE_NUMBER": re.compile(r"\+?(?:[0-9][ \-]?){6,14}[0-9]\Z"),
-    "CREDIT_CARD": re.compile(r"(?:[0-9][ \-]?){11,18}[0-9]\Z"),
-    "PERSON": re.compile(r"[A-Z][a-z]{1,13}(?: [A-Z][a-z]{1,13}){1,3}\Z"),
-}
-
-
-def looks_like_a_name(text: str) -> bool:
-    """Two to five capitalised words without digits, and none that only organisations have."""
-    if len(text) > _LONGEST_NAME or _NAME_SHAPE.match(text) is None:
-        return False
-    return not any(word.lower() in known.ORGANISATION for word in _WORD.findall(text))
-
-
-def _fits_any(text: str) -> bool:
-    return any(map(str.isalnum, text))
-
-
-def _fits_person(text: str) -> bool:
-    return any(map(str.isalpha, text)) and not text.startswith(("http://", "https://")) and not _is_organisation(text)
-
-
-def _is_organisation(text: str) -> bool:
-    last = _WORD.findall(text)[-1:]
-    return bool(last) and last[0].lower() in _LEGAL_FORMS
-
-
-_LEGAL_FORMS = frozenset({"inc", "llc", "ltd", "gmbh", "corp", "plc", "sarl", "srl", "bv", "limited", "corporation"})
-
-
-def _fits_number(text: str) -> bool:
-    return sum(map(str.isdigit, text)) >= 3
-
-
-def _fits_phone(text: str) -> bool:
-    digits = sum(map(str.isdigit, text))
-    return 5 <= digits <= 20 and digits * 2 >= len(text) - 6 and text.lstrip("-")[:1] != "" and not _DECIMAL.match(text)
-
-
-_DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+\Z")
-
-
-def _fits_email(text: str) -> bool:
-    return "@" in text or " at " in text or "[at]" in text or "%40" in text
-
-
-def _fits_address(text: str) -> bool:
-    is_other = text.startswith(("http://", "https://", "0x")) or ("@" in text and " " not in text)
-    return _fits_any(text) and not is_other
-
-
-def _fits_date(text: str) -> bool:
-    return sum(map(str.isdigit, text)) >= 4
-
-
-def _fits_secret(text: str) -> bool:
-    return len(text) >= 3 and not text.startswith(("$", "{{", "<", "%(", "env:", "process.env", "os.environ"))
-
-
-def _fits_ip(text: str) -> bool:
-    return text.count(".") == 3 or text.count(":") >= 2
-
-
-def _fits_gps(text: str) -> bool:
-    return sum(map(str.isdigit, text)) >= 3 and "." in text
-
-
-_FITS = {
-    "PERSON": _fits_person,
-    "PHONE_NUMBER": _fits_phone,
-    "EMAIL_ADDRESS": _fits_email,
-    "ADDRESS": _fits_address,
-    "DATE_OF_BIRTH": _fits_date,
-    "PASSWORD": _fits_secret,
-    "API_KEY": _fits_secret,
-    "CREDIT_CARD": _fits_number,
-    "CVV": _fits_number,
-    "US_SSN": _fits_number,
-    "IBAN_CODE": _fits_number,
-    "IP_ADDRESS": _fits_ip,
-    "MAC_ADDRESS": _fits_number,
-    "GPS": _fits_gps,
-    "ACCOUNT_ID": _fits_any,
-    "ZIP_CODE": _fits_any,
-}
+    people = sum(entity in known.PERSONAL for entity in sure)
+    people += sum(phrase in known.PERSONAL_WORDS for phrase in phrases)
+    return (above != "" and is_of_people(above.split(" "))) or people > things

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.embedded import Inner, json_fields, pair_fields, table_fields
-from agentguard.masking.fields import Fields, Key, Said, Scope, is_just, masks_whole
+from agentguard.masking.fields import Fields, Key, Said, Scope
 from agentguard.masking.finding import CERTAIN, Finding
+from agentguard.masking.fitting import is_just, masks_whole
 from agentguard.masking.limits import refused
 from agentguard.masking.page import SEPARATOR, Page
 from agentguard.masking.views import View, encoded_words, may_need_view, plain_view
