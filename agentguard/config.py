@@ -36,7 +36,8 @@ from agentguard.masking import DEFAULT_DETECTORS, Detector, Masker
 from agentguard.masking.checks import check_masking
 from agentguard.model.approvals import Assurance
 from agentguard.model.problems import Problem
-from agentguard.policy import Check, Policy, Source, lint, load
+from agentguard.policy import Check, NotUsable, Policy, Source, lint, load, with_used
+from agentguard.policy.layout import ROOT
 from agentguard.session import Sessions
 from agentguard.store.background import Background
 from agentguard.store.embedded import Embedded, Lease
@@ -47,6 +48,7 @@ from agentguard.store.seal import Sealer
 
 APPROVERS = "approvers.yaml"
 CASES = ".cases.yaml"
+LIBRARY = "library:"
 CLOSE_SECONDS = 10.0
 
 
@@ -164,7 +166,7 @@ def policy_files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: no such folder; `agentguard init {folder}` writes a first policy")
-    found = sorted(file for file in folder.glob("*.yaml") if file.name != APPROVERS and not file.name.endswith(CASES))
+    found = sorted(file for file in folder.glob("*.yaml") if _is_policy(file))
     if not found:
         raise ConfigurationError(f"{folder}: no policy in it; `agentguard init {folder}` writes a first one")
     return found
@@ -290,7 +292,34 @@ def _keyring(settings: Settings) -> Keyring:
 
 
 def _sources(folder: Path) -> list[Source]:
-    return [_source(file) for file in policy_files(folder)]
+    """The policy files of a folder, and those that they take in. Raises PolicyError."""
+    own = {file.resolve(): _source(file) for file in policy_files(folder)}
+
+    def find(entry: str, user: Source) -> Source:
+        file, shown = _meant(entry, user)
+        resolved = file.resolve()
+        return own.get(resolved) or Source(file=shown, text=_read_text(file))
+
+    return with_used(list(own.values()), find)
+
+
+def _meant(entry: str, user: Source) -> tuple[Path, str]:
+    """The file that an entry of `use` means, and what it is called in messages. Raises NotUsable."""
+    shipped = entry.startswith(LIBRARY)
+    if user.file.startswith(LIBRARY) and not shipped:
+        raise NotUsable(f"{entry!r} is no policy of the library", f"a shipped policy takes in {LIBRARY}NAME only")
+    file = policy_library() / f"{entry.removeprefix(LIBRARY)}.yaml" if shipped else Path(user.file).parent / entry
+    if file.name in (ROOT, APPROVERS) or file.name.endswith(CASES):
+        raise NotUsable(f"{file.name} is no file of tools and rules", "take in files of tools and rules only")
+    if not file.is_file():
+        there = sorted(each.stem for each in policy_library().glob("*.yaml") if _is_policy(each) and each.name != ROOT)
+        instead = f"there are: {', '.join(there)}" if shipped else f"write a path relative to {user.file}"
+        raise NotUsable(f"there is no {entry!r}", instead)
+    return file, entry if shipped else os.path.normpath(file)
+
+
+def _is_policy(file: Path) -> bool:
+    return file.name != APPROVERS and not file.name.endswith(CASES)
 
 
 def _checks(roster: Roster) -> list[Check]:

@@ -7,6 +7,7 @@ from agentguard.policy.loading import Source, load
 from agentguard.policy.policy import Policy
 from agentguard.policy.soundness import Check
 from agentguard.policy.terms import Reveal, ToolTerms
+from agentguard.policy.using import NotUsable, with_used
 
 __all__ = [
     "Case",
@@ -15,6 +16,7 @@ __all__ = [
     "Document",
     "Expectation",
     "MaskingSection",
+    "NotUsable",
     "Policy",
     "Reveal",
     "Source",
@@ -23,4 +25,5 @@ __all__ = [
     "load",
     "read_cases",
     "run_cases",
+    "with_used",
 ]

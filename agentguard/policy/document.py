@@ -76,6 +76,14 @@ ArgumentPath = Annotated[
 Approver = Annotated[
     str, _text_like(r"(group|person):[a-z0-9][a-z0-9._-]{0,63}", "an approver", "write group:NAME or person:NAME")
 ]
+UseEntry = Annotated[
+    str,
+    _text_like(
+        r"library:[a-z0-9][a-z0-9_-]{0,63}|(?![/~])[^\\:\x00]{1,300}\.yaml",
+        "a policy to take in",
+        "write library:NAME, or the path of a .yaml file relative to this one",
+    ),
+]
 Sentence = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -123,7 +131,10 @@ RevealTerms = Annotated[
 
 
 class ToolEntry(Record):
-    """A tool's risk and its knobs. `labels` left out: its results count as untrusted."""
+    """A tool's risk and its knobs. `labels` left out: its results count as untrusted.
+
+    `override` (policy.yaml only): this entry stands in place of what a file taken in says.
+    """
 
     risk: Risk
     ask: Name | None = None
@@ -132,6 +143,7 @@ class ToolEntry(Record):
     params: dict[Role, tuple[ArgumentPath, ...]] = {}
     reveal: dict[ArgumentPath, RevealTerms] = {}
     title: Sentence | None = None
+    override: Literal[True] | None = None
 
 
 ToolTermsWritten = Annotated[Annotated[Risk, Tag("short")] | Annotated[ToolEntry, Tag("entry")], Discriminator(_kind)]
@@ -175,9 +187,10 @@ class MaskingSection(Record):
 
 
 class Fragment(Record):
-    """A file beside the root: tools and rules, nothing else."""
+    """A file beside the root: tools and rules, its own and those of files that it takes in."""
 
     version: Literal[1]
+    use: tuple[UseEntry, ...] = ()
     tools: dict[Pattern, ToolTermsWritten] = {}
     rules: tuple[RuleEntry, ...] = ()
 

@@ -3,6 +3,7 @@
 Rules:
 - exactly one file is named policy.yaml; it alone holds risk, approvals and masking;
 - the others hold tools and rules; a tool pattern or a rule id that stands twice is an error that names both places;
+- a file that was taken in (`use`) gives way only to an entry of policy.yaml with `override: true` (see `overriding`);
 - the order of files, tools and rules makes no difference.
 """
 
@@ -17,6 +18,7 @@ from agentguard.model.marked import Marked, Path
 from agentguard.model.problems import Place, Problem
 from agentguard.model.verdicts import Risk
 from agentguard.policy.document import Document, Fragment, Root, RuleEntry, ToolEntry
+from agentguard.policy.overriding import WrittenTool, overridden
 
 ROOT = "policy.yaml"
 
@@ -29,6 +31,7 @@ class ReadFile:
 
     form: Fragment
     marked: Marked
+    used: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +62,11 @@ def is_root(file: str) -> bool:
 
 def lay_out(files: Sequence[ReadFile]) -> tuple[Layout, list[Problem]]:
     """All files as one document, and what stands in it twice. One of them must be the root."""
-    ordered = sorted(files, key=lambda file: file.marked.file)
+    ordered = sorted(files, key=lambda file: (not file.used, file.marked.file))
     root, form = next((file.marked, file.form) for file in ordered if isinstance(file.form, Root))
     problems: list[Problem] = []
-    tools = _unique([item for file in ordered for item in _tools(file)], "tool pattern", problems)
+    written = overridden([tool for file in ordered for tool in _tools(file)], problems)
+    tools = _unique([(tool.pattern, tool.entry, tool.marked, tool.path) for tool in written], "tool pattern", problems)
     rules = _unique([item for file in ordered for item in _rules(file)], "rule", problems)
     document = Document(
         risk=form.risk,
@@ -78,10 +82,16 @@ def lay_out(files: Sequence[ReadFile]) -> tuple[Layout, list[Problem]]:
     return Layout(document=document, root=root, parts=parts), problems
 
 
-def _tools(file: ReadFile) -> Iterator[tuple[str, ToolEntry, Marked, Path]]:
+def _tools(file: ReadFile) -> Iterator[WrittenTool]:
     for pattern, written in file.form.tools.items():
-        entry = ToolEntry(risk=written) if isinstance(written, Risk) else written
-        yield pattern, entry, file.marked, ("tools", pattern)
+        yield WrittenTool(
+            pattern=pattern,
+            entry=ToolEntry(risk=written) if isinstance(written, Risk) else written,
+            marked=file.marked,
+            path=("tools", pattern),
+            is_root=isinstance(file.form, Root),
+            used=file.used,
+        )
 
 
 def _rules(file: ReadFile) -> Iterator[tuple[str, RuleEntry, Marked, Path]]:

@@ -23,10 +23,11 @@ _ONLY_IN_ROOT = frozenset(Root.model_fields) - frozenset(Fragment.model_fields)
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A policy file: its name, for errors, and its text."""
+    """A policy file: its name, for errors, and its text. `used`: another file took it in."""
 
     file: str
     text: str
+    used: bool = False
 
 
 def load(sources: Sequence[Source], *, checks: Sequence[Check] = ()) -> Policy:
@@ -71,7 +72,7 @@ def _read(source: Source, problems: list[Problem]) -> ReadFile | None:
     except PolicyError as error:
         problems.extend(error.problems)
         return None
-    return ReadFile(form=form, marked=marked)
+    return ReadFile(form=form, marked=marked, used=source.used)
 
 
 def _enforced_part(marked: Marked, problems: list[Problem]) -> Marked:

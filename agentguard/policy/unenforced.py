@@ -15,7 +15,6 @@ from agentguard.model.record import Json
 _ANY = "*"
 
 CLAUSES: tuple[tuple[str, ...], ...] = (
-    ("use",),
     ("mode",),
     ("limits",),
     ("grants",),
@@ -25,7 +24,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("risk", _ANY, "notify"),
     ("risk", _ANY, "wait"),
     ("tools", _ANY, "once"),
-    ("tools", _ANY, "override"),
     ("tools", _ANY, "mode"),
     ("tools", _ANY, "limits"),
     ("tools", _ANY, "defer"),

@@ -64,7 +64,6 @@ def test_the_whole_language_loads_but_for_clauses_that_nothing_enforces() -> Non
     problems = told(source(WHOLE_LANGUAGE)).splitlines()
 
     assert problems == [
-        "policy.yaml:3:1: use is not enforced by this version; remove it",
         "policy.yaml:14:38: tools.*.once is not enforced by this version; remove it",
         "policy.yaml:30:74: approvals.*.notify is not enforced by this version; remove it",
         "policy.yaml:35:3: masking.answer is not enforced by this version; remove it",
@@ -89,12 +88,10 @@ def test_the_whole_language_without_those_clauses_loads() -> None:
 @pytest.mark.parametrize(
     ("written", "clause"),
     [
-        ("use: [x]", "use"),
         ("mode: observe", "mode"),
         ("limits: {}", "limits"),
         ("deployment: x", "deployment"),
         ("grants: []", "grants"),
-        ("tools: {a: {risk: low, override: true}}", "tools.*.override"),
         ("tools: {a: {risk: low, defer: 1h}}", "tools.*.defer"),
         ("rules: [{id: r, tools: [a], deny: true, once: x}]", "rules.*.once"),
         ("masking: {thresholds: {PERSON: 0.5}}", "masking.thresholds"),
@@ -109,7 +106,7 @@ def test_a_clause_without_an_enforcer_is_refused_by_name(written: str, clause: s
 
 def test_removing_clauses_keeps_the_rest_in_its_place() -> None:
     """The form of what is left is still checked, at the same paths."""
-    marked = read_yaml("use: x\ntools: {a: {risk: low, once: b}}\nrules: [{mode: x}]\n", "f.yaml")
+    marked = read_yaml("mode: x\ntools: {a: {risk: low, once: b}}\nrules: [{mode: x}]\n", "f.yaml")
 
     left = without(marked.value, {path for path, _ in unenforced(marked.value)})
 
