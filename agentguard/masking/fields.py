@@ -85,10 +85,11 @@ class Fields:
         phrases = [split(name) for name in names]
         meanings = [meaning_of(phrase) for phrase in phrases]
         around = _around(scope, phrases, meanings)
-        return tuple(
-            self._said(scope, name, phrase, meaning, around)
-            for name, phrase, meaning in zip(names, phrases, meanings, strict=True)
-        )
+        said: dict[str, Said] = {}  # in lines of `key=value` the same few names come again and again
+        for name, phrase, meaning in zip(names, phrases, meanings, strict=True):
+            if name not in said:
+                said[name] = self._said(scope, name, phrase, meaning, around)
+        return tuple([said[name] for name in names])
 
     def _said(self, scope: Scope, name: str, phrase: str, meaning: Meaning, around: _Around) -> Said:
         states = self._stepped(scope.states, name) if scope.states else scope.states
@@ -134,19 +135,25 @@ def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:
     inherited = scope.inherited.entity
     if kind is Kind.VALUE:
         return scope.inherited._replace(words=f"{scope.inherited.words} {phrase}".strip())
-    counts = {
-        Kind.SURE: around.personal or entity not in _ONLY_OF_PEOPLE,
-        Kind.ROLE: True,
-        Kind.NAME: around.personal or inherited == "PERSON",
-        Kind.TITLE: True,
-        Kind.PLACE: around.located,
-        Kind.NAME_PART: around.named,
-        Kind.ADDRESS_PART: inherited == "ADDRESS",
-        Kind.NOTHING: False,
-    }[kind]
-    if kind is Kind.NAME and not counts and inherited == "ADDRESS":
-        return Key("PERSON", phrase, shaped=True)
-    shaped = kind is Kind.ROLE or (kind is Kind.TITLE and not around.personal)
+    if kind is Kind.NOTHING:
+        return Key(None, phrase)
+    counts, shaped = True, False
+    match kind:
+        case Kind.SURE:
+            counts = around.personal or entity not in _ONLY_OF_PEOPLE
+        case Kind.ROLE:
+            shaped = True
+        case Kind.TITLE:
+            shaped = not around.personal
+        case Kind.NAME:
+            shaped = not around.personal and inherited == "ADDRESS"
+            counts = around.personal or inherited in ("PERSON", "ADDRESS")
+        case Kind.PLACE:
+            counts = around.located
+        case Kind.NAME_PART:
+            counts = around.named
+        case Kind.ADDRESS_PART:
+            counts = inherited == "ADDRESS"
     return Key(entity, phrase, shaped=shaped) if counts else Key(None, phrase)
 
 
