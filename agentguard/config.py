@@ -36,7 +36,7 @@ from agentguard.masking import DEFAULT_DETECTORS, Detector, Masker
 from agentguard.masking.checks import check_masking
 from agentguard.model.approvals import Assurance
 from agentguard.model.problems import Problem
-from agentguard.policy import Check, NotUsable, Policy, Source, lint, load, with_used
+from agentguard.policy import Check, NotUsable, Pins, Policy, Source, lint, load, read_lock, with_used
 from agentguard.policy.layout import ROOT
 from agentguard.session import Sessions
 from agentguard.store.background import Background
@@ -136,17 +136,17 @@ def read_policies(folder: Path) -> Policy:
 
     A policy that asks somebody and has no approvers.yaml beside it is refused: nobody could ever approve.
     """
-    return load(_sources(folder), checks=_checks(read_roster(folder)))
+    return load(_sources(folder), checks=_checks(read_roster(folder)), pins=read_pins(folder))
 
 
 def read_library(folder: Path) -> Policy:
     """The policy in a folder; its approvals are checked against people only if there is an approvers.yaml. Raises PolicyError."""
-    return load(_sources(folder), checks=_library_checks(folder))
+    return load(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder))
 
 
 def policy_warnings(folder: Path) -> tuple[Problem, ...]:
     """What loads and is surely not meant. Raises PolicyError for what does not load."""
-    return lint(_sources(folder), checks=_library_checks(folder))
+    return lint(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder))
 
 
 def has_people(folder: Path) -> bool:
@@ -158,6 +158,17 @@ def read_roster(folder: Path) -> Roster:
     """The people of approvers.yaml beside the policy; nobody where there is no such file. Raises PolicyError."""
     file = _folder(folder) / APPROVERS
     return roster_of(_read_text(file), str(file)) if has_people(folder) else Roster(people={})
+
+
+def read_pins(folder: Path) -> Pins | None:
+    """What tools.lock.json beside the policy pins; None where there is no such file. Raises PolicyError."""
+    file = lock_file(folder)
+    return read_lock(_read_text(file), str(file)) if file.exists() else None
+
+
+def lock_file(folder: Path) -> Path:
+    """Where the pins of a policy stand."""
+    return _folder(folder) / "tools.lock.json"
 
 
 def policy_files(folder: Path) -> list[Path]:

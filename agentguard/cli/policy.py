@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agentguard.cli import pin
 from agentguard.cli.screen import complain, say
 from agentguard.config import case_sources, has_people, policy_warnings, read_library
 from agentguard.errors import ConfigurationError, NotCanonical
@@ -17,6 +18,7 @@ from agentguard.model.facts import Facts
 from agentguard.policy import run_cases
 
 app = typer.Typer(help="Check, test and explain policies.", no_args_is_help=True)
+app.command("pin")(pin.pin)
 
 Folder = Annotated[Path, typer.Argument(help="A folder with policy.yaml.")]
 

@@ -31,7 +31,7 @@ from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masker
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
-from agentguard.model.facts import Facts
+from agentguard.model.facts import Facts, PinState
 from agentguard.model.tokens import Known
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy import Policy
@@ -159,7 +159,7 @@ class Guard:
         arguments = snapshot.arguments
         shown = arguments if snapshot.shown_text is None else snapshot.shown
         masked = self.masker.mask(shown, self.tokens.ids(principal))
-        facts = await self._facts(tool.name, principal, masked.entities, restored.known)
+        facts = await self._facts(tool, principal, masked.entities, restored.known)
         verdict = self.policy.classify(tool.name, arguments, principal, facts)  # 3
         await self.records.judged(principal, call, verdict, snapshot, masked, restored.revealed)  # 4
         permit = Permit(call=call, principal=principal, verdict=verdict, snapshot=snapshot, admitted_ns=started)
@@ -191,21 +191,23 @@ class Guard:
         )
 
     async def _facts(
-        self, tool: str, principal: Principal, entities: Mapping[str, int], known: Mapping[str, Known]
+        self, tool: Tool, principal: Principal, entities: Mapping[str, int], known: Mapping[str, Known]
     ) -> Facts:
-        labels = await self.tokens.labels(principal) if self.policy.reads_session(tool) else None
-        if labels is None and not entities and not known:
+        labels = await self.tokens.labels(principal) if self.policy.reads_session(tool.name) else None
+        pin = self.policy.pin_state(tool)
+        if labels is None and not entities and not known and pin is PinState.SAME:
             return _NO_FACTS
         return Facts(
             entities=tuple(sorted({*entities, *(entry.token.entity_type for entry in known.values())})),
             origins=tuple(sorted({origin for entry in known.values() for origin in entry.origins})),
             labels=labels,
+            pin=pin,
         )
 
     async def _judge_again(self, case: Case, stored: Facts) -> tuple[Verdict, ...]:
         """The verdicts of the policy in force: with the facts of the request, and with those of now."""
         labels = await self.tokens.labels(case.principal) if self.policy.reads_session(case.tool.name) else None
-        now = case.facts.model_copy(update={"labels": labels})
+        now = case.facts.model_copy(update={"labels": labels, "pin": self.policy.pin_state(case.tool)})
         arguments = case.snapshot.arguments
         return tuple(self.policy.classify(case.tool.name, arguments, case.principal, facts) for facts in (stored, now))
 

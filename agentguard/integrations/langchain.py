@@ -47,12 +47,13 @@ def guard_tools(guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]]) ->
     Raises ConfigurationError for a tool that is guarded already, runs at the provider (a dict), has no name that models can call or the
     name of another, or whose class replaces the methods that the gate stands in.
     """
-    bare = [_tool(given) for given in tools]
+    bare = [as_tool(given) for given in tools]
     check_names(tool.name for tool in bare)
     return [_guarded(guard, tool) for tool in bare]
 
 
-def _tool(given: Any) -> BaseTool:
+def as_tool(given: Any) -> BaseTool:
+    """A tool of LangChain's, made of a function where one is given. Raises ConfigurationError."""
     if isinstance(given, BaseTool):
         return given
     if isinstance(given, dict):

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from agentguard.model.record import Record
+
+
+class PinState(StrEnum):
+    """How a tool compares with what was pinned of it."""
+
+    SAME = "same"
+    """As it was pinned, or nothing is pinned here."""
+    CHANGED = "changed"
+    """Its description or schema is another."""
+    UNPINNED = "unpinned"
+    """Others are pinned, and it isn't."""
+    ALIKE = "alike"
+    """It isn't pinned, and its name could be taken for one that is."""
 
 
 class Facts(Record):
     """Facts that conditions may read.
 
     `entities`: entity types found in the restored arguments. `origins`: tools whose results the tokens in the arguments
-    came from. `labels`: the session's labels, or None where no clause that can match the tool reads them.
+    came from. `labels`: the session's labels, or None where no clause that can match the tool reads them. `pin`: whether
+    the tool is what was pinned.
     """
 
     entities: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
+    pin: PinState = PinState.SAME

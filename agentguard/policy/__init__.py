@@ -4,6 +4,7 @@ from agentguard.policy.cases import Case, CaseResult, Expectation, read_cases, r
 from agentguard.policy.document import Document, MaskingSection
 from agentguard.policy.lint import lint
 from agentguard.policy.loading import Source, load
+from agentguard.policy.pins import Lock, Pins, pin, read_lock, unpinnable, write_lock
 from agentguard.policy.policy import Policy
 from agentguard.policy.soundness import Check
 from agentguard.policy.terms import Reveal, ToolTerms
@@ -15,15 +16,21 @@ __all__ = [
     "Check",
     "Document",
     "Expectation",
+    "Lock",
     "MaskingSection",
     "NotUsable",
+    "Pins",
     "Policy",
     "Reveal",
     "Source",
     "ToolTerms",
     "lint",
     "load",
+    "pin",
     "read_cases",
+    "read_lock",
     "run_cases",
+    "unpinnable",
     "with_used",
+    "write_lock",
 ]

@@ -11,13 +11,14 @@ from agentguard.policy.document import AskFor, Document, RuleEntry, ToolEntry
 from agentguard.policy.judging import rule_effect, tool_effect
 from agentguard.policy.loading import Source, load, read_layout
 from agentguard.policy.patterns import overlap
+from agentguard.policy.pins import Pins
 from agentguard.policy.roles import KNOWN_ROLES
 from agentguard.policy.soundness import Check, Found
 
 
-def lint(sources: Sequence[Source], *, checks: Sequence[Check] = ()) -> tuple[Problem, ...]:
+def lint(sources: Sequence[Source], *, checks: Sequence[Check] = (), pins: Pins | None = None) -> tuple[Problem, ...]:
     """Warnings about a policy that loads. Raises PolicyError for one that doesn't."""
-    load(sources, checks=checks)
+    load(sources, checks=checks, pins=pins)
     layout = read_layout(sources)
     found = [*_unused_approvals(layout.document), *_idle_rules(layout.document), *_strange_roles(layout.document)]
     warnings = [Problem(place=layout.place(path), what=what, instead=instead) for path, what, instead in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from jinja2 import Template
 
@@ -13,6 +14,8 @@ from agentguard.model.problems import Place, Problem
 from agentguard.policy.conditions import BadCondition, Condition, Language
 from agentguard.policy.document import Fragment, Root
 from agentguard.policy.layout import ROOT, Layout, ReadFile, is_root, lay_out
+from agentguard.policy.pinned import check_pinned
+from agentguard.policy.pins import Pins
 from agentguard.policy.policy import Policy
 from agentguard.policy.soundness import Check, check
 from agentguard.policy.titles import BadTitle, compile_title
@@ -30,15 +33,16 @@ class Source:
     used: bool = False
 
 
-def load(sources: Sequence[Source], *, checks: Sequence[Check] = ()) -> Policy:
-    """The policy in these files. Raises PolicyError with all problems."""
+def load(sources: Sequence[Source], *, checks: Sequence[Check] = (), pins: Pins | None = None) -> Policy:
+    """The policy in these files, over the tools that are pinned. Raises PolicyError with all problems."""
     layout = read_layout(sources)
-    problems = _unsound(layout, [check, *checks])
+    pinned = [partial(check_pinned, pins.tools)] if pins is not None else []
+    problems = _unsound(layout, [check, *checks, *pinned])
     language = Language(role for entry in layout.document.tools.values() for role in entry.params)
     conditions = _compile_conditions(layout, language, problems)
     titles = _compile_titles(layout, problems)
     _refuse(problems)
-    return Policy(layout=layout, language=language, conditions=conditions, titles=titles)
+    return Policy(layout=layout, language=language, conditions=conditions, titles=titles, pins=pins)
 
 
 def read_layout(sources: Sequence[Source]) -> Layout:

@@ -14,16 +14,17 @@ from functools import lru_cache
 
 from jinja2 import Template
 
-from agentguard.model.calls import Principal
-from agentguard.model.facts import Facts
+from agentguard.model.calls import Principal, Tool
+from agentguard.model.facts import Facts, PinState
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
 from agentguard.policy.conditions import Condition, Language, Reading
-from agentguard.policy.document import Document, MaskingSection, ToolEntry
+from agentguard.policy.document import Document, MaskingSection, RuleEntry, ToolEntry
 from agentguard.policy.explain import explain
 from agentguard.policy.judging import rule_effect, tool_effect
 from agentguard.policy.layout import Layout
 from agentguard.policy.patterns import is_exact, is_tool_name, literals, matches
+from agentguard.policy.pins import Pins, pin_reason
 from agentguard.policy.plans import ALWAYS, Plan, Speaker
 from agentguard.policy.terms import ToolTerms, terms_of
 from agentguard.policy.titles import render_title
@@ -43,14 +44,16 @@ class Policy:
         language: Language,
         conditions: Mapping[str, Condition],
         titles: Mapping[str, Template],
+        pins: Pins | None = None,
     ) -> None:
         self._layout = layout
         self._language = language
         self._conditions = conditions
         self._titles = titles
+        self._pins = pins
         self._by_strictness = _sorted_patterns(layout.document)
         self._plan = lru_cache(maxsize=NAMES_KEPT)(self._make_plan)
-        self.version = _version(layout.document)
+        self.version = _version(layout.document, pins)
 
     @property
     def document(self) -> Document:
@@ -71,7 +74,7 @@ class Policy:
         """The verdict on a call. `arguments` are the snapshot's, as the tool would get them."""
         if not is_tool_name(tool):
             return self._refuse_name(tool)
-        plan = self._plan(tool)
+        plan = self._plan(tool, facts.pin)
         if not plan.rules:
             return plan.verdict(())
         reading = Reading(
@@ -89,23 +92,27 @@ class Policy:
 
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
-        return self._plan(tool).terms if is_tool_name(tool) else ToolTerms(pattern="")
+        return self._plan(tool, PinState.SAME).terms if is_tool_name(tool) else ToolTerms(pattern="")
+
+    def pin_state(self, tool: Tool) -> PinState:
+        """How a tool compares with what was pinned of it; the same where nothing is pinned."""
+        return PinState.SAME if self._pins is None else self._pins.state(tool)
 
     def reads_session(self, tool: str) -> bool:
         """Whether a clause that can match this tool reads the session's labels."""
-        return is_tool_name(tool) and self._plan(tool).reads_session
+        return is_tool_name(tool) and self._plan(tool, PinState.SAME).reads_session
 
     def title(self, tool: str, masked_arguments: Mapping[str, Json]) -> str:
         """One line for people that says what the call does. Never raises: the tool's name where a template fails."""
         if not is_tool_name(tool):
             return _shown(tool)
-        return render_title(self._plan(tool).title, tool, masked_arguments)
+        return render_title(self._plan(tool, PinState.SAME).title, tool, masked_arguments)
 
     def explain(self, verdict: Verdict) -> str:
         """A verdict in plain words, with file:line of each clause."""
         return explain(verdict)
 
-    def _make_plan(self, tool: str) -> Plan:
+    def _make_plan(self, tool: str, pin: PinState) -> Plan:
         pattern = next((each for each in self._by_strictness if matches(each, tool)), None)
         if pattern is None:
             return self._deny_plan(tool, UNLISTED, 'no pattern of tools matches this tool; "*" would be the rest')
@@ -123,7 +130,7 @@ class Policy:
             tool=tool,
             terms=terms_of(pattern, entry),
             own=Speaker(clause=own, risk=entry.risk, asks=(ask,) if ask else ()),
-            rules=self._speakers(tool, entry),
+            rules=(*self._speakers(tool, entry), *self._pin_speakers(tool, pin)),
             title=self._titles.get(pattern),
             document=self.document,
             version=self.version,
@@ -148,6 +155,25 @@ class Policy:
             risk = rule.risk or Risk.LOW
             found.append(Speaker(clause=clause, risk=risk, asks=asks, condition=self._conditions.get(rule.id)))
         return tuple(found)
+
+    def _pin_speakers(self, tool: str, pin: PinState) -> tuple[Speaker, ...]:
+        """What is said of a tool that is not what was pinned: critical, and no call for one that may pass itself off as another."""
+        if pin is PinState.SAME or self._pins is None:
+            return ()
+        other = self._pins.alike(tool)
+        told = pin_reason(pin, other)
+        rule = RuleEntry(id="pin", tools=(tool,), risk=Risk.CRITICAL, deny=True if pin is PinState.ALIKE else None)
+        effect, asks = rule_effect(self.document, rule, Risk.LOW)
+        clause = Clause(
+            kind="rule",
+            id=f"(pin: {pin})",
+            effect=effect,
+            risk=Risk.CRITICAL,
+            ask=" and ".join(asks) or None,
+            reason=told,
+            place=self._pins.place(other or tool),
+        )
+        return (Speaker(clause=clause, risk=Risk.CRITICAL, asks=asks),)
 
     def _deny_plan(self, tool: str, clause_id: str, reason: str) -> Plan:
         """A plan that denies, for a tool that the policy does not know."""
@@ -177,8 +203,9 @@ def _sorted_patterns(document: Document) -> tuple[str, ...]:
     return tuple(sorted(document.tools, key=strength, reverse=True))
 
 
-def _version(document: Document) -> str:
-    return "sha256:" + hashlib.sha256(document.canonical().encode()).hexdigest()[:16]
+def _version(document: Document, pins: Pins | None) -> str:
+    pinned = pins.digest() if pins is not None else ""
+    return "sha256:" + hashlib.sha256((document.canonical() + pinned).encode()).hexdigest()[:16]
 
 
 def _shown(tool: str) -> str:
