@@ -24,6 +24,8 @@ from agentguard.audit import Journal
 from agentguard.errors import ConfigurationError, GuardUnavailable
 from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
+from agentguard.guard.budgets import Budgets
+from agentguard.guard.judging import Judging
 from agentguard.guard.link import Link
 from agentguard.guard.pipeline import Guard
 from agentguard.guard.principals import Principals
@@ -38,7 +40,7 @@ from agentguard.model.approvals import Assurance
 from agentguard.model.problems import Problem
 from agentguard.policy import Check, NotUsable, Pins, Policy, Source, lint, load, read_lock, with_used
 from agentguard.policy.layout import ROOT
-from agentguard.session import Sessions
+from agentguard.session import Ledger, Sessions
 from agentguard.store.background import Background
 from agentguard.store.embedded import Embedded, Lease
 from agentguard.store.keys import Keyring, SigningKey
@@ -108,6 +110,12 @@ def open_guard(
         background=background,
         link=link,
     )
+    budgets = Budgets(
+        background=background,
+        link=link,
+        ledger=Ledger(names=names, key=keyring.derive("subjects")[0]),
+        binding=binding,
+    )
     asking = Asking(
         requests=Requests(background=background, link=link),
         spent=Spent(settings.state_dir / "spent"),
@@ -124,9 +132,10 @@ def open_guard(
         masker=masker,
         principals=Principals(tenant=tenant, agent=agent),
         tokens=tokens,
+        judging=Judging(tokens=tokens, budgets=budgets),
         records=records,
         asking=asking,
-        settler=Settling(masker=masker, tokens=tokens, records=records, asking=asking),
+        settler=Settling(masker=masker, tokens=tokens, records=records, asking=asking, budgets=budgets),
         closing=Closer(background=background, link=link, journal=journal, server=server),
     )
 

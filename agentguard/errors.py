@@ -2,7 +2,8 @@
 
     AgentGuardError
     ├── CallRefused             an answer: the model may read it and act on it
-    │   └── InvalidArguments    the tool would not take these arguments
+    │   ├── InvalidArguments    the tool would not take these arguments
+    │   └── ResultRefused       it ran, and policy keeps its result back
     ├── Fault                   not an answer: something is broken
     │   ├── GuardUnavailable    Redis, the journal, a detector or the embedded server; the call did not run
     │   ├── OutcomeUnknown      an earlier attempt may have run; nobody knows
@@ -45,6 +46,7 @@ class RefusalReason(StrEnum):
     FORGED = "forged"
     CALL_ID_REUSED = "call id reused"
     ALREADY_DONE = "already done"
+    OVER_LIMIT = "over a limit"
 
 
 class CallRefused(AgentGuardError):
@@ -68,6 +70,13 @@ class InvalidArguments(CallRefused):
         told = "; ".join(f"{path or 'arguments'}: {rule}" for path, rule in problems)
         super().__init__(RefusalReason.INVALID_ARGUMENTS, f"invalid arguments: {told}", tool=tool)
         self.problems = tuple(problems)
+
+
+class ResultRefused(CallRefused):
+    """The tool *ran*, and its result would show more subjects than a limit of the policy has room for; nothing of it is shown."""
+
+    def __init__(self, message: str, *, tool: str = "") -> None:
+        super().__init__(RefusalReason.OVER_LIMIT, message, tool=tool)
 
 
 class Fault(AgentGuardError):

@@ -61,12 +61,16 @@ def explain(
     label: Annotated[list[str] | None, typer.Option("--label", help="A label of the session; repeat for more.")] = None,
     entity: Annotated[list[str] | None, typer.Option("--entity", help="An entity type found in the arguments.")] = None,
     origin: Annotated[list[str] | None, typer.Option("--origin", help="A tool whose result a token came from.")] = None,
+    over: Annotated[list[str] | None, typer.Option("--over", help="A limit that the call would go over.")] = None,
 ) -> None:
     """Say what would happen to one call, and which clause says so."""
     policy = read_library(path)
     principal = Principal(tenant="default", agent="agent", user=None if autonomous else user, session="explain")
     facts = Facts(
-        entities=tuple(sorted(entity or ())), origins=tuple(sorted(origin or ())), labels=tuple(sorted(label or ()))
+        entities=tuple(sorted(entity or ())),
+        origins=tuple(sorted(origin or ())),
+        labels=tuple(sorted(label or ())),
+        over=tuple(over or ()),
     )
     say(policy.explain(policy.classify(tool, _arguments(args), principal, facts)))
 

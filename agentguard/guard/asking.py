@@ -29,6 +29,7 @@ from agentguard.errors import (
 )
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
+from agentguard.guard.budgets import Bill
 from agentguard.guard.permit import Claim
 from agentguard.guard.records import Records
 from agentguard.guard.requests import Requests
@@ -50,6 +51,7 @@ class Case:
     """A call that policy wants to ask about, with all that was found out about it.
 
     `tokens` are those left in the arguments, resolved; `title` and `shown` (JSON text of the arguments) are masked for people.
+    `bill`: what is held of limits meanwhile. Once approved, `verdict` is the one that people were shown.
     """
 
     call: ToolCall
@@ -61,6 +63,7 @@ class Case:
     verdict: Verdict
     title: str
     shown: str
+    bill: Bill
 
 
 Rejudge = Callable[[Case, Facts], Awaitable[tuple[Verdict, ...]]]
@@ -179,7 +182,7 @@ class Asking:
         digest = self.binding.digest(case.tool, case.principal, snapshot.text, case.tokens)
         if not hmac.compare_digest(digest, stored.request.digest):
             raise refusals.stale(case.tool.name, stored.request.id, "the tool or the arguments changed")
-        return replace(case, snapshot=snapshot)
+        return replace(case, snapshot=snapshot, verdict=stored.request.verdict)
 
     async def _check_votes(self, case: Case, stored: Stored) -> None:
         roster = self._roster()

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentguard.guard.budgets import NO_BILL, Bill
 from agentguard.guard.snapshot import Snapshot
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.record import Json
@@ -23,7 +24,10 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Permit:
-    """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once."""
+    """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once.
+
+    `bill`: what the call takes from its limits.
+    """
 
     call: ToolCall
     principal: Principal
@@ -31,6 +35,7 @@ class Permit:
     snapshot: Snapshot
     admitted_ns: int
     claim: Claim | None = None
+    bill: Bill = NO_BILL
     settled: list[str] = field(default_factory=list)
 
     @property

@@ -5,14 +5,15 @@
 `admit` walks 1 to 6, whoever runs the tool does 7, `settle` does 8. Rules:
 - a step that fails stops the call: nothing runs after an error;
 - the verdict is on record before anything else happens, and a refusal before it is told;
-- Redis is reached only for a token or a label that this process has not seen, for session state that a clause reads, and to ask.
+- Redis is reached only for a token or a label that this process has not seen, for session state that a clause reads, for limits that
+  concern the tool, and to ask.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
@@ -21,6 +22,7 @@ from agentguard.errors import CallRefused, ConfigurationError, Fault
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking, Case
 from agentguard.guard.blocking import BlockingGuard
+from agentguard.guard.judging import Judgement, Judging
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
@@ -29,14 +31,12 @@ from agentguard.guard.settling import Settling
 from agentguard.guard.snapshot import take_snapshot
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masker
+from agentguard.model.approvals import State
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
-from agentguard.model.facts import Facts, PinState
-from agentguard.model.tokens import Known
+from agentguard.model.facts import Facts
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy import Policy
-
-_NO_FACTS = Facts()
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -65,6 +65,7 @@ class Guard:
     masker: Masker
     principals: Principals
     tokens: TokenBook
+    judging: Judging
     records: Records
     asking: Asking
     settler: Settling
@@ -159,23 +160,40 @@ class Guard:
         arguments = snapshot.arguments
         shown = arguments if snapshot.shown_text is None else snapshot.shown
         masked = self.masker.mask(shown, self.tokens.ids(principal))
-        facts = await self._facts(tool, principal, masked.entities, restored.known)
-        verdict = self.policy.classify(tool.name, arguments, principal, facts)  # 3
+        facts = await self.judging.facts(self.policy, tool, principal, masked.entities, restored.known)
+        judged = await self.judging.judge(self.policy, tool.name, snapshot, arguments, principal, facts)  # 3
+        verdict = judged.verdict
         await self.records.judged(principal, call, verdict, snapshot, masked, restored.revealed)  # 4
-        permit = Permit(call=call, principal=principal, verdict=verdict, snapshot=snapshot, admitted_ns=started)
+        permit = Permit(
+            call=call,
+            principal=principal,
+            verdict=verdict,
+            snapshot=snapshot,
+            admitted_ns=started,
+            bill=judged.bill,
+        )
         match verdict.effect:
             case Effect.ALLOW:
                 return permit
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
-                case = self._case(call, tool, permit, restored, facts)
-                approved, claim = await self.asking.ask(case, self._judge_again)  # 5, 6
-                return replace(permit, snapshot=approved.snapshot, claim=claim)
+                return await self._asked(self._case(call, tool, permit, restored, judged), permit)  # 5, 6
             case _:
                 assert_never(verdict.effect)
 
-    def _case(self, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, facts: Facts) -> Case:
+    async def _asked(self, case: Case, permit: Permit) -> Permit:
+        """The permit that people gave. What the call takes from limits is held while they think, and spent before it runs."""
+        with self.judging.budgets.held(case.bill):
+            approved, claim = await self.asking.ask(case, self._judge_again)
+            try:
+                bill = await self.judging.spend(self.policy, approved)
+            except BaseException:
+                await self.asking.finish(claim, State.FAILED)
+                raise
+        return replace(permit, snapshot=approved.snapshot, claim=claim, bill=bill)
+
+    def _case(self, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, judged: Judgement) -> Case:
         tokens = restored.tokens
         shown = self.masker.for_people(permit.snapshot.shown, shown=tokens)
         return Case(
@@ -184,32 +202,15 @@ class Guard:
             principal=permit.principal,
             snapshot=permit.snapshot,
             tokens=tokens,
-            facts=facts,
-            verdict=permit.verdict,
+            facts=judged.facts,
+            verdict=judged.verdict,
             title=self.policy.title(tool.name, shown),
             shown=canonical_json(shown),
-        )
-
-    async def _facts(
-        self, tool: Tool, principal: Principal, entities: Mapping[str, int], known: Mapping[str, Known]
-    ) -> Facts:
-        labels = await self.tokens.labels(principal) if self.policy.reads_session(tool.name) else None
-        pin = self.policy.pin_state(tool)
-        if labels is None and not entities and not known and pin is PinState.SAME:
-            return _NO_FACTS
-        return Facts(
-            entities=tuple(sorted({*entities, *(entry.token.entity_type for entry in known.values())})),
-            origins=tuple(sorted({origin for entry in known.values() for origin in entry.origins})),
-            labels=labels,
-            pin=pin,
+            bill=judged.bill,
         )
 
     async def _judge_again(self, case: Case, stored: Facts) -> tuple[Verdict, ...]:
-        """The verdicts of the policy in force: with the facts of the request, and with those of now."""
-        labels = await self.tokens.labels(case.principal) if self.policy.reads_session(case.tool.name) else None
-        now = case.facts.model_copy(update={"labels": labels, "pin": self.policy.pin_state(case.tool)})
-        arguments = case.snapshot.arguments
-        return tuple(self.policy.classify(case.tool.name, arguments, case.principal, facts) for facts in (stored, now))
+        return await self.judging.again(self.policy, case, stored)
 
 
 def _check_names(call: ToolCall, tool: Tool) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -110,8 +110,8 @@ class Records:
         )
         await self._write("permitted", line, durable=True)
 
-    async def settled(self, permit: Permit, ended: Ended, masked: Masked | None) -> None:
-        """Step 8: how the call ended."""
+    async def settled(self, permit: Permit, ended: Ended, masked: Masked | None, over: Sequence[str] = ()) -> None:
+        """Step 8: how the call ended; `over`: the limits for which its result was not handed out."""
         written = _digestible(masked.value) if masked is not None else b""
         line = Settled(
             principal=permit.principal,
@@ -122,10 +122,11 @@ class Records:
             result_digest=self.binding.value(written) if written else "",
             result_bytes=len(written),
             entities=dict(masked.entities) if masked is not None else {},
-            labels_added=permit.verdict.labels if masked is not None else (),
+            labels_added=permit.verdict.labels if masked is not None and not over else (),
+            over=tuple(over),
             duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,
         )
-        await self._write("settled", line, durable=permit.claim is not None)
+        await self._write("settled", line, durable=permit.claim is not None or bool(over))
 
     def forged(self, principal: Principal, call: ToolCall, request_id: str, code: str) -> None:
         """Somebody put into Redis what no person signed; said as loudly as a library can."""

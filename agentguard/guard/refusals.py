@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentguard.errors import CallRefused, RefusalReason
+from agentguard.errors import CallRefused, RefusalReason, ResultRefused
 from agentguard.model.approvals import Resolution, State
-from agentguard.model.verdicts import Effect, Verdict
+from agentguard.model.verdicts import Clause, Effect, Verdict
 
 
 def denied(verdict: Verdict) -> CallRefused:
     """Policy says no."""
     denying = [clause for clause in verdict.clauses if clause.effect is Effect.DENY]
-    said = "; ".join(clause.reason or f"{clause.kind} {clause.id} denies it" for clause in denying)
+    said = "; ".join(clause.reason or _why(clause) for clause in denying)
     return CallRefused(
         RefusalReason.DENIED,
         f"denied by policy: {said}. The call did not run. Do not try it again in another form; tell the user.",
         tool=verdict.tool,
     )
+
+
+def _why(clause: Clause) -> str:
+    """Why a clause without a reason of its own denies."""
+    if clause.kind != "limit":
+        return f"{clause.kind} {clause.id} denies it"
+    if clause.met == "error":
+        return f"there is no amount that limit {clause.id} could count ({clause.error})"
+    return f"it would go over limit {clause.id}"
 
 
 def impossible(verdict: Verdict, missing: Sequence[str]) -> CallRefused:
@@ -41,7 +50,16 @@ def twin(tool: str, request_id: str) -> CallRefused:
     return CallRefused(RefusalReason.ALREADY_DONE, told, tool=tool, request_id=request_id)
 
 
-def stale(tool: str, request_id: str, what: str) -> CallRefused:
+def over_limit(tool: str, over: Sequence[str], asks: bool) -> ResultRefused:
+    """The tool ran, and its result would show more people or things than a limit leaves room for."""
+    named = ", ".join(over)
+    then = "Call it again to have people asked first, or ask for less." if asks else "Ask for less, or tell the user."
+    return ResultRefused(
+        f"over a limit: {tool} ran, and its result would go over {named}, so it is not handed out. {then}", tool=tool
+    )
+
+
+def stale(tool: str, request_id: str | None, what: str) -> CallRefused:
     """The approval no longer fits what would run."""
     told = f"stale: {what} since people were asked. The call did not run. Call the tool again to ask anew."
     return CallRefused(RefusalReason.STALE, told, tool=tool, request_id=request_id)

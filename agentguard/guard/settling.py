@@ -2,6 +2,7 @@
 
 Rules:
 - what the model gets is masked, or nothing at all;
+- what a limit on subjects has no room for is kept back, before anything of it is stored;
 - labels and tokens are stored before the result is returned;
 - an error is masked too, its notes and causes with it, and raised without its context;
 - a run that was cut off is unknown, never a failure;
@@ -15,14 +16,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agentguard.errors import AgentGuardError, GuardUnavailable, ResultWithheld
+from agentguard.errors import AgentGuardError, GuardUnavailable, ResultRefused, ResultWithheld
+from agentguard.guard import refusals
 from agentguard.guard.asking import Asking
+from agentguard.guard.budgets import Budgets
 from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masked, Masker
 from agentguard.model.approvals import State
 from agentguard.model.events import Ended
+from agentguard.model.limits import IfOver
 
 T = TypeVar("T")
 
@@ -35,14 +39,17 @@ class Settling:
     tokens: TokenBook
     records: Records
     asking: Asking
+    budgets: Budgets
 
     async def returned(self, permit: Permit, result: Any) -> Any:
         """What the model may see of `result`. Raises ResultWithheld where masking, Redis or the journal fails."""
         _once(permit)
         try:
             masked = _readable(lambda: self.masker.mask(result, self.tokens.ids(permit.principal)))
-            await self._keep(permit, masked, permit.verdict.labels)
-            await self.records.settled(permit, Ended.DONE, masked)
+            over = await self.budgets.withholding(permit.bill, masked.tokens)
+            if not over:
+                await self._keep(permit, masked, permit.verdict.labels)
+            await self.records.settled(permit, Ended.DONE, masked, over)
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.DONE)
             raise ResultWithheld(permit.call.tool, broken) from None
@@ -50,6 +57,8 @@ class Settling:
             await self._give_up(permit, Ended.DONE)
             raise
         await self._finish(permit, Ended.DONE)
+        if over:
+            raise _over_limit(permit, over)
         return masked.value
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:
@@ -57,8 +66,10 @@ class Settling:
         _once(permit)
         try:
             shown, masked = _readable(lambda: self.masker.mask_error(error, self.tokens.ids(permit.principal)))
-            await self._keep(permit, masked, permit.verdict.labels)
-            await self.records.settled(permit, Ended.FAILED, masked)
+            over = await self.budgets.withholding(permit.bill, masked.tokens)
+            if not over:
+                await self._keep(permit, masked, permit.verdict.labels)
+            await self.records.settled(permit, Ended.FAILED, masked, over)
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.FAILED)
             raise ResultWithheld(permit.call.tool, broken) from None
@@ -66,7 +77,7 @@ class Settling:
             await self._give_up(permit, Ended.FAILED)
             raise broken from None  # whoever prints it must not print the tool's own error with it
         await self._finish(permit, Ended.FAILED)
-        return shown
+        return _over_limit(permit, over) if over else shown
 
     async def interrupted(self, permit: Permit) -> None:
         """The run was cancelled or its process is going down: nobody knows what it did."""
@@ -100,6 +111,11 @@ def _readable(mask: Callable[[], T]) -> T:
     except Exception as error:  # noqa: BLE001 - its text may hold a value
         what = f"what the tool gave can't be read ({type(error).__name__}); return text, numbers, lists or dicts"
     raise GuardUnavailable("masking", what)
+
+
+def _over_limit(permit: Permit, over: Sequence[str]) -> ResultRefused:
+    asks = all(each.if_over is IfOver.ASK for each in permit.bill.subjects if each.limit in over)
+    return refusals.over_limit(permit.call.tool, over, asks)
 
 
 def _once(permit: Permit) -> None:

@@ -23,7 +23,7 @@ from langchain_core.tools import BaseTool
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from agentguard.errors import CallRefused, ConfigurationError, GuardUnavailable, InvalidArguments
+from agentguard.errors import CallRefused, ConfigurationError, GuardUnavailable, InvalidArguments, ResultRefused
 from agentguard.guard.permit import Permit
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import Unrun, answer
@@ -97,6 +97,10 @@ class Running:
     invocation: Invocation
     entered: bool = False
     over: bool = False
+
+    def kept_back(self, tool: BaseTool, refusal: ResultRefused) -> Any:
+        """What stands in for a result that policy keeps back."""
+        return Unran(gate=self.gate, result=refused(tool, refusal, self.invocation.tool_call_id)).stand_in(tool)
 
 
 _judged: ContextVar[Running | Unran | None] = ContextVar("agentguard_langchain_call", default=None)
@@ -177,7 +181,10 @@ def sync_code(run: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:  # noqa: BLE001 - whatever a tool raises is settled, and raised below
             failed = error
         else:
-            return parts.put_back(guard.blocking.settle(permit, parts.plain))
+            try:
+                return parts.put_back(guard.blocking.settle(permit, parts.plain))
+            except ResultRefused as refusal:
+                return running.kept_back(self, refusal)
         return _raise(drive(_settled_error(guard, permit, failed)))
 
     return _run
@@ -200,7 +207,10 @@ def async_code(run: Callable[..., Any], arun: Callable[..., Any]) -> Callable[..
         except BaseException as error:  # noqa: BLE001 - whatever a tool raises is settled, and raised below
             failed = error
         else:
-            return parts.put_back(await guard.settle(permit, parts.plain))
+            try:
+                return parts.put_back(await guard.settle(permit, parts.plain))
+            except ResultRefused as refusal:
+                return running.kept_back(self, refusal)
         return _raise(await _settled_error(guard, permit, failed))
 
     return _arun

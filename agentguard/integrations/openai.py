@@ -26,7 +26,7 @@ from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMes
 from openai.types.responses import FunctionToolParam, ResponseInputItemParam, ResponseOutputItem
 from pydantic_core import to_json
 
-from agentguard.errors import CallRefused, ConfigurationError, Fault, GuardUnavailable
+from agentguard.errors import CallRefused, ConfigurationError, Fault, GuardUnavailable, ResultRefused
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
 from agentguard.integrations.functions import FunctionTool
@@ -116,6 +116,8 @@ class Dispatch:
             return _text(outcome.masked)
         except Fault:
             raise
+        except ResultRefused as refusal:
+            return answer(refusal)
         except Exception as error:  # noqa: BLE001 - masked by settling, and told
             return failure(error)
 

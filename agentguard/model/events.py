@@ -143,7 +143,8 @@ class Ended(StrEnum):
 class Settled(Record):
     """Step 8: how a permitted call ended, and what its result brought into the session.
 
-    `result_digest` is keyed, over the masked result; `result_bytes` is that result's length.
+    `result_digest` is keyed, over the masked result; `result_bytes` is that result's length. `over`: the limits that kept the
+    result back.
     """
 
     principal: Principal
@@ -155,6 +156,7 @@ class Settled(Record):
     result_bytes: int = 0
     entities: dict[str, int] = Field(default_factory=dict)
     labels_added: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     duration_ms: int
 
 

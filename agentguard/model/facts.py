@@ -25,10 +25,11 @@ class Facts(Record):
 
     `entities`: entity types found in the restored arguments. `origins`: tools whose results the tokens in the arguments
     came from. `labels`: the session's labels, or None where no clause that can match the tool reads them. `pin`: whether
-    the tool is what was pinned.
+    the tool is what was pinned. `over`: the limits that the call would go over, or None where nobody counted.
     """
 
     entities: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
     pin: PinState = PinState.SAME
+    over: tuple[str, ...] | None = None

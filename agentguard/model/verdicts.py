@@ -65,7 +65,7 @@ class Clause(Record):
     `error` is then a code, never a value).
     """
 
-    kind: Literal["tool", "rule"]
+    kind: Literal["tool", "rule", "limit"]
     id: str
     effect: Effect
     risk: Risk | None = None
@@ -79,7 +79,7 @@ class Clause(Record):
 class Spoke(Record):
     """A clause that spoke, and where it stands (`file:line:column`)."""
 
-    kind: Literal["tool", "rule"]
+    kind: Literal["tool", "rule", "limit"]
     id: str
     effect: Effect
     met: Literal["always", "true", "error"]

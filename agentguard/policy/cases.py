@@ -30,7 +30,7 @@ class Expectation(Record):
 
 
 class Case(Record):
-    """A call and its expectation. `user` left out: an autonomous agent."""
+    """A call and its expectation. `user` left out: an autonomous agent. `over`: the limits that the call would go over."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     tool: str
@@ -40,6 +40,7 @@ class Case(Record):
     labels: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     expect: Expectation
 
 
@@ -69,7 +70,7 @@ def run_cases(policy: Policy, sources: Sequence[Source]) -> list[CaseResult]:
 
 def _run(policy: Policy, case: Case, place: Place) -> CaseResult:
     principal = Principal(tenant="cases", agent=case.agent, user=case.user, session="cases")
-    facts = Facts(entities=case.entities, origins=case.origins, labels=case.labels)
+    facts = Facts(entities=case.entities, origins=case.origins, labels=case.labels, over=case.over)
     verdict = policy.classify(case.tool, case.args, principal, facts)
     return CaseResult(name=case.name, place=place, wrong=tuple(_differences(case.expect, verdict)), verdict=verdict)
 

@@ -41,6 +41,10 @@ def _check_duration(text: str) -> str:
     return text
 
 
+def _seconds(duration: str) -> int:
+    return int(duration[:-1]) * _UNITS[duration[-1]]
+
+
 def _check_pattern(text: str) -> str:
     problem = check_pattern(text)
     if problem:
@@ -84,7 +88,22 @@ UseEntry = Annotated[
         "write library:NAME, or the path of a .yaml file relative to this one",
     ),
 ]
+SumPath = Annotated[
+    str,
+    _text_like(
+        r"args(\.[^.\s]{1,200}){1,16}|params\.[a-z][a-z0-9_]{0,63}",
+        "an amount",
+        "write such as args.amount or params.amount",
+    ),
+]
+Dimension = Literal["tenant", "agent", "user", "session", "tool"]
 Sentence = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+Scope = Annotated[
+    Annotated[Dimension, Tag("entry")] | Annotated[tuple[Dimension, ...], Field(min_length=1), Tag("short")],
+    Discriminator(_list_or_entry),
+]
 
 
 class AskFor(Record):
@@ -161,6 +180,33 @@ class RuleEntry(Record):
     reason: Sentence | None = None
 
 
+class LimitEntry(Record):
+    """How much calls may use together, and what happens to a call that would use more.
+
+    Counted are calls; with `sum` the amounts in an argument; with `distinct` the people or things of one entity type in results.
+    """
+
+    tools: Annotated[tuple[Pattern, ...], Field(min_length=1)]
+    sum: SumPath | None = None
+    distinct: EntityType | None = None
+    max: Annotated[int | float, Field(gt=0, le=10**12)]
+    over: Duration | None = None
+    per: Scope = "tenant"
+    ask: Name | None = None
+    deny: Literal[True] | None = None
+    reason: Sentence | None = None
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """Whose calls count together; of the tenant's, those that are alike in each of these."""
+        return self.per if isinstance(self.per, tuple) else (self.per,)
+
+    @property
+    def window_ms(self) -> int:
+        """How far back is counted; 0: as long as the session goes on."""
+        return 0 if self.over is None else _seconds(self.over) * 1000
+
+
 class ApprovalEntry(Record):
     """Who approves, how many of them, and how long there is."""
 
@@ -172,7 +218,7 @@ class ApprovalEntry(Record):
     @property
     def deadline_seconds(self) -> int:
         """The deadline in seconds."""
-        return int(self.deadline[:-1]) * _UNITS[self.deadline[-1]]
+        return _seconds(self.deadline)
 
 
 class MaskingSection(Record):
@@ -200,6 +246,7 @@ class Root(Fragment):
 
     risk: RiskSection
     approvals: dict[Name, ApprovalEntry] = {}
+    limits: dict[Name, LimitEntry] = {}
     masking: MaskingSection = MaskingSection()
 
 
@@ -211,6 +258,7 @@ class Document(Record):
     tools: dict[str, ToolEntry]
     rules: tuple[RuleEntry, ...]
     approvals: dict[str, ApprovalEntry]
+    limits: dict[str, LimitEntry]
     masking: MaskingSection
 
     def asks_for(self, name: str) -> bool:

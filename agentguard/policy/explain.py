@@ -19,7 +19,7 @@ def explain(verdict: Verdict) -> str:
 
 
 def _clause(clause: Clause) -> str:
-    kind = "tools" if clause.kind == "tool" else "rule"
+    kind = "tools" if clause.kind == "tool" else clause.kind
     said = [str(clause.effect)]
     if clause.ask:
         said.append(f"for {clause.ask}")
@@ -30,6 +30,8 @@ def _clause(clause: Clause) -> str:
 
 
 def _met(clause: Clause) -> str:
+    if clause.kind == "limit":
+        return " (the call would go over it)" if clause.met == "true" else f" (nothing to count: {clause.error})"
     match clause.met:
         case "always":
             return ""

@@ -30,6 +30,7 @@ def _unused_approvals(document: Document) -> Iterator[Found]:
     used = {level.ask for level in levels if isinstance(level, AskFor)}
     used |= {entry.ask for entry in document.tools.values() if entry.ask}
     used |= {rule.ask for rule in document.rules if rule.ask}
+    used |= {limit.ask for limit in document.limits.values() if limit.ask}
     for name in document.approvals.keys() - used:
         yield ("approvals", name), f"nothing asks for the approval {name!r}", "remove it, or ask for it"
 

@@ -12,6 +12,7 @@ from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
 from agentguard.policy.conditions import Condition, Met
 from agentguard.policy.document import Document
 from agentguard.policy.judging import highest, needs_of, strictest
+from agentguard.policy.limits import Limit
 from agentguard.policy.terms import ToolTerms
 
 ALWAYS = Met("always")
@@ -29,6 +30,13 @@ class Speaker:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LimitSpeaker(Speaker):
+    """A limit that concerns the tool, and what it asks for or denies where it speaks."""
+
+    limit: Limit
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """One tool's part of the policy. Verdicts are shared: one for each set of clauses that spoke."""
 
@@ -36,6 +44,7 @@ class Plan:
     terms: ToolTerms
     own: Speaker
     rules: tuple[Speaker, ...]
+    limits: tuple[LimitSpeaker, ...] = ()
     title: Template | None
     document: Document
     version: str
@@ -52,7 +61,7 @@ class Plan:
         return any(condition.reads_session for condition in self._conditions)
 
     def verdict(self, met: tuple[Met | None, ...]) -> Verdict:
-        """The verdict when each rule counted as `met`, in their order; None for a rule that did not speak."""
+        """The verdict when each rule, then each limit, counted as `met`, in their order; None for one that did not speak."""
         verdict = self._verdicts.get(met)
         if verdict is None:
             verdict = self._judge(met)
@@ -67,15 +76,16 @@ class Plan:
     def _judge(self, met: Sequence[Met | None]) -> Verdict:
         spoke = [
             (self.own, ALWAYS),
-            *((rule, how) for rule, how in zip(self.rules, met, strict=True) if how is not None),
+            *((each, how) for each, how in zip((*self.rules, *self.limits), met, strict=True) if how is not None),
         ]
-        effect = strictest(speaker.clause.effect for speaker, _ in spoke)
+        clauses = tuple(_heard(speaker.clause, how) for speaker, how in spoke)
+        effect = strictest(clause.effect for clause in clauses)
         asks = [name for speaker, _ in spoke for name in speaker.asks]
         return Verdict(
             tool=self.tool,
             risk=highest(speaker.risk for speaker, _ in spoke),
             effect=effect,
-            clauses=tuple(_heard(speaker.clause, how) for speaker, how in spoke),
+            clauses=clauses,
             needs=needs_of(self.document, asks) if effect is Effect.ASK else (),
             labels=self.terms.labels,
             policy_version=self.version,
@@ -83,4 +93,8 @@ class Plan:
 
 
 def _heard(clause: Clause, how: Met) -> Clause:
-    return clause if how is ALWAYS else clause.model_copy(update={"met": how.how, "error": how.code})
+    """A clause as it spoke. A limit that can't be counted denies, whatever it would ask for."""
+    if how is ALWAYS:
+        return clause
+    effect, ask = (Effect.DENY, None) if clause.kind == "limit" and how.how == "error" else (clause.effect, clause.ask)
+    return clause.model_copy(update={"met": how.how, "error": how.code, "effect": effect, "ask": ask})

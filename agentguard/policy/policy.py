@@ -9,13 +9,14 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from jinja2 import Template
 
 from agentguard.model.calls import Principal, Tool
 from agentguard.model.facts import Facts, PinState
+from agentguard.model.limits import Charge
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
 from agentguard.policy.conditions import Condition, Language, Reading
@@ -23,9 +24,10 @@ from agentguard.policy.document import Document, MaskingSection, RuleEntry, Tool
 from agentguard.policy.explain import explain
 from agentguard.policy.judging import rule_effect, tool_effect
 from agentguard.policy.layout import Layout
+from agentguard.policy.limits import Limit, paths_of
 from agentguard.policy.patterns import is_exact, is_tool_name, literals, matches
 from agentguard.policy.pins import Pins, pin_reason
-from agentguard.policy.plans import ALWAYS, Plan, Speaker
+from agentguard.policy.plans import ALWAYS, LimitSpeaker, Plan, Speaker
 from agentguard.policy.terms import ToolTerms, terms_of
 from agentguard.policy.titles import render_title
 
@@ -75,8 +77,9 @@ class Policy:
         if not is_tool_name(tool):
             return self._refuse_name(tool)
         plan = self._plan(tool, facts.pin)
+        limits = tuple(each.limit.met(arguments, facts) for each in plan.limits)
         if not plan.rules:
-            return plan.verdict(())
+            return plan.verdict(limits)
         reading = Reading(
             self._language,
             reads=plan.reads,
@@ -86,9 +89,14 @@ class Policy:
             principal=principal,
             facts=facts,
         )
-        return plan.verdict(
-            tuple(ALWAYS if rule.condition is None else reading.met(rule.condition) for rule in plan.rules)
-        )
+        rules = tuple(ALWAYS if rule.condition is None else reading.met(rule.condition) for rule in plan.rules)
+        return plan.verdict(rules + limits)
+
+    def charges(self, tool: str, arguments: Mapping[str, Json], principal: Principal) -> tuple[Charge, ...]:
+        """What a call takes from each limit; nothing where no limit concerns its tool. Raises BadAmount, for a call that is denied."""
+        if not is_tool_name(tool):
+            return ()
+        return tuple(each.limit.charge(arguments, principal) for each in self._plan(tool, PinState.SAME).limits)
 
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
@@ -131,6 +139,7 @@ class Policy:
             terms=terms_of(pattern, entry),
             own=Speaker(clause=own, risk=entry.risk, asks=(ask,) if ask else ()),
             rules=(*self._speakers(tool, entry), *self._pin_speakers(tool, pin)),
+            limits=tuple(self._limits(tool, entry)),
             title=self._titles.get(pattern),
             document=self.document,
             version=self.version,
@@ -174,6 +183,23 @@ class Policy:
             place=self._pins.place(other or tool),
         )
         return (Speaker(clause=clause, risk=Risk.CRITICAL, asks=asks),)
+
+    def _limits(self, tool: str, entry: ToolEntry) -> Iterator[LimitSpeaker]:
+        """The limits that match a tool, in the order of their names."""
+        for name, limit in self.document.limits.items():
+            if not any(matches(pattern, tool) for pattern in limit.tools):
+                continue
+            clause = Clause(
+                kind="limit",
+                id=name,
+                effect=Effect.ASK if limit.ask else Effect.DENY,
+                ask=limit.ask,
+                reason=limit.reason or "",
+                place=self._layout.place(("limits", name)),
+            )
+            counted = Limit(id=name, entry=limit, tool=tool, paths=paths_of(limit.sum, entry.params))
+            asks = (limit.ask,) if limit.ask else ()
+            yield LimitSpeaker(clause=clause, risk=Risk.LOW, asks=asks, limit=counted)
 
     def _deny_plan(self, tool: str, clause_id: str, reason: str) -> Plan:
         """A plan that denies, for a tool that the policy does not know."""

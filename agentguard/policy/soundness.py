@@ -5,7 +5,7 @@ Each finding is (path in the document, what is wrong, what to write instead).
 Rules:
 - risk rises: allow <= ask <= deny from low to critical; critical is never allowed and never merely confirmed;
 - every approval that is asked for is defined, and somebody could give it;
-- a rule does something; a role has paths that conditions can read;
+- a rule does something; a limit counts one thing, over some time, and asks or denies; a role has paths that conditions can read;
 - of two patterns that match one name, one is plainly more specific or riskier;
 - no token is restored inside a text that something executes.
 """
@@ -17,9 +17,21 @@ from itertools import combinations, pairwise
 
 from agentguard.model.marked import Path
 from agentguard.model.verdicts import CONFIRM, Risk
-from agentguard.policy.document import ApprovalEntry, AskFor, Document, RevealEntry, ToolEntry, level_effect
+from agentguard.policy.document import (
+    ApprovalEntry,
+    AskFor,
+    Document,
+    LimitEntry,
+    MaskingSection,
+    RevealEntry,
+    ToolEntry,
+    level_effect,
+)
 from agentguard.policy.patterns import is_exact, literals, overlap
 from agentguard.policy.roles import EXECUTABLE_ROLES, RESERVED
+
+SUBJECTS_MAX = 100_000
+"""How many people or things one limit can tell apart."""
 
 Found = tuple[tuple[str | int, ...], str, str]
 Check = Callable[[Document], Iterable[Found]]
@@ -35,6 +47,8 @@ def check(document: Document) -> Iterator[Found]:
         yield from _check_params(("tools", pattern), entry)
         yield from _check_reveal(("tools", pattern), entry)
     yield from _check_rules(document)
+    for name, limit in document.limits.items():
+        yield from _check_limit(("limits", name), limit, document.masking)
     yield from _check_ambiguous(document)
 
 
@@ -73,6 +87,9 @@ def _asks(document: Document) -> Iterator[tuple[Path, str, Risk | None]]:
     for index, rule in enumerate(document.rules):
         if rule.ask is not None:
             yield ("rules", index), rule.ask, rule.risk
+    for limit, written in document.limits.items():
+        if written.ask is not None:
+            yield ("limits", limit), written.ask, None
 
 
 def _check_approval(path: Path, name: str, approval: ApprovalEntry) -> Iterator[Found]:
@@ -127,6 +144,24 @@ def _check_rules(document: Document) -> Iterator[Found]:
     for index, rule in enumerate(document.rules):
         if rule.ask is None and rule.deny is None and rule.risk is None:
             yield ("rules", index), f"the rule {rule.id!r} does nothing", "add ask: NAME, deny: true or risk: LEVEL"
+
+
+def _check_limit(path: Path, limit: LimitEntry, masking: MaskingSection) -> Iterator[Found]:
+    if (limit.ask is None) is (limit.deny is None):
+        yield path, "a limit asks or denies, one of the two", "write ask: NAME or deny: true"
+    if limit.sum is not None and limit.distinct is not None:
+        yield (*path, "distinct"), "a limit counts one thing", "make it two limits"
+    if limit.sum is None and not isinstance(limit.max, int):
+        yield (*path, "max"), "calls and subjects are counted whole", "write a whole number"
+    if limit.over is None and "session" not in limit.dimensions:
+        yield path, "nothing says how far back it counts", "write such as over: 24h, or per: session"
+    if limit.distinct is not None:
+        action = masking.actions.get(limit.distinct) or masking.actions.get("*", "token")
+        if action != "token":
+            what = f"{limit.distinct} is counted by its tokens, and its masking action is {action}"
+            yield (*path, "distinct"), what, f"write masking.actions: {{{limit.distinct}: token}}"
+        if limit.max > SUBJECTS_MAX:
+            yield (*path, "max"), f"at most {SUBJECTS_MAX} subjects are counted", "write a smaller number"
 
 
 def _check_ambiguous(document: Document) -> Iterator[Found]:

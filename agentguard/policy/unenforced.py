@@ -16,7 +16,6 @@ _ANY = "*"
 
 CLAUSES: tuple[tuple[str, ...], ...] = (
     ("mode",),
-    ("limits",),
     ("grants",),
     ("notify",),
     ("notifiers",),
@@ -25,7 +24,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("risk", _ANY, "wait"),
     ("tools", _ANY, "once"),
     ("tools", _ANY, "mode"),
-    ("tools", _ANY, "limits"),
     ("tools", _ANY, "defer"),
     ("tools", _ANY, "wait"),
     ("tools", _ANY, "notify"),
@@ -34,7 +32,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("rules", _ANY, "once"),
     ("rules", _ANY, "override"),
     ("rules", _ANY, "mode"),
-    ("rules", _ANY, "limits"),
     ("rules", _ANY, "defer"),
     ("rules", _ANY, "wait"),
     ("rules", _ANY, "notify"),

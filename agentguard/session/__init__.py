@@ -1,5 +1,6 @@
-"""What a session has seen: tokens and what they stand for, and labels."""
+"""What sessions have seen and used: tokens and what they stand for, labels, and limits."""
 
+from agentguard.session.ledger import Charged, Goal, Ledger
 from agentguard.session.sessions import News, Sessions
 
-__all__ = ["News", "Sessions"]
+__all__ = ["Charged", "Goal", "Ledger", "News", "Sessions"]

@@ -67,6 +67,18 @@ class Names:
         """Set of a session's labels."""
         return f"{self._prefix}labels:{_part(session)}"
 
+    def amounts(self, limit: str, scope: str) -> str:
+        """Hash of what a limit has counted, and what is held of it."""
+        return f"{self._prefix}limit:{_part(limit)}:{_part(scope)}"
+
+    def subjects(self, limit: str, scope: str) -> str:
+        """Sorted set of the subjects that a limit has counted, by time."""
+        return f"{self._prefix}subjects:{_part(limit)}:{_part(scope)}"
+
+    def withheld(self, limit: str, scope: str, call: str) -> str:
+        """Mark of a call whose result a limit on subjects kept back."""
+        return f"{self._prefix}withheld:{_part(limit)}:{_part(scope)}:{_part(call)}"
+
 
 def _part(text: str) -> str:
     """A part of a key: the text where it is plain, else its hash, marked so that the two can't meet."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agentguard.approval import Stored
 from agentguard.config import Settings, open_desk, open_guard
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
@@ -177,12 +178,15 @@ class World:
                 card_digest=shown.card_digest,
             )
 
+    async def stored(self, request_id: str) -> Stored:
+        """A request as it stands."""
+        async with open_desk(self.policies, self.settings, tenant=self.tenant) as desk:
+            return (await desk.show(request_id)).stored
+
     async def card(self, request_id: str) -> Card:
         """What people are shown of a request."""
-        async with open_desk(self.policies, self.settings, tenant=self.tenant) as desk:
-            return (await desk.show(request_id)).stored.request.card
+        return (await self.stored(request_id)).request.card
 
     async def state(self, request_id: str) -> State:
         """How a request stands."""
-        async with open_desk(self.policies, self.settings, tenant=self.tenant) as desk:
-            return (await desk.show(request_id)).stored.state
+        return (await self.stored(request_id)).state

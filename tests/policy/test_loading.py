@@ -89,7 +89,6 @@ def test_the_whole_language_without_those_clauses_loads() -> None:
     ("written", "clause"),
     [
         ("mode: observe", "mode"),
-        ("limits: {}", "limits"),
         ("deployment: x", "deployment"),
         ("grants: []", "grants"),
         ("tools: {a: {risk: low, defer: 1h}}", "tools.*.defer"),

@@ -27,6 +27,9 @@ def all_names(names: Names, part: str) -> list[str]:
         names.join(part, part),
         names.vault(part),
         names.labels(part),
+        names.amounts(part, part),
+        names.subjects(part, part),
+        names.withheld(part, part, part),
     ]
 
 
