@@ -195,7 +195,9 @@ class Guard:
 
     def _case(self, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, judged: Judgement) -> Case:
         tokens = restored.tokens
-        shown = self.masker.for_people(permit.snapshot.shown, shown=tokens)
+        shown = self.masker.for_people(
+            permit.snapshot.shown, shown=tokens, known=self.tokens.ids(permit.principal).known
+        )
         return Case(
             call=call,
             tool=tool,

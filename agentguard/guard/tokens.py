@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agentguard.guard.link import Link
-from agentguard.masking import TokenIds
+from agentguard.masking import KnownValues, TokenIds
 from agentguard.model.calls import Principal
 from agentguard.model.tokens import Known, Token
 from agentguard.session import News, Sessions
@@ -32,7 +32,7 @@ class TokenBook:
         if ids is None:
             if len(self._ids) >= SESSIONS_KEPT:
                 self._ids.clear()
-            ids = self._ids[key] = TokenIds(self.keys, principal.tenant, principal.scope)
+            ids = self._ids[key] = TokenIds(self.keys, principal.tenant, principal.scope, KnownValues())
         return ids
 
     async def resolve(self, principal: Principal, texts: Iterable[str]) -> dict[str, Known]:

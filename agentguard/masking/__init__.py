@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Detector
 from agentguard.masking.finding import Finding
+from agentguard.masking.known import KnownValues
 from agentguard.masking.limits import Limits
 from agentguard.masking.masker import ACTIONS, Masked, Masker
 from agentguard.masking.page import Page
@@ -16,6 +17,7 @@ __all__ = [
     "DEFAULT_DETECTORS",
     "Detector",
     "Finding",
+    "KnownValues",
     "Limits",
     "Masked",
     "Masker",

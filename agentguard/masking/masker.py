@@ -14,10 +14,12 @@ from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Anchored, Detector
 from agentguard.masking.fields import NO_KEY, Fields
 from agentguard.masking.finding import THRESHOLD, Finding, one_per_place
+from agentguard.masking.known import KnownValues, is_findable
 from agentguard.masking.leaves import Walk
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
+from agentguard.masking.recalled import KNOWN, recalled
 from agentguard.masking.sheet import Bare, Placed, Sheet
 from agentguard.masking.shown import json_ready
 from agentguard.masking.tokens import TokenIds, candidates, canonical_value
@@ -34,6 +36,7 @@ Replacement = Callable[[str, str], str | None]
 class Masked:
     """A masked value. `tokens`: those that stand in it now, each once. `entities`: how many findings of which type.
 
+    `hidden`: what was replaced by something else than a token, to be found again later.
     `changed` is whether anything was replaced; if not, `value` is the very object that came in.
     """
 
@@ -41,6 +44,7 @@ class Masked:
     tokens: tuple[Token, ...]
     entities: Mapping[str, int]
     changed: bool
+    hidden: tuple[Token, ...] = ()
 
 
 class Masker:
@@ -73,31 +77,40 @@ class Masker:
         """What is personal or secret in a text, in order of place."""
         if len(text) > self._limits.characters:
             raise refused(f"more than {self._limits.characters} characters in one value")
-        found = self._findings(Sheet([text], [(NO_KEY, self._fields.root)], self._fields)).get(0, ())
+        sheet = Sheet([text], [(NO_KEY, self._fields.root)], self._fields)
+        found = self._findings(sheet, KnownValues(), candidates).get(0, ())
         return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, candidates)]
 
     def mask(self, value: Any, tokens: TokenIds) -> Masked:
         """The value with findings replaced as `actions` say. Raises GuardUnavailable where it can't be masked for certain.
 
+        What stands under personal fields is known to `tokens` from now on, and found again in later values.
         A number, date or Enum that is masked becomes text. Tokens of this session that stand in it already are left alone.
         """
         made: dict[str, Token] = {}
         counted: dict[str, int] = {}
         acted: dict[tuple[str, str], str | None] = {}
+        known = KnownValues() if tokens.known is None else tokens.known
 
         def replacement(entity_type: str, text: str) -> str | None:
             counted[entity_type] = counted.get(entity_type, 0) + 1
             found = entity_type, text
             if found not in acted:
-                acted[found] = self._acted(entity_type, text, tokens, made)
+                acted[found] = self._acted(entity_type, known.meant(found), tokens, made)
             return acted[found]
 
-        masked = self._replaced(value, replacement, tokens.read)
-        return Masked(value=masked, tokens=tuple(made.values()), entities=counted, changed=masked is not value)
+        masked = self._replaced(value, replacement, tokens.read, known)
+        gone = [found for found, new in acted.items() if new is not None]
+        known.learn(gone)
+        hidden = _hidden(gone, tokens, known, made) if len(made) < len(gone) else ()
+        return Masked(
+            value=masked, tokens=tuple(made.values()), entities=counted, changed=masked is not value, hidden=hidden
+        )
 
-    def for_people(self, value: Any, shown: Mapping[str, Token] | None = None) -> Any:
+    def for_people(self, value: Any, shown: Mapping[str, Token] | None = None, known: KnownValues | None = None) -> Any:
         """The value as JSON, for a person who decides: findings in part, invisible characters as escapes.
 
+        `known`: what the session has seen.
         Tokens stay as they are, but for those in `shown` (text to token), in whose place the partial value stands.
         """
         resolved = shown or {}
@@ -112,7 +125,7 @@ class Masker:
                     done = end
             return "".join([*pieces, text[done:]])
 
-        masked = self._replaced(json_ready(value), partial, candidates)
+        masked = self._replaced(json_ready(value), partial, candidates, KnownValues() if known is None else known)
         return json_ready(masked, lambda text: visible(resolve(text)))
 
     def mask_error(self, error: BaseException, tokens: TokenIds) -> tuple[BaseException, Masked]:
@@ -121,17 +134,23 @@ class Masker:
         `Masked.value` is the masked text. An error that holds nothing to mask comes back as it is.
         """
         made: dict[str, Token] = {}
+        hidden: dict[str, Token] = {}
         counted: Counter[str] = Counter()
 
         def mask(value: Any) -> Any:
             masked = self.mask(value, tokens)
             made.update((token.text, token) for token in masked.tokens)
+            hidden.update((token.text, token) for token in masked.hidden)
             counted.update(masked.entities)
             return masked.value
 
         masked = masked_error(error, mask)
         return masked, Masked(
-            value=str(masked), tokens=tuple(made.values()), entities=dict(counted), changed=masked is not error
+            value=str(masked),
+            tokens=tuple(made.values()),
+            entities=dict(counted),
+            changed=masked is not error,
+            hidden=tuple(hidden.values()),
         )
 
     def _acted(self, entity_type: str, text: str, tokens: TokenIds, made: dict[str, Token]) -> str | None:
@@ -146,7 +165,7 @@ class Masker:
         made.setdefault(token.text, token)
         return token.text
 
-    def _findings(self, sheet: Sheet) -> dict[int, list[Placed]]:
+    def _findings(self, sheet: Sheet, known: KnownValues, spans: Spans) -> dict[int, list[Placed]]:
         """For each leaf that holds something: its findings in order."""
         found, doubtful = list(sheet.found), list[Finding]()
         page = sheet.page
@@ -162,18 +181,21 @@ class Masker:
                 raise refused(f"detector {detector.name} failed") from None
         if doubtful:
             found += _seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
+        again = recalled(sheet, found, known, lambda text: _left_alone(text, spans))
+        found += again.findings
         placed = {leaf: [its] for leaf, its in sheet.settled.items()}
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):
-                placed.setdefault(leaf, []).append(its)
+                meant = its._replace(value=again.values[finding[:2]]) if finding.detector == KNOWN else its
+                placed.setdefault(leaf, []).append(meant)
         return placed if sheet.plain else {leaf: one_per_place(several) for leaf, several in placed.items()}
 
-    def _replaced(self, value: Any, replacement: Replacement, spans: Spans) -> Any:
+    def _replaced(self, value: Any, replacement: Replacement, spans: Spans, known: KnownValues) -> Any:
         walk = Walk(value, self._fields, self._limits)
         if not walk.texts:
             return value
         sheet = Sheet(walk.texts, walk.said, self._fields)
-        found = self._findings(sheet)
+        found = self._findings(sheet, known, spans)
         plain = sheet.plain and _KEPT.isdisjoint(sheet.page.anchors) and _is_trimmed(found)
         texts = {}
         for index in sorted(found):
@@ -184,6 +206,22 @@ class Masker:
             if new != text:
                 texts[index] = new
         return walk.rebuilt(texts)
+
+
+def _hidden(
+    gone: Iterable[tuple[str, str]], tokens: TokenIds, known: KnownValues, made: Mapping[str, Token]
+) -> tuple[Token, ...]:
+    """What was replaced and has no token in the value, where it can be found again."""
+    hidden = (tokens.token(found[0], known.meant(found)) for found in gone if is_findable(found[0]))
+    return tuple({token.text: token for token in hidden if token.text not in made}.values())
+
+
+def _left_alone(text: str, spans: Spans) -> list[tuple[int, int]]:
+    """Where tokens and redactions stand in a text, in order."""
+    kept = [(start, end) for start, end, _ in spans(text)] if len(text) >= _SHORTEST_TOKEN else []
+    if "redacted]" in text:
+        kept = sorted([*kept, *(match.span() for match in _REDACTED.finditer(text))])
+    return kept
 
 
 def _seen_elsewhere(
@@ -208,12 +246,11 @@ def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:
 def _around(placed: Placed, text: str, spans: Spans) -> list[Placed]:
     """The finding without tokens and redactions that stand in it, trimmed; nothing where nothing is left."""
     found = text[placed.start : placed.end]
-    kept = [(start, end) for start, end, _ in spans(found)] if len(found) >= _SHORTEST_TOKEN else []
-    kept += [match.span() for match in _REDACTED.finditer(found)] if "redacted]" in found else []
+    kept = _left_alone(found, spans)
     if not kept and found == found.strip():
         return [placed]
     pieces, done = [], 0
-    for start, end in [*sorted(kept), (len(found), len(found))]:
+    for start, end in [*kept, (len(found), len(found))]:
         trimmed = found[done:start].strip()
         if any(c.isalnum() for c in trimmed):
             first = placed.start + found.index(trimmed, done)

@@ -15,11 +15,15 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import re2
 
 from agentguard.model.keyed import KeyedHash
 from agentguard.model.tokens import Token
+
+if TYPE_CHECKING:
+    from agentguard.masking.known import KnownValues
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LOOK_ALIKE = str.maketrans("ilo", "110")
@@ -59,11 +63,15 @@ _GATE = re2.compile(TOKEN_FORM)
 
 
 class TokenIds:
-    """Makes and reads the tokens of one session. `keys`: newest first; the first makes, all are read."""
+    """Makes and reads the tokens of one session. `keys`: newest first; the first makes, all are read.
 
-    def __init__(self, keys: Sequence[bytes], tenant: str, session: str) -> None:
+    `known`: the values that the session has seen; None where each value is masked by itself.
+    """
+
+    def __init__(self, keys: Sequence[bytes], tenant: str, session: str, known: KnownValues | None = None) -> None:
         if not keys:
             raise ValueError("at least one key is needed")
+        self.known = known
         scope = _joined(tenant, session)
         derived = [KeyedHash(key).digest(b"agentguard token\0" + scope) for key in keys]
         self._newest = KeyedHash(derived[0])

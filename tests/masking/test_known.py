@@ -1,0 +1,172 @@
+"""Known values: what stood under a personal field is found again in running text, with the same token."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from agentguard.errors import GuardUnavailable
+from agentguard.masking import KnownValues, Masker, TokenIds
+from tests.masking.samples import MASKER
+
+SEEN: list[dict[str, Any]] = [
+    {"full_name": "Anna Kowalska", "street": "12 Mill Lane, Springfield", "account_id": "AC-10045871"},
+    {"full_name": "Jörg Müller", "password": "!Zx9#longer one"},
+    {"full_name": "Mark Hunter"},
+    {"full_name": "Ludwig van Beethoven"},
+    {"full_name": "Sean O'Brien"},
+    {"first_name": "Wilhelmina", "last_name": "Okonkwo-Duarte"},
+    {"full_name": "José Ñandú García", "customer_id": 88123456},
+]
+
+
+def session() -> TokenIds:
+    """A session that has seen SEEN."""
+    ids = TokenIds([b"test key that is long enough, 32"], "acme", "session-1", KnownValues())
+    for value in SEEN:
+        MASKER.mask(value, ids)
+    return ids
+
+
+IDS = session()
+
+FOUND = {
+    "as-seen": ("then Anna Kowalska called", "PERSON", "Anna Kowalska", "then @ called"),
+    "upper": ("ANNA KOWALSKA CALLED", "PERSON", "Anna Kowalska", "@ CALLED"),
+    "lower": ("it was anna kowalska again", "PERSON", "Anna Kowalska", "it was @ again"),
+    "last-first": ("Re: Kowalska, Anna", "PERSON", "Anna Kowalska", "Re: @"),
+    "last-first-bare": ("KOWALSKA Anna", "PERSON", "Anna Kowalska", "@"),
+    "wrapped": ("a letter to Anna\nKowalska", "PERSON", "Anna Kowalska", "a letter to @"),
+    "slug": ("see /people/anna-kowalska", "PERSON", "Anna Kowalska", "see /people/@"),
+    "login": ("user anna.kowalska left", "PERSON", "Anna Kowalska", "user @ left"),
+    "possessive": ("Anna Kowalska's order", "PERSON", "Anna Kowalska", "@'s order"),
+    "middle": ("Anna M. Kowalska called", "PERSON", "Anna Kowalska", "@ called"),
+    "initial": ("signed A. Kowalska", "PERSON", "Anna Kowalska", "signed @"),
+    "title": ("Ms Kowalska called", "PERSON", "Anna Kowalska", "Ms @ called"),
+    "last-alone": ("then Kowalska called", "PERSON", "Anna Kowalska", "then @ called"),
+    "first-alone": ("Yesterday Anna called.", "PERSON", "Anna Kowalska", "Yesterday @ called."),
+    "no-accents": ("Jorg Muller wrote", "PERSON", "Jörg Müller", "@ wrote"),
+    "two-letters": ("from Joerg Mueller", "PERSON", "Jörg Müller", "from @"),
+    "decomposed": ("from Jo\u0308rg Mu\u0308ller", "PERSON", "Jörg Müller", "from @"),
+    "zero-width": ("from An\u200bna Kowalska", "PERSON", "Anna Kowalska", "from @"),
+    "ordinary-words": ("ask Mark Hunter", "PERSON", "Mark Hunter", "ask @"),
+    "ordinary-title": ("ask Mr. Hunter", "PERSON", "Mark Hunter", "ask Mr. @"),
+    "particle": ("Beethoven, Ludwig van", "PERSON", "Ludwig van Beethoven", "@ van"),
+    "apostrophe": ("Sean O’Brien here", "PERSON", "Sean O'Brien", "@ here"),
+    "two-last-names": ("Jose Garcia was here", "PERSON", "José Ñandú García", "@ was here"),
+    "last-name-field": ("Ms Okonkwo-Duarte was here", "PERSON", "Okonkwo-Duarte", "Ms @ was here"),
+    "address": ("send it to 12 mill lane", "ADDRESS", "12 Mill Lane, Springfield", "send it to @"),
+    "account": ("about AC-10045871.", "ACCOUNT_ID", "AC-10045871", "about @."),
+    "account-glued": ("about ac10045871.", "ACCOUNT_ID", "AC-10045871", "about @."),
+    "number": ("about 88123456.", "CUSTOMER_ID", "88123456", "about @."),
+    "secret": ("it is !Zx9#longer one, she said", "PASSWORD", "!Zx9#longer one", "it is @, she said"),
+}
+
+
+@pytest.mark.parametrize(("text", "entity_type", "value", "masked"), FOUND.values(), ids=FOUND.keys())
+def test_a_known_value_has_its_token_wherever_it_stands(text: str, entity_type: str, value: str, masked: str) -> None:
+    """In either order, in any case, with accents or without; and a part of a name where it stands like one."""
+    # when
+    found = MASKER.mask({"note": text}, IDS)
+    # then
+    assert found.value == {"note": masked.replace("@", IDS.token(entity_type, value).text)}
+
+
+CLEAN = {
+    "verbs": "we will mark it for the hunter",
+    "sentence": "Mark this as done. Hunter gatherers moved on.",
+    "lower": "please mark hunter as done",
+    "somebody-else": "Anna Nowak and Peter Mueller-Lang",
+    "company": "the Garcia Company",
+    "other-order-of-address": "lane 12, mill 4",
+    "part-of-a-number": "order 10045871",
+    "longer-number": "order 881234567",
+    "secret-in-other-case": "it is !zx9#LONGER one",
+    "inside-a-word": "Annabel and Kowalskaya",
+    "two-sentences": "It was for Mark. Hunter gatherers came.",
+}
+
+
+@pytest.mark.parametrize("text", CLEAN.values(), ids=CLEAN.keys())
+def test_ordinary_words_are_no_names(text: str) -> None:
+    """What only looks like a part of a known value stays."""
+    assert MASKER.mask({"note": text}, IDS).value == {"note": text}
+
+
+def test_one_result_tells_of_its_own_prose() -> None:
+    """A name under a field is known to the text beside it, also where no session is."""
+    value = {"note": "Anna Kowalska called", "customer": {"full_name": "Kowalska, Anna"}}
+    masked = MASKER.mask(value, TokenIds([b"k" * 32], "t", "s")).value
+    assert masked["note"] == f"{masked['customer']['full_name']} called"
+
+
+def test_another_spelling_under_a_field_has_the_same_token() -> None:
+    """The first spelling names the person."""
+    ids = session()
+    assert MASKER.mask({"full_name": "KOWALSKA, ANNA"}, ids).value == {
+        "full_name": ids.token("PERSON", "Anna Kowalska").text
+    }
+
+
+def test_a_name_that_two_people_share_is_neither_of_them() -> None:
+    """Alone it has a token of its own: hidden, and nobody's."""
+    ids = session()
+    MASKER.mask({"full_name": "Anna Nowak"}, ids)
+    masked = MASKER.mask("Yesterday Anna called", ids)
+    assert masked.value == f"Yesterday {ids.token('PERSON', 'Anna').text} called"
+
+
+def test_sessions_know_only_their_own() -> None:
+    """What one session saw says nothing in another."""
+    other = TokenIds([b"test key that is long enough, 32"], "acme", "session-2", KnownValues())
+    assert MASKER.mask("Anna Kowalska called", other).value == "Anna Kowalska called"
+
+
+def test_masking_again_leaves_tokens_alone() -> None:
+    """A token's own word is no name, whoever is known."""
+    ids = session()
+    MASKER.mask({"first_name": "Person", "last_name": "Email"}, ids)
+    once = MASKER.mask("Anna Kowalska, a@acme.example, [PERSON redacted]", ids).value
+    assert MASKER.mask(once, ids).value == once
+    assert MASKER.mask({"full_name": once}, ids).value == {"full_name": once}
+
+
+@pytest.mark.parametrize("action", ["redact", "mask"])
+def test_what_is_redacted_is_known_too(action: str) -> None:
+    """Whatever the action, a value under a field is hidden in prose as well, and told of as `hidden`."""
+    masker = Masker(actions={"PERSON": action})
+    ids = TokenIds([b"k" * 32], "t", "s", KnownValues())
+    first = masker.mask({"full_name": "Anna Kowalska"}, ids)
+    assert [(token.entity_type, token.value) for token in first.hidden] == [("PERSON", "Anna Kowalska")]
+    assert first.tokens == ()
+    assert "Kowalska" not in masker.mask("kowalska, anna called", ids).value
+
+
+def test_people_are_shown_a_part_of_a_known_name() -> None:
+    """A card shows no more of a name in prose than of one under a field."""
+    assert MASKER.for_people({"text": "for Anna Kowalska"}, known=IDS.known) == {"text": "for A. K."}
+
+
+def test_over_the_limit_a_value_is_refused() -> None:
+    """What could not be found again is not let through as if it could."""
+    ids = TokenIds([b"k" * 32], "t", "s", KnownValues(limit=2))
+    with pytest.raises(GuardUnavailable, match="more than 2 known values"):
+        MASKER.mask([{"full_name": name} for name in ("Anna Kowalska", "Bo Ray", "Cleo Stone")], ids)
+
+
+def test_t28_search_is_linear_and_bounded() -> None:
+    """Texts made to be hard (known words only, initials only, marks only) take no longer than their length explains."""
+    texts = [
+        "Anna Kowalska " * 8_000,
+        "anna " * 20_000,
+        "A. " * 30_000,
+        "12 mill " * 12_000,
+        "." * 100_000,
+        "Ann\u00e4 " * 16_000,
+    ]
+    started = time.process_time()
+    masked = [MASKER.mask(text, IDS).value for text in texts]
+    assert time.process_time() - started < 6
+    assert "Kowalska" not in masked[0]
