@@ -4,6 +4,21 @@ from agentguard.audit.disk import Disk
 from agentguard.audit.journal import Journal
 from agentguard.audit.reading import UNREADABLE, Entry, read
 from agentguard.audit.report import Bad, Report, What, WriterReport
+from agentguard.audit.shadow import ShadowClause, ShadowReport, shadow_report
 from agentguard.audit.verification import verify
 
-__all__ = ["UNREADABLE", "Bad", "Disk", "Entry", "Journal", "Report", "What", "WriterReport", "read", "verify"]
+__all__ = [
+    "UNREADABLE",
+    "Bad",
+    "Disk",
+    "Entry",
+    "Journal",
+    "Report",
+    "ShadowClause",
+    "ShadowReport",
+    "What",
+    "WriterReport",
+    "read",
+    "shadow_report",
+    "verify",
+]

@@ -34,22 +34,38 @@ class Bill:
     charges: tuple[Charge, ...]
 
     def agreed(self, over: Collection[str]) -> Bill:
-        """The bill where people agreed that the call goes over these limits."""
-        charges = (each._replace(if_over=IfOver.TAKE) if each.limit in over else each for each in self.charges)
-        return Bill(hold=self.hold, call=self.call, charges=tuple(charges))
+        """The bill of a call that people agreed goes over these limits; over any other it does not run."""
 
-    def final(self) -> Bill:
-        """The bill where nobody can be asked any more: over a limit that nobody agreed on means no."""
-        charges = (
-            each if each.if_over is IfOver.TAKE else each._replace(if_over=IfOver.REFUSE) for each in self.charges
-        )
-        return Bill(hold=self.hold, call=self.call, charges=tuple(charges))
+        def settled(charge: Charge) -> Charge:
+            if charge.if_over is IfOver.NOTE:
+                return charge
+            return charge._replace(if_over=IfOver.TAKE if charge.limit in over else IfOver.REFUSE)
+
+        return Bill(hold=self.hold, call=self.call, charges=tuple(map(settled, self.charges)))
+
+    @property
+    def in_shadow(self) -> bool:
+        """Whether nothing follows from any of it."""
+        return all(each.if_over is IfOver.NOTE for each in self.charges)
 
     @property
     def subjects(self) -> tuple[Charge, ...]:
         """What is counted in the result."""
         return tuple(each for each in self.charges if each.subjects)
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Headcount:
+    """Whether a result may be handed out.
+
+    `withholding`: the limits for which it must not be, and so nobody in it was counted. `noted`: those in shadow that it goes over.
+    """
+
+    withholding: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
+
+
+NOT_COUNTED = Headcount()
 
 NO_BILL = Bill(hold="", call="", charges=())
 """That of a call which no limit concerns."""
@@ -77,15 +93,25 @@ class Budgets:
         """Spend all or nothing: the limits that left no room, or none of them."""
         if not bill.charges:
             return ()
-        charged = await self._charged(bill.final(), Goal.SPEND)
+        charged = await self._charged(bill, Goal.SPEND)
         return () if charged.word == "spent" else charged.over
 
-    async def withholding(self, bill: Bill, tokens: Sequence[Token]) -> tuple[str, ...]:
-        """Count the subjects that a result shows: the limits for which it must not be handed out."""
+    async def counted(self, bill: Bill, tokens: Sequence[Token]) -> Headcount:
+        """Count the subjects that a result shows."""
         if not bill.subjects:
-            return ()
-        counted = await self.background.hop(lambda: self._count(bill, tokens))
-        return counted.over if counted.word == "withheld" else ()
+            return NOT_COUNTED
+        try:
+            counted = await self.background.hop(lambda: self._count(bill, tokens))
+        except GuardUnavailable:
+            if not bill.in_shadow:
+                raise
+            return NOT_COUNTED
+        noted = {each.limit for each in bill.subjects if each.if_over is IfOver.NOTE}
+        over = tuple(limit for limit in counted.over if limit not in noted)
+        return Headcount(
+            withholding=over if counted.word == "withheld" else (),
+            noted=tuple(limit for limit in counted.over if limit in noted),
+        )
 
     @contextmanager
     def held(self, bill: Bill) -> Iterator[None]:

@@ -4,6 +4,7 @@ Rules:
 - a call that policy denies anyway is charged nothing;
 - the verdict of a call that would go over a limit names the limit;
 - the second judgement is by the policy in force, with the facts of the request and with those of now, and the stricter counts;
+- what only clauses in shadow would need, and nobody can tell, holds no call up;
 - what an approved call takes is spent before it runs, all of it; over a limit that people were not told of it does not run.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agentguard.errors import GuardUnavailable
 from agentguard.guard import refusals
 from agentguard.guard.asking import Case
 from agentguard.guard.budgets import NO_BILL, Bill, Budgets
@@ -81,8 +83,8 @@ class Judging:
         if verdict.effect is Effect.ALLOW and not charges:
             return Judgement(verdict=verdict, facts=facts)
         bill = self.budgets.bill(tool, snapshot.text, charges)
-        over = await self.budgets.charge(bill, Goal.SPEND if verdict.effect is Effect.ALLOW else Goal.HOLD)
-        if over:
+        over = await self._charge(bill, Goal.SPEND if verdict.effect is Effect.ALLOW else Goal.HOLD)
+        if over != ():
             facts = facts.model_copy(update={"over": over})
             verdict = policy.classify(tool, arguments, principal, facts)
         return Judgement(verdict=verdict, facts=facts, bill=bill)
@@ -94,7 +96,7 @@ class Judging:
         now = case.facts.model_copy(update={"labels": labels, "pin": policy.pin_state(case.tool), "over": ()})
         if policy.classify(tool, arguments, case.principal, now).effect is not Effect.DENY:
             bill = self._bill(policy, case)
-            now = now.model_copy(update={"over": await self.budgets.charge(bill, Goal.HOLD)})
+            now = now.model_copy(update={"over": await self._charge(bill, Goal.HOLD)})
         return tuple(policy.classify(tool, arguments, case.principal, facts) for facts in (stored, now))
 
     async def spend(self, policy: Policy, case: Case) -> Bill:
@@ -109,5 +111,22 @@ class Judging:
         charges = policy.charges(case.tool.name, case.snapshot.arguments, case.principal)
         return Bill(hold=case.bill.hold, call=case.bill.call, charges=charges)
 
+    async def _charge(self, bill: Bill, goal: Goal) -> tuple[str, ...] | None:
+        """The limits that the call would go over; None where only limits in shadow were to be counted, and nobody could."""
+        try:
+            return await self.budgets.charge(bill, goal)
+        except GuardUnavailable:
+            if not bill.in_shadow:
+                raise
+            return None
+
     async def _labels(self, policy: Policy, tool: str, principal: Principal) -> tuple[str, ...] | None:
-        return await self.tokens.labels(principal) if policy.reads_session(tool) else None
+        """The session's labels, where a clause reads them; one in shadow holds nothing up where they can't be read."""
+        if not policy.reads_session(tool):
+            return None
+        try:
+            return await self.tokens.labels(principal)
+        except GuardUnavailable:
+            if policy.needs_session(tool):
+                raise
+            return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from agentguard.approval import Stored
 from agentguard.audit import Journal
 from agentguard.errors import CallRefused, Fault, GuardUnavailable, InvalidArguments, OutcomeUnknown
 from agentguard.guard.binding import Binding
+from agentguard.guard.budgets import NOT_COUNTED, Headcount
 from agentguard.guard.permit import Permit
 from agentguard.guard.snapshot import Snapshot
 from agentguard.masking import Masked
@@ -110,8 +111,10 @@ class Records:
         )
         await self._write("permitted", line, durable=True)
 
-    async def settled(self, permit: Permit, ended: Ended, masked: Masked | None, over: Sequence[str] = ()) -> None:
-        """Step 8: how the call ended; `over`: the limits for which its result was not handed out."""
+    async def settled(
+        self, permit: Permit, ended: Ended, masked: Masked | None, counted: Headcount = NOT_COUNTED
+    ) -> None:
+        """Step 8: how the call ended, and what its result did to limits."""
         written = _digestible(masked.value) if masked is not None else b""
         line = Settled(
             principal=permit.principal,
@@ -122,11 +125,12 @@ class Records:
             result_digest=self.binding.value(written) if written else "",
             result_bytes=len(written),
             entities=dict(masked.entities) if masked is not None else {},
-            labels_added=permit.verdict.labels if masked is not None and not over else (),
-            over=tuple(over),
+            labels_added=permit.verdict.labels if masked is not None and not counted.withholding else (),
+            over=counted.withholding,
+            over_in_shadow=counted.noted,
             duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,
         )
-        await self._write("settled", line, durable=permit.claim is not None or bool(over))
+        await self._write("settled", line, durable=permit.claim is not None or bool(counted.withholding))
 
     def forged(self, principal: Principal, call: ToolCall, request_id: str, code: str) -> None:
         """Somebody put into Redis what no person signed; said as loudly as a library can."""

@@ -46,10 +46,10 @@ class Settling:
         _once(permit)
         try:
             masked = _readable(lambda: self.masker.mask(result, self.tokens.ids(permit.principal)))
-            over = await self.budgets.withholding(permit.bill, masked.tokens)
-            if not over:
+            counted = await self.budgets.counted(permit.bill, masked.tokens)
+            if not counted.withholding:
                 await self._keep(permit, masked, permit.verdict.labels)
-            await self.records.settled(permit, Ended.DONE, masked, over)
+            await self.records.settled(permit, Ended.DONE, masked, counted)
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.DONE)
             raise ResultWithheld(permit.call.tool, broken) from None
@@ -57,8 +57,8 @@ class Settling:
             await self._give_up(permit, Ended.DONE)
             raise
         await self._finish(permit, Ended.DONE)
-        if over:
-            raise _over_limit(permit, over)
+        if counted.withholding:
+            raise _over_limit(permit, counted.withholding)
         return masked.value
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:
@@ -66,10 +66,10 @@ class Settling:
         _once(permit)
         try:
             shown, masked = _readable(lambda: self.masker.mask_error(error, self.tokens.ids(permit.principal)))
-            over = await self.budgets.withholding(permit.bill, masked.tokens)
-            if not over:
+            counted = await self.budgets.counted(permit.bill, masked.tokens)
+            if not counted.withholding:
                 await self._keep(permit, masked, permit.verdict.labels)
-            await self.records.settled(permit, Ended.FAILED, masked, over)
+            await self.records.settled(permit, Ended.FAILED, masked, counted)
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.FAILED)
             raise ResultWithheld(permit.call.tool, broken) from None
@@ -77,7 +77,7 @@ class Settling:
             await self._give_up(permit, Ended.FAILED)
             raise broken from None  # whoever prints it must not print the tool's own error with it
         await self._finish(permit, Ended.FAILED)
-        return _over_limit(permit, over) if over else shown
+        return _over_limit(permit, counted.withholding) if counted.withholding else shown
 
     async def interrupted(self, permit: Permit) -> None:
         """The run was cancelled or its process is going down: nobody knows what it did."""

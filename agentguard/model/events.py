@@ -17,7 +17,7 @@ from agentguard.errors import RefusalReason
 from agentguard.model.approvals import Decision
 from agentguard.model.calls import Principal
 from agentguard.model.record import Record
-from agentguard.model.verdicts import Effect, Risk, Spoke, Verdict
+from agentguard.model.verdicts import Effect, Risk, Said, Spoke, Verdict
 
 
 class Opened(Record):
@@ -29,6 +29,25 @@ class Opened(Record):
     policy_version: str
     previous: str
     segment: int
+
+
+class Shadowed(Record):
+    """What a verdict would have been if the clauses in shadow counted too, and all that would have spoken."""
+
+    risk: Risk
+    effect: Effect
+    clauses: tuple[Spoke, ...]
+    needs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, said: Said) -> Shadowed:
+        """What the journal keeps of it."""
+        return cls(
+            risk=said.risk,
+            effect=said.effect,
+            clauses=said.spoke,
+            needs=tuple(need.name for need in said.needs),
+        )
 
 
 class Judged(Record):
@@ -51,6 +70,7 @@ class Judged(Record):
     snapshot_digest: str
     entities: dict[str, int] = Field(default_factory=dict)
     revealed: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    shadow: Shadowed | None = None
 
     @classmethod
     def of(
@@ -78,6 +98,7 @@ class Judged(Record):
             snapshot_digest=snapshot_digest,
             entities=entities,
             revealed=revealed,
+            shadow=None if verdict.shadow is None else Shadowed.of(verdict.shadow),
         )
 
 
@@ -144,7 +165,7 @@ class Settled(Record):
     """Step 8: how a permitted call ended, and what its result brought into the session.
 
     `result_digest` is keyed, over the masked result; `result_bytes` is that result's length. `over`: the limits that kept the
-    result back.
+    result back; `over_in_shadow`: those that would have.
     """
 
     principal: Principal
@@ -157,6 +178,7 @@ class Settled(Record):
     entities: dict[str, int] = Field(default_factory=dict)
     labels_added: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
+    over_in_shadow: tuple[str, ...] = ()
     duration_ms: int
 
 

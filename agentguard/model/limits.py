@@ -25,6 +25,9 @@ class IfOver(StrEnum):
     TAKE = "take"
     """It is charged all the same: people agreed."""
 
+    NOTE = "note"
+    """It is charged all the same, and nothing follows: the limit is in shadow."""
+
 
 class Amount(NamedTuple):
     """An exact amount: whole units, and billionths of one."""

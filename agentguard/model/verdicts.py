@@ -37,6 +37,13 @@ class Effect(StrEnum):
         return _EFFECTS.index(self)
 
 
+class Mode(StrEnum):
+    """Whether a clause decides, or only tells what it would have decided."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+
+
 _RISKS = tuple(Risk)
 _EFFECTS = tuple(Effect)
 
@@ -74,6 +81,7 @@ class Clause(Record):
     met: Literal["always", "true", "error"] = "always"
     error: str = ""
     place: Place
+    mode: Mode = Mode.ENFORCE
 
 
 class Spoke(Record):
@@ -85,6 +93,7 @@ class Spoke(Record):
     met: Literal["always", "true", "error"]
     error: str = ""
     place: str
+    mode: Mode = Mode.ENFORCE
 
     @classmethod
     def of(cls, clause: Clause) -> Spoke:
@@ -96,24 +105,34 @@ class Spoke(Record):
             met=clause.met,
             error=clause.error,
             place=str(clause.place),
+            mode=clause.mode,
         )
 
 
-class Verdict(Record):
-    """The risk and effect of one call, the clauses that said so, and what must be done if it runs."""
+class Said(Record):
+    """What clauses come to together."""
 
-    tool: str
     risk: Risk
     effect: Effect
     clauses: tuple[Clause, ...]
     needs: tuple[Need, ...] = ()
-    labels: tuple[str, ...] = ()
-    policy_version: str
 
     @cached_property
     def spoke(self) -> tuple[Spoke, ...]:
         """What the journal keeps of the clauses. Verdicts are shared, so this is worked out once for many calls."""
         return tuple(Spoke.of(clause) for clause in self.clauses)
+
+
+class Verdict(Said):
+    """The risk and effect of one call, the clauses that said so, and what must be done if it runs.
+
+    `shadow`: what it would be if the clauses in shadow counted too, where any of them spoke. Nothing follows from it.
+    """
+
+    tool: str
+    labels: tuple[str, ...] = ()
+    policy_version: str
+    shadow: Said | None = None
 
     def stricter_than(self, shown: Verdict) -> bool:
         """Whether running under this verdict would need more than `shown` told a person.

@@ -21,12 +21,16 @@ from agentguard.policy.policy import Policy
 
 
 class Expectation(Record):
-    """What the verdict must be. `clauses` are the ids of all that must speak, the tool's pattern too; left out: any."""
+    """What the verdict must be. `clauses` are the ids of all that must speak, the tool's pattern too; left out: any.
+
+    `shadow`: the effect that it would have with what is in shadow.
+    """
 
     effect: Effect
     risk: Risk
     clauses: tuple[str, ...] | None = None
     needs: tuple[str, ...] | None = None
+    shadow: Effect | None = None
 
 
 class Case(Record):
@@ -80,6 +84,9 @@ def _differences(expected: Expectation, verdict: Verdict) -> Iterator[str]:
         yield f"effect is {verdict.effect}, expected {expected.effect}"
     if verdict.risk is not expected.risk:
         yield f"risk is {verdict.risk}, expected {expected.risk}"
+    with_shadow = verdict if verdict.shadow is None else verdict.shadow
+    if expected.shadow not in (None, with_shadow.effect):
+        yield f"with shadow the effect is {with_shadow.effect}, expected {expected.shadow}"
     yield from _differing("clauses", {clause.id for clause in verdict.clauses}, expected.clauses)
     yield from _differing("needs", {need.name for need in verdict.needs}, expected.needs)
 

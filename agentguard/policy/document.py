@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from agentguard.model.record import Record
-from agentguard.model.verdicts import CONFIRM, Effect, Risk
+from agentguard.model.verdicts import CONFIRM, Effect, Mode, Risk
 from agentguard.policy.patterns import check_pattern
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -162,6 +162,7 @@ class ToolEntry(Record):
     params: dict[Role, tuple[ArgumentPath, ...]] = {}
     reveal: dict[ArgumentPath, RevealTerms] = {}
     title: Sentence | None = None
+    mode: Mode | None = None
     override: Literal[True] | None = None
 
 
@@ -178,6 +179,7 @@ class RuleEntry(Record):
     deny: Literal[True] | None = None
     risk: Risk | None = None
     reason: Sentence | None = None
+    mode: Mode | None = None
 
 
 class LimitEntry(Record):
@@ -195,6 +197,7 @@ class LimitEntry(Record):
     ask: Name | None = None
     deny: Literal[True] | None = None
     reason: Sentence | None = None
+    mode: Mode | None = None
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -236,6 +239,7 @@ class Fragment(Record):
     """A file beside the root: tools and rules, its own and those of files that it takes in."""
 
     version: Literal[1]
+    mode: Mode | None = None
     use: tuple[UseEntry, ...] = ()
     tools: dict[Pattern, ToolTermsWritten] = {}
     rules: tuple[RuleEntry, ...] = ()
@@ -251,9 +255,13 @@ class Root(Fragment):
 
 
 class Document(Record):
-    """The whole policy: all files together, tools by pattern and rules by id, both sorted."""
+    """The whole policy: all files together, tools by pattern and rules by id, both sorted.
+
+    `mode`: the root's, and so that of the word that no file writes: a tool that nobody listed is denied. All else has a mode of its own.
+    """
 
     version: Literal[1] = 1
+    mode: Mode | None = None
     risk: RiskSection
     tools: dict[str, ToolEntry]
     rules: tuple[RuleEntry, ...]

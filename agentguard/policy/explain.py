@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentguard.model.verdicts import CONFIRM, Clause, Effect, Need, Verdict
+from agentguard.model.verdicts import CONFIRM, Clause, Effect, Mode, Need, Verdict
 
 _WORDS = {Effect.ALLOW: "is allowed", Effect.ASK: "must be asked about", Effect.DENY: "is denied"}
 
@@ -12,6 +12,11 @@ def explain(verdict: Verdict) -> str:
     lines = [f"{verdict.tool} {_WORDS[verdict.effect]}; risk {verdict.risk}"]
     lines += [f"  {_clause(clause)}" for clause in verdict.clauses]
     lines += [f"  needs {_need(need)}" for need in verdict.needs]
+    if verdict.shadow is not None:
+        shadowed = [clause for clause in verdict.shadow.clauses if clause.mode is Mode.SHADOW]
+        lines.append(f"  with what is in shadow it {_WORDS[verdict.shadow.effect]}; risk {verdict.shadow.risk}")
+        lines += [f"    {_clause(clause)}" for clause in shadowed]
+        lines += [f"    needs {_need(need)}" for need in verdict.shadow.needs]
     if verdict.effect is not Effect.DENY:
         lines.append(f"  results carry: {', '.join(verdict.labels) or 'no labels'}")
     lines.append(f"  policy {verdict.policy_version}")

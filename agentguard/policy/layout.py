@@ -4,25 +4,27 @@ Rules:
 - exactly one file is named policy.yaml; it alone holds risk, approvals, limits and masking;
 - the others hold tools and rules; a tool pattern or a rule id that stands twice is an error that names both places;
 - a file that was taken in (`use`) gives way only to an entry of policy.yaml with `override: true` (see `overriding`);
+- a file's mode is that of its clauses that have none of their own; a file that was taken in and has none gets the root's;
 - the order of files, tools and rules makes no difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TypeVar
 
 from agentguard.model.marked import Marked, Path
 from agentguard.model.problems import Place, Problem
-from agentguard.model.verdicts import Risk
-from agentguard.policy.document import Document, Fragment, Root, RuleEntry, ToolEntry
+from agentguard.model.verdicts import Mode, Risk
+from agentguard.policy.document import Document, Fragment, LimitEntry, Root, RuleEntry, ToolEntry
 from agentguard.policy.overriding import WrittenTool, overridden
 
 ROOT = "policy.yaml"
 
 E = TypeVar("E")
+M = TypeVar("M", ToolEntry, RuleEntry, LimitEntry)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,18 +64,20 @@ def is_root(file: str) -> bool:
 
 def lay_out(files: Sequence[ReadFile]) -> tuple[Layout, list[Problem]]:
     """All files as one document, and what stands in it twice. One of them must be the root."""
-    ordered = sorted(files, key=lambda file: (not file.used, file.marked.file))
-    root, form = next((file.marked, file.form) for file in ordered if isinstance(file.form, Root))
+    root, form = next((file.marked, file.form) for file in files if isinstance(file.form, Root))
+    modal = (_with_modes(file, file.form.mode or (form.mode if file.used else None)) for file in files)
+    ordered = sorted(modal, key=lambda file: (not file.used, file.marked.file))
     problems: list[Problem] = []
     written = overridden([tool for file in ordered for tool in _tools(file)], problems)
     tools = _unique([(tool.pattern, tool.entry, tool.marked, tool.path) for tool in written], "tool pattern", problems)
     rules = _unique([item for file in ordered for item in _rules(file)], "rule", problems)
     document = Document(
+        mode=form.mode,
         risk=form.risk,
         tools={pattern: entry for pattern, (entry, _, _) in tools.items()},
         rules=tuple(entry for entry, _, _ in rules.values()),
         approvals=dict(sorted(form.approvals.items())),
-        limits=dict(sorted(form.limits.items())),
+        limits={name: _in_mode(limit, form.mode) for name, limit in sorted(form.limits.items())},
         masking=form.masking,
     )
     parts: dict[Path, tuple[Marked, Path]] = {
@@ -83,11 +87,26 @@ def lay_out(files: Sequence[ReadFile]) -> tuple[Layout, list[Problem]]:
     return Layout(document=document, root=root, parts=parts), problems
 
 
+def _with_modes(file: ReadFile, mode: Mode | None) -> ReadFile:
+    """The file with its mode on each of its tools and rules that has none of its own."""
+    tools = {pattern: _in_mode(_entry(written), mode) for pattern, written in file.form.tools.items()}
+    rules = tuple(_in_mode(rule, mode) for rule in file.form.rules)
+    return replace(file, form=file.form.model_copy(update={"tools": tools, "rules": rules}))
+
+
+def _in_mode(entry: M, mode: Mode | None) -> M:
+    return entry.model_copy(update={"mode": mode}) if entry.mode is None and mode is not None else entry
+
+
+def _entry(written: ToolEntry | Risk) -> ToolEntry:
+    return ToolEntry(risk=written) if isinstance(written, Risk) else written
+
+
 def _tools(file: ReadFile) -> Iterator[WrittenTool]:
     for pattern, written in file.form.tools.items():
         yield WrittenTool(
             pattern=pattern,
-            entry=ToolEntry(risk=written) if isinstance(written, Risk) else written,
+            entry=_entry(written),
             marked=file.marked,
             path=("tools", pattern),
             is_root=isinstance(file.form, Root),

@@ -18,6 +18,7 @@ from agentguard.model.calls import Principal
 from agentguard.model.facts import Facts
 from agentguard.model.limits import Amount, Charge, IfOver
 from agentguard.model.record import Json
+from agentguard.model.verdicts import Mode
 from agentguard.policy.conditions import TRUE, Met
 from agentguard.policy.document import Dimension, LimitEntry
 
@@ -53,17 +54,28 @@ class Limit:
             return Met("error", "NOT_COUNTED")
         return TRUE if self.id in facts.over else None
 
-    def charge(self, arguments: Mapping[str, Json], principal: Principal) -> Charge:
-        """What the call takes. Raises BadAmount."""
+    def charge(self, arguments: Mapping[str, Json], principal: Principal) -> Charge | None:
+        """What the call takes. Raises BadAmount; in shadow, where nobody is held up, it takes nothing then."""
+        try:
+            amount = self._amount(arguments)
+        except BadAmount:
+            if self.entry.mode is Mode.SHADOW:
+                return None
+            raise
         return Charge(
             limit=self.id,
             scope=tuple(f"{each}={self._whose(each, principal)}" for each in sorted(set(self.entry.dimensions))),
-            amount=self._amount(arguments),
+            amount=amount,
             most=Amount.of(_number(self.entry.max)),
             window_ms=self.entry.window_ms,
-            if_over=IfOver.ASK if self.entry.ask else IfOver.REFUSE,
+            if_over=self._if_over(),
             subjects=self.entry.distinct or "",
         )
+
+    def _if_over(self) -> IfOver:
+        if self.entry.mode is Mode.SHADOW:
+            return IfOver.NOTE
+        return IfOver.ASK if self.entry.ask else IfOver.REFUSE
 
     def _amount(self, arguments: Mapping[str, Json]) -> Amount:
         if self.entry.distinct:

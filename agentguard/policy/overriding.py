@@ -3,6 +3,7 @@
 Rules:
 - only policy.yaml overrides, and only what a file taken in says;
 - an own entry that speaks for tools in place of a used one, being more specific, is at least as strict as it, or says `override: true`;
+- an entry in shadow speaks in place of nothing;
 - what is overridden under its own pattern is as if it had never been written.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from agentguard.model.marked import Marked, Path
 from agentguard.model.problems import Problem
+from agentguard.model.verdicts import Mode
 from agentguard.policy.document import ToolEntry
 from agentguard.policy.patterns import literals, overlap
 from agentguard.policy.terms import ToolTerms, terms_of
@@ -46,6 +48,9 @@ def _misplaced(own: Sequence[WrittenTool], used: Sequence[WrittenTool]) -> Itera
         place = tool.marked.place((*tool.path, "override"))
         if tool.entry.override and not tool.is_root:
             yield Problem(place=place, what="override stands outside the root", instead="move the entry to policy.yaml")
+        elif tool.entry.override and tool.entry.mode is Mode.SHADOW:
+            what = "an entry in shadow decides nothing, so it can't override"
+            yield Problem(place=place, what=what, instead="write mode: enforce, or remove override")
         elif tool.entry.override and not any(overlap(tool.pattern, each.pattern) for each in used):
             what = f"no file that is taken in says anything of {tool.pattern!r}"
             yield Problem(place=place, what=what, instead="remove override")
@@ -54,7 +59,7 @@ def _misplaced(own: Sequence[WrittenTool], used: Sequence[WrittenTool]) -> Itera
 def _laxer(own: Sequence[WrittenTool], used: Sequence[WrittenTool]) -> Iterator[Problem]:
     """Each own entry that would quietly speak, less strictly, for tools of a used one."""
     for tool in own:
-        if tool.entry.override:
+        if tool.entry.override or tool.entry.mode is Mode.SHADOW:
             continue
         for other in used:
             if literals(tool.pattern) < literals(other.pattern) or tool.pattern == other.pattern:

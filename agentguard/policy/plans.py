@@ -8,7 +8,7 @@ from functools import cached_property
 
 from jinja2 import Template
 
-from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
+from agentguard.model.verdicts import Clause, Effect, Mode, Risk, Said, Verdict
 from agentguard.policy.conditions import Condition, Met
 from agentguard.policy.document import Document
 from agentguard.policy.judging import highest, needs_of, strictest
@@ -28,6 +28,11 @@ class Speaker:
     asks: tuple[str, ...] = ()
     condition: Condition | None = None
 
+    @property
+    def in_shadow(self) -> bool:
+        """Whether it only tells what it would have said."""
+        return self.clause.mode is Mode.SHADOW
+
 
 @dataclass(frozen=True, kw_only=True)
 class LimitSpeaker(Speaker):
@@ -38,11 +43,15 @@ class LimitSpeaker(Speaker):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One tool's part of the policy. Verdicts are shared: one for each set of clauses that spoke."""
+    """One tool's part of the policy. Verdicts are shared: one for each set of clauses that spoke.
+
+    `shadow_own`: what an entry of `tools` in shadow would say in place of `own`.
+    """
 
     tool: str
     terms: ToolTerms
     own: Speaker
+    shadow_own: Speaker | None = None
     rules: tuple[Speaker, ...]
     limits: tuple[LimitSpeaker, ...] = ()
     title: Template | None
@@ -60,6 +69,13 @@ class Plan:
         """Whether a condition of the rules reads the session."""
         return any(condition.reads_session for condition in self._conditions)
 
+    @cached_property
+    def needs_session(self) -> bool:
+        """Whether a condition of an enforced rule does."""
+        return any(
+            rule.condition is not None and rule.condition.reads_session for rule in self.rules if not rule.in_shadow
+        )
+
     def verdict(self, met: tuple[Met | None, ...]) -> Verdict:
         """The verdict when each rule, then each limit, counted as `met`, in their order; None for one that did not speak."""
         verdict = self._verdicts.get(met)
@@ -74,21 +90,32 @@ class Plan:
         return tuple(rule.condition for rule in self.rules if rule.condition is not None)
 
     def _judge(self, met: Sequence[Met | None]) -> Verdict:
-        spoke = [
-            (self.own, ALWAYS),
-            *((each, how) for each, how in zip((*self.rules, *self.limits), met, strict=True) if how is not None),
-        ]
+        spoke = [(each, how) for each, how in zip((*self.rules, *self.limits), met, strict=True) if how is not None]
+        said = self._said([(self.own, ALWAYS), *((each, how) for each, how in spoke if not each.in_shadow)])
+        shadow = None
+        if self.shadow_own is not None or any(each.in_shadow for each, _ in spoke):
+            shadow = self._said([(self.shadow_own or self.own, ALWAYS), *spoke])
+        return Verdict(
+            tool=self.tool,
+            risk=said.risk,
+            effect=said.effect,
+            clauses=said.clauses,
+            needs=said.needs,
+            labels=self.terms.labels,
+            policy_version=self.version,
+            shadow=shadow,
+        )
+
+    def _said(self, spoke: Sequence[tuple[Speaker, Met]]) -> Said:
+        """What these clauses come to together."""
         clauses = tuple(_heard(speaker.clause, how) for speaker, how in spoke)
         effect = strictest(clause.effect for clause in clauses)
         asks = [name for speaker, _ in spoke for name in speaker.asks]
-        return Verdict(
-            tool=self.tool,
+        return Said(
             risk=highest(speaker.risk for speaker, _ in spoke),
             effect=effect,
             clauses=clauses,
             needs=needs_of(self.document, asks) if effect is Effect.ASK else (),
-            labels=self.terms.labels,
-            policy_version=self.version,
         )
 
 

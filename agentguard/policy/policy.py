@@ -1,7 +1,7 @@
 """What a loaded policy says of a call. Pure: the same call and facts always give the same verdict.
 
 Rules:
-- a tool that no pattern matches, and a name that no tool may have, are denied by a clause that says so;
+- a name that no tool may have is denied by a clause that says so;
 - what depends on the tool alone is worked out once, and kept for the last names only: names are the model's to choose;
 - conditions are evaluated over one activation, built at the first of them.
 """
@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from jinja2 import Template
@@ -18,20 +18,18 @@ from agentguard.model.calls import Principal, Tool
 from agentguard.model.facts import Facts, PinState
 from agentguard.model.limits import Charge
 from agentguard.model.record import Json
-from agentguard.model.verdicts import Clause, Effect, Risk, Verdict
+from agentguard.model.verdicts import Verdict
 from agentguard.policy.conditions import Condition, Language, Reading
-from agentguard.policy.document import Document, MaskingSection, RuleEntry, ToolEntry
+from agentguard.policy.document import Document, MaskingSection
 from agentguard.policy.explain import explain
-from agentguard.policy.judging import rule_effect, tool_effect
 from agentguard.policy.layout import Layout
-from agentguard.policy.limits import Limit, paths_of
-from agentguard.policy.patterns import is_exact, is_tool_name, literals, matches
-from agentguard.policy.pins import Pins, pin_reason
-from agentguard.policy.plans import ALWAYS, LimitSpeaker, Plan, Speaker
-from agentguard.policy.terms import ToolTerms, terms_of
+from agentguard.policy.patterns import is_tool_name
+from agentguard.policy.pins import Pins
+from agentguard.policy.planning import Planner
+from agentguard.policy.plans import ALWAYS
+from agentguard.policy.terms import ToolTerms
 from agentguard.policy.titles import render_title
 
-UNLISTED = "(unlisted)"
 NOT_A_NAME = "(not a tool name)"
 NAMES_KEPT = 1024
 
@@ -48,19 +46,12 @@ class Policy:
         titles: Mapping[str, Template],
         pins: Pins | None = None,
     ) -> None:
-        self._layout = layout
-        self._language = language
-        self._conditions = conditions
-        self._titles = titles
-        self._pins = pins
-        self._by_strictness = _sorted_patterns(layout.document)
-        self._plan = lru_cache(maxsize=NAMES_KEPT)(self._make_plan)
+        self.document = layout.document
         self.version = _version(layout.document, pins)
-
-    @property
-    def document(self) -> Document:
-        """The whole policy as it was written."""
-        return self._layout.document
+        self._language = language
+        self._pins = pins
+        self._planner = Planner(layout=layout, conditions=conditions, titles=titles, pins=pins, version=self.version)
+        self._plan = lru_cache(maxsize=NAMES_KEPT)(self._planner.plan)
 
     @property
     def masking(self) -> MaskingSection:
@@ -93,10 +84,14 @@ class Policy:
         return plan.verdict(rules + limits)
 
     def charges(self, tool: str, arguments: Mapping[str, Json], principal: Principal) -> tuple[Charge, ...]:
-        """What a call takes from each limit; nothing where no limit concerns its tool. Raises BadAmount, for a call that is denied."""
+        """What a call takes from each limit; nothing where no limit concerns its tool.
+
+        Raises BadAmount, for a call that is denied; a limit in shadow that has nothing to count is left out.
+        """
         if not is_tool_name(tool):
             return ()
-        return tuple(each.limit.charge(arguments, principal) for each in self._plan(tool, PinState.SAME).limits)
+        found = (each.limit.charge(arguments, principal) for each in self._plan(tool, PinState.SAME).limits)
+        return tuple(charge for charge in found if charge is not None)
 
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
@@ -110,6 +105,10 @@ class Policy:
         """Whether a clause that can match this tool reads the session's labels."""
         return is_tool_name(tool) and self._plan(tool, PinState.SAME).reads_session
 
+    def needs_session(self, tool: str) -> bool:
+        """Whether one that is enforced does: its verdict can't be had without the labels."""
+        return is_tool_name(tool) and self._plan(tool, PinState.SAME).needs_session
+
     def title(self, tool: str, masked_arguments: Mapping[str, Json]) -> str:
         """One line for people that says what the call does. Never raises: the tool's name where a template fails."""
         if not is_tool_name(tool):
@@ -120,113 +119,9 @@ class Policy:
         """A verdict in plain words, with file:line of each clause."""
         return explain(verdict)
 
-    def _make_plan(self, tool: str, pin: PinState) -> Plan:
-        pattern = next((each for each in self._by_strictness if matches(each, tool)), None)
-        if pattern is None:
-            return self._deny_plan(tool, UNLISTED, 'no pattern of tools matches this tool; "*" would be the rest')
-        entry = self.document.tools[pattern]
-        effect, ask = tool_effect(self.document, entry)
-        own = Clause(
-            kind="tool",
-            id=pattern,
-            effect=effect,
-            risk=entry.risk,
-            ask=ask,
-            place=self._layout.place(("tools", pattern)),
-        )
-        return Plan(
-            tool=tool,
-            terms=terms_of(pattern, entry),
-            own=Speaker(clause=own, risk=entry.risk, asks=(ask,) if ask else ()),
-            rules=(*self._speakers(tool, entry), *self._pin_speakers(tool, pin)),
-            limits=tuple(self._limits(tool, entry)),
-            title=self._titles.get(pattern),
-            document=self.document,
-            version=self.version,
-        )
-
-    def _speakers(self, tool: str, entry: ToolEntry) -> tuple[Speaker, ...]:
-        """The rules that match a tool, in the order of their ids."""
-        found = []
-        for index, rule in enumerate(self.document.rules):
-            if not any(matches(pattern, tool) for pattern in rule.tools):
-                continue
-            effect, asks = rule_effect(self.document, rule, entry.risk)
-            clause = Clause(
-                kind="rule",
-                id=rule.id,
-                effect=effect,
-                risk=rule.risk,
-                ask=" and ".join(asks) or None,
-                reason=rule.reason or "",
-                place=self._layout.place(("rules", index)),
-            )
-            risk = rule.risk or Risk.LOW
-            found.append(Speaker(clause=clause, risk=risk, asks=asks, condition=self._conditions.get(rule.id)))
-        return tuple(found)
-
-    def _pin_speakers(self, tool: str, pin: PinState) -> tuple[Speaker, ...]:
-        """What is said of a tool that is not what was pinned: critical, and no call for one that may pass itself off as another."""
-        if pin is PinState.SAME or self._pins is None:
-            return ()
-        other = self._pins.alike(tool)
-        told = pin_reason(pin, other)
-        rule = RuleEntry(id="pin", tools=(tool,), risk=Risk.CRITICAL, deny=True if pin is PinState.ALIKE else None)
-        effect, asks = rule_effect(self.document, rule, Risk.LOW)
-        clause = Clause(
-            kind="rule",
-            id=f"(pin: {pin})",
-            effect=effect,
-            risk=Risk.CRITICAL,
-            ask=" and ".join(asks) or None,
-            reason=told,
-            place=self._pins.place(other or tool),
-        )
-        return (Speaker(clause=clause, risk=Risk.CRITICAL, asks=asks),)
-
-    def _limits(self, tool: str, entry: ToolEntry) -> Iterator[LimitSpeaker]:
-        """The limits that match a tool, in the order of their names."""
-        for name, limit in self.document.limits.items():
-            if not any(matches(pattern, tool) for pattern in limit.tools):
-                continue
-            clause = Clause(
-                kind="limit",
-                id=name,
-                effect=Effect.ASK if limit.ask else Effect.DENY,
-                ask=limit.ask,
-                reason=limit.reason or "",
-                place=self._layout.place(("limits", name)),
-            )
-            counted = Limit(id=name, entry=limit, tool=tool, paths=paths_of(limit.sum, entry.params))
-            asks = (limit.ask,) if limit.ask else ()
-            yield LimitSpeaker(clause=clause, risk=Risk.LOW, asks=asks, limit=counted)
-
-    def _deny_plan(self, tool: str, clause_id: str, reason: str) -> Plan:
-        """A plan that denies, for a tool that the policy does not know."""
-        place = self._layout.place(("tools",))
-        own = Clause(kind="tool", id=clause_id, effect=Effect.DENY, risk=Risk.CRITICAL, reason=reason, place=place)
-        return Plan(
-            tool=tool,
-            terms=ToolTerms(pattern=""),
-            own=Speaker(clause=own, risk=Risk.CRITICAL),
-            rules=(),
-            title=None,
-            document=self.document,
-            version=self.version,
-        )
-
     def _refuse_name(self, tool: str) -> Verdict:
         reason = "a tool's name is 1 to 64 of letters, digits, '_' and '-'"
-        return self._deny_plan(_shown(tool), NOT_A_NAME, reason).verdict(())
-
-
-def _sorted_patterns(document: Document) -> tuple[str, ...]:
-    """The patterns of `tools`, the one that wins first."""
-
-    def strength(pattern: str) -> tuple[int, int, bool, str]:
-        return literals(pattern), document.tools[pattern].risk.rank, is_exact(pattern), pattern
-
-    return tuple(sorted(document.tools, key=strength, reverse=True))
+        return self._planner.deny(_shown(tool), NOT_A_NAME, reason).verdict(())
 
 
 def _version(document: Document, pins: Pins | None) -> str:

@@ -15,7 +15,6 @@ from agentguard.model.record import Json
 _ANY = "*"
 
 CLAUSES: tuple[tuple[str, ...], ...] = (
-    ("mode",),
     ("grants",),
     ("notify",),
     ("notifiers",),
@@ -23,7 +22,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("risk", _ANY, "notify"),
     ("risk", _ANY, "wait"),
     ("tools", _ANY, "once"),
-    ("tools", _ANY, "mode"),
     ("tools", _ANY, "defer"),
     ("tools", _ANY, "wait"),
     ("tools", _ANY, "notify"),
@@ -31,7 +29,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("tools", _ANY, "masking"),
     ("rules", _ANY, "once"),
     ("rules", _ANY, "override"),
-    ("rules", _ANY, "mode"),
     ("rules", _ANY, "defer"),
     ("rules", _ANY, "wait"),
     ("rules", _ANY, "notify"),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from agentguard.errors import GuardUnavailable
 from agentguard.model.canonical import canonical_json
-from agentguard.model.limits import Charge
+from agentguard.model.limits import Charge, IfOver
 from agentguard.model.tokens import Token
 from agentguard.session.sessions import TTL_MS
 from agentguard.store.names import Names
@@ -73,7 +73,7 @@ class Ledger:
             what = "subjects" if each.subjects else "amounts"
             arguments += [
                 what,
-                each.if_over.value,
+                _if_over(each),
                 *each.amount,
                 *each.most,
                 each.window_ms,
@@ -91,7 +91,7 @@ class Ledger:
         arguments: list[Part] = []
         for each in charges:
             subjects = self._subjects(found, each.subjects)[: each.most.whole + 1]  # one too many is enough to know
-            arguments += [each.if_over.value, each.most.whole, each.window_ms, _keep_ms(each), len(subjects), *subjects]
+            arguments += [_if_over(each), each.most.whole, each.window_ms, _keep_ms(each), len(subjects), *subjects]
         reply = await connection.run(_COUNT, self._keys(charges, call), arguments)
         return _read(reply, charges)
 
@@ -114,6 +114,11 @@ class Ledger:
     def _counter(self, charge: Charge) -> str:
         name = self.names.subjects if charge.subjects else self.names.amounts
         return name(charge.limit, canonical_json(charge.scope))
+
+
+def _if_over(charge: Charge) -> str:
+    """The script's word: what is only noted is charged like what people agreed to."""
+    return (IfOver.TAKE if charge.if_over is IfOver.NOTE else charge.if_over).value
 
 
 def _bucket_ms(charge: Charge) -> int:

@@ -88,7 +88,7 @@ def test_the_whole_language_without_those_clauses_loads() -> None:
 @pytest.mark.parametrize(
     ("written", "clause"),
     [
-        ("mode: observe", "mode"),
+        ("notify: []", "notify"),
         ("deployment: x", "deployment"),
         ("grants: []", "grants"),
         ("tools: {a: {risk: low, defer: 1h}}", "tools.*.defer"),
@@ -105,7 +105,7 @@ def test_a_clause_without_an_enforcer_is_refused_by_name(written: str, clause: s
 
 def test_removing_clauses_keeps_the_rest_in_its_place() -> None:
     """The form of what is left is still checked, at the same paths."""
-    marked = read_yaml("mode: x\ntools: {a: {risk: low, once: b}}\nrules: [{mode: x}]\n", "f.yaml")
+    marked = read_yaml("notify: x\ntools: {a: {risk: low, once: b}}\nrules: [{notify: x}]\n", "f.yaml")
 
     left = without(marked.value, {path for path, _ in unenforced(marked.value)})
 
