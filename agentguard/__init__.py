@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         OutcomeUnknown,
         PolicyError,
         RefusalReason,
+        ResultRefused,
         ResultWithheld,
         ToolFailed,
     )
@@ -57,6 +58,7 @@ __all__ = [
     "Principal",
     "RefusalReason",
     "Resolution",
+    "ResultRefused",
     "ResultWithheld",
     "Risk",
     "Settings",
@@ -83,6 +85,7 @@ _HOME = {
         "OutcomeUnknown",
         "PolicyError",
         "RefusalReason",
+        "ResultRefused",
         "ResultWithheld",
         "ToolFailed",
     ],

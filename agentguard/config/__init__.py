@@ -1,0 +1,42 @@
+"""Where objects are built, and settings and files are read.
+
+Settings come from the environment: AGENTGUARD_REDIS_URL, AGENTGUARD_STATE_DIR, AGENTGUARD_CONFIG_DIR, AGENTGUARD_KEYS.
+"""
+
+from agentguard.config.files import (
+    APPROVERS,
+    case_sources,
+    has_people,
+    lock_file,
+    policy_files,
+    policy_library,
+    policy_warnings,
+    read_library,
+    read_pins,
+    read_policies,
+    read_roster,
+)
+from agentguard.config.opening import masker_of, open_connection, open_desk, open_guard
+from agentguard.config.settings import Settings, assurance_of, journal_keys, own_key
+
+__all__ = [
+    "APPROVERS",
+    "Settings",
+    "assurance_of",
+    "case_sources",
+    "has_people",
+    "journal_keys",
+    "lock_file",
+    "masker_of",
+    "open_connection",
+    "open_desk",
+    "open_guard",
+    "own_key",
+    "policy_files",
+    "policy_library",
+    "policy_warnings",
+    "read_library",
+    "read_pins",
+    "read_policies",
+    "read_roster",
+]

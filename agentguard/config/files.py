@@ -1,0 +1,135 @@
+"""The files of a policy folder: policies, those that they take in, pins, people and cases."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from agentguard.approval import Roster
+from agentguard.approval import read_roster as roster_of
+from agentguard.errors import ConfigurationError
+from agentguard.masking.checks import check_masking
+from agentguard.model.problems import Problem
+from agentguard.policy import Check, NotUsable, Pins, Policy, Source, lint, load, read_lock, with_used
+from agentguard.policy.layout import ROOT
+
+APPROVERS = "approvers.yaml"
+CASES = ".cases.yaml"
+LIBRARY = "library:"
+
+
+def read_policies(folder: Path) -> Policy:
+    """The policy in a folder, checked against the people beside it. Raises PolicyError.
+
+    A policy that asks somebody and has no approvers.yaml beside it is refused: nobody could ever approve.
+    """
+    return load(_sources(folder), checks=_checks(read_roster(folder)), pins=read_pins(folder))
+
+
+def read_library(folder: Path) -> Policy:
+    """The policy in a folder; its approvals are checked against people only if there is an approvers.yaml. Raises PolicyError."""
+    return load(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder))
+
+
+def policy_warnings(folder: Path) -> tuple[Problem, ...]:
+    """What loads and is surely not meant. Raises PolicyError for what does not load."""
+    return lint(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder))
+
+
+def has_people(folder: Path) -> bool:
+    """Whether there is an approvers.yaml beside the policy."""
+    return (_folder(folder) / APPROVERS).exists()
+
+
+def read_roster(folder: Path) -> Roster:
+    """The people of approvers.yaml beside the policy; nobody where there is no such file. Raises PolicyError."""
+    file = _folder(folder) / APPROVERS
+    return roster_of(_read_text(file), str(file)) if has_people(folder) else Roster(people={})
+
+
+def read_pins(folder: Path) -> Pins | None:
+    """What tools.lock.json beside the policy pins; None where there is no such file. Raises PolicyError."""
+    file = lock_file(folder)
+    return read_lock(_read_text(file), str(file)) if file.exists() else None
+
+
+def lock_file(folder: Path) -> Path:
+    """Where the pins of a policy stand."""
+    return _folder(folder) / "tools.lock.json"
+
+
+def policy_files(folder: Path) -> list[Path]:
+    """The policy files of a folder (or the one file given). Raises PolicyError where there is none."""
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder}: no such folder; `agentguard init {folder}` writes a first policy")
+    found = sorted(file for file in folder.glob("*.yaml") if _is_policy(file))
+    if not found:
+        raise ConfigurationError(f"{folder}: no policy in it; `agentguard init {folder}` writes a first one")
+    return found
+
+
+def policy_library() -> Path:
+    """The policies that agentguard ships."""
+    return Path(str(files("agentguard") / "tool_policies"))
+
+
+def case_sources(folder: Path) -> list[Source]:
+    """The cases beside the policies of a folder."""
+    return [_source(file) for file in sorted(_folder(folder).glob(f"*{CASES}"))]
+
+
+def _sources(folder: Path) -> list[Source]:
+    """The policy files of a folder, and those that they take in. Raises PolicyError."""
+    own = {file.resolve(): _source(file) for file in policy_files(folder)}
+
+    def find(entry: str, user: Source) -> Source:
+        file, shown = _meant(entry, user)
+        resolved = file.resolve()
+        return own.get(resolved) or Source(file=shown, text=_read_text(file))
+
+    return with_used(list(own.values()), find)
+
+
+def _meant(entry: str, user: Source) -> tuple[Path, str]:
+    """The file that an entry of `use` means, and what it is called in messages. Raises NotUsable."""
+    shipped = entry.startswith(LIBRARY)
+    if user.file.startswith(LIBRARY) and not shipped:
+        raise NotUsable(f"{entry!r} is no policy of the library", f"a shipped policy takes in {LIBRARY}NAME only")
+    file = policy_library() / f"{entry.removeprefix(LIBRARY)}.yaml" if shipped else Path(user.file).parent / entry
+    if file.name in (ROOT, APPROVERS) or file.name.endswith(CASES):
+        raise NotUsable(f"{file.name} is no file of tools and rules", "take in files of tools and rules only")
+    if not file.is_file():
+        there = sorted(each.stem for each in policy_library().glob("*.yaml") if _is_policy(each) and each.name != ROOT)
+        instead = f"there are: {', '.join(there)}" if shipped else f"write a path relative to {user.file}"
+        raise NotUsable(f"there is no {entry!r}", instead)
+    return file, entry if shipped else os.path.normpath(file)
+
+
+def _is_policy(file: Path) -> bool:
+    return file.name != APPROVERS and not file.name.endswith(CASES)
+
+
+def _checks(roster: Roster) -> list[Check]:
+    return [*roster.checks(), check_masking]
+
+
+def _library_checks(folder: Path) -> list[Check]:
+    return _checks(read_roster(folder)) if has_people(folder) else [check_masking]
+
+
+def _folder(path: Path) -> Path:
+    return path.parent if path.is_file() else path
+
+
+def _source(file: Path) -> Source:
+    return Source(file=str(file), text=_read_text(file))
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: can't be read ({type(error).__name__}); it must be UTF-8 text") from None

@@ -1,0 +1,130 @@
+"""Where objects are built: settings, files and keys become a guard or a desk."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from agentguard.approval import Channel, Desk, RecordMac
+from agentguard.audit import Journal
+from agentguard.config.files import read_policies, read_roster
+from agentguard.config.server import Closer, Server
+from agentguard.config.settings import Settings, assurance_of, keyring_of
+from agentguard.guard.asking import Asking
+from agentguard.guard.binding import Binding
+from agentguard.guard.budgets import Budgets
+from agentguard.guard.judging import Judging
+from agentguard.guard.link import Link
+from agentguard.guard.pipeline import Guard
+from agentguard.guard.principals import Principals
+from agentguard.guard.records import Records
+from agentguard.guard.requests import Requests
+from agentguard.guard.settling import Settling
+from agentguard.guard.spent import Spent
+from agentguard.guard.tokens import TokenBook
+from agentguard.masking import DEFAULT_DETECTORS, Detector, Masker
+from agentguard.policy import Policy
+from agentguard.session import Ledger, Sessions
+from agentguard.store.background import Background
+from agentguard.store.names import Names
+from agentguard.store.redis import Connection
+from agentguard.store.seal import Sealer
+
+
+def open_guard(
+    policies: str | Path = "tool_policies",
+    *,
+    agent: str = "agent",
+    tenant: str = "default",
+    settings: Settings | None = None,
+    detectors: Sequence[Detector] = (),
+) -> Guard:
+    """The guard of one agent under the policies in a folder (or one file). `detectors`: on top of those that masking has anyway.
+
+    Nothing is started until a call needs it. Raises PolicyError (every problem with file:line:column) or ConfigurationError.
+    """
+    settings = settings or Settings()
+    policy = read_policies(Path(policies))
+    keyring = keyring_of(settings)
+    names = Names(tenant)
+    binding = Binding(key=keyring.derive("binding")[0])
+    background = Background()
+    server = Server(settings=settings)
+    mac = RecordMac(keys=keyring.derive("request"))
+    link = Link(
+        url=server.url,
+        channel=lambda connection: Channel(connection=connection, names=names, mac=mac),
+    )
+    journal = Journal(
+        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version=policy.version, now_ms=_now_ms
+    )
+    records = Records(journal=journal, binding=binding)
+    masker = masker_of(policy, detectors)
+    tokens = TokenBook(
+        keys=keyring.derive("tokens"),
+        sessions=Sessions(names=names, sealer=Sealer(keyring.derive("vault")), keys=keyring.derive("vault values")),
+        background=background,
+        link=link,
+    )
+    budgets = Budgets(
+        background=background,
+        link=link,
+        ledger=Ledger(names=names, key=keyring.derive("subjects")[0]),
+        binding=binding,
+    )
+    asking = Asking(
+        requests=Requests(background=background, link=link),
+        spent=Spent(settings.state_dir / "spent"),
+        binding=binding,
+        sealer=Sealer(keyring.derive("input")),
+        people=lambda: read_roster(Path(policies)),
+        records=records,
+        masked_words=lambda principal, words: str(masker.mask(words, tokens.ids(principal)).value),
+        assurance=assurance_of(settings),
+        deployment=settings.deployment,
+    )
+    return Guard(
+        policy=policy,
+        masker=masker,
+        principals=Principals(tenant=tenant, agent=agent),
+        tokens=tokens,
+        judging=Judging(tokens=tokens, budgets=budgets),
+        records=records,
+        asking=asking,
+        settler=Settling(masker=masker, tokens=tokens, records=records, asking=asking, budgets=budgets),
+        closing=Closer(background=background, link=link, journal=journal, server=server),
+    )
+
+
+def masker_of(policy: Policy, detectors: Sequence[Detector] = ()) -> Masker:
+    """The masker that a policy's `masking` section describes, with these detectors beside the default ones."""
+    return Masker([*DEFAULT_DETECTORS, *detectors], fields=policy.masking.fields, actions=policy.masking.actions)
+
+
+@asynccontextmanager
+async def open_connection(settings: Settings) -> AsyncIterator[Connection]:
+    """A connection on the running loop, and the embedded server under it where no URL is set."""
+    server = Server(settings=settings)
+    try:
+        connection = await Connection.open(await asyncio.to_thread(server.url))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+@asynccontextmanager
+async def open_desk(policies: Path, settings: Settings, *, tenant: str = "default") -> AsyncIterator[Desk]:
+    """The approvers' side: requests to look at and decide. It holds none of the agent's keys."""
+    roster = read_roster(policies)
+    async with open_connection(settings) as connection:
+        yield Desk(channel=Channel(connection=connection, names=Names(tenant)), roster=roster)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
