@@ -2,6 +2,7 @@
 
 from agentguard.audit.disk import Disk
 from agentguard.audit.journal import Journal
+from agentguard.audit.keeping import Keeping, keeping
 from agentguard.audit.reading import UNREADABLE, Entry, read
 from agentguard.audit.report import Bad, Report, What, WriterReport
 from agentguard.audit.shadow import ShadowClause, ShadowReport, shadow_report
@@ -13,11 +14,13 @@ __all__ = [
     "Disk",
     "Entry",
     "Journal",
+    "Keeping",
     "Report",
     "ShadowClause",
     "ShadowReport",
     "What",
     "WriterReport",
+    "keeping",
     "read",
     "shadow_report",
     "verify",

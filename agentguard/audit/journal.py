@@ -40,7 +40,7 @@ Cause = Literal["start", "size", "age", "fsync failed"]
 class Journal:
     """Appends records to this process's own files under `directory`, made at the first record. Thread-safe.
 
-    `keys` are 32 bytes each, newest first; `now_ms` is the clock.
+    `keys` are 32 bytes each, newest first; `now_ms` is the clock. `policy_version` is the policy in force, for whoever writes.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Journal:
             raise GuardUnavailable("journal", "there is no key to chain its records with")
         self._directory = directory
         self._keys = tuple(keys)
-        self._policy_version = policy_version
+        self.policy_version = policy_version
         self._now_ms = now_ms
         self._disk = disk or Disk()
         self._segment_bytes = segment_bytes
@@ -163,7 +163,7 @@ class Journal:
             cause=cause,
             key_id=key_id(key),
             pid=os.getpid(),
-            policy_version=self._policy_version,
+            policy_version=self.policy_version,
             previous=tip.mac.hex() if tip.seq else "",
             segment=number,
         )
@@ -180,7 +180,9 @@ class Journal:
 
     def _end(self, now_ms: int) -> None:
         file = self._ready(now_ms)
-        file.append(_json(Closed(records=file.tip.seq + 1)), kind="closed", time_ms=now_ms)
+        file.append(
+            _json(Closed(policy_version=self.policy_version, records=file.tip.seq + 1)), kind="closed", time_ms=now_ms
+        )
         try:
             file.sync()
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
-from agentguard.audit import verify
+from agentguard.audit import Keeping, keeping, read, verify
 from agentguard.cli.options import Policies
 from agentguard.cli.screen import say
 from agentguard.config import Settings, journal_keys, open_connection, read_policies
@@ -21,7 +22,7 @@ def doctor(
     policies: Policies = Path("tool_policies"),
     stop: Annotated[bool, typer.Option("--stop", help="Stop an embedded server that a killed process left.")] = False,
 ) -> None:
-    """Check policies, Redis and journal; exit code 1 where something is wrong."""
+    """Check policies, the guards that run under them, Redis and journal; exit code 1 where something is wrong."""
     settings = Settings()
     if stop:
         stopped = stop_left_over(settings.state_dir)
@@ -36,6 +37,7 @@ def doctor(
 
 def _checks(settings: Settings, policies: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "policies", lambda: read_policies(policies).version
+    yield "in force", lambda: _in_force(settings)
     yield "redis", lambda: anyio.run(_redis, settings)
     yield "journal", lambda: _journal(settings)
 
@@ -46,6 +48,30 @@ def _checked(name: str, check: Callable[[], str]) -> bool:
     except AgentGuardError as error:
         say(f"wrong  {name}: {error}", style="red")
         return False
+    return True
+
+
+def _in_force(settings: Settings) -> str:
+    """Whether each guard that runs here took in what was changed."""
+    kept = [each for each in keeping(read(settings.state_dir / "journal")) if _runs(each.pid)]
+    if kept:
+        told = "; ".join(f"process {each.pid} keeps {each.policy_version}: {_first(each)}" for each in kept)
+        raise ConfigurationError(f"an edit did not load, so the last good policy is in force: {told}")
+    return "no guard here keeps an older policy"
+
+
+def _first(kept: Keeping) -> str:
+    more = len(kept.problems) - 1
+    return kept.problems[0] + (f" (and {more} more)" if more > 0 else "")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
     return True
 
 

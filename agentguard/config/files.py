@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,12 +21,36 @@ CASES = ".cases.yaml"
 LIBRARY = "library:"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A policy, and the texts of the files that it was made from; those that its check looked at too are named only."""
+
+    policy: Policy
+    texts: Mapping[Path, str]
+    beside: tuple[Path, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that it hangs on, there or not."""
+        return (*self.texts, *self.beside)
+
+
 def read_policies(folder: Path) -> Policy:
     """The policy in a folder, checked against the people beside it. Raises PolicyError.
 
     A policy that asks somebody and has no approvers.yaml beside it is refused: nobody could ever approve.
     """
-    return load(_sources(folder), checks=_checks(read_roster(folder)), pins=read_pins(folder))
+    return read_all(folder).policy
+
+
+def read_all(folder: Path) -> Reading:
+    """The same, with what it was made from. Raises PolicyError."""
+    sources = _sources(folder)
+    return Reading(
+        policy=load(sources, checks=_checks(read_roster(folder)), pins=read_pins(folder)),
+        texts={_file_of(source.file): source.text for source in sources},
+        beside=(_folder(folder) / APPROVERS, lock_file(folder)),
+    )
 
 
 def read_library(folder: Path) -> Policy:
@@ -98,7 +124,7 @@ def _meant(entry: str, user: Source) -> tuple[Path, str]:
     shipped = entry.startswith(LIBRARY)
     if user.file.startswith(LIBRARY) and not shipped:
         raise NotUsable(f"{entry!r} is no policy of the library", f"a shipped policy takes in {LIBRARY}NAME only")
-    file = policy_library() / f"{entry.removeprefix(LIBRARY)}.yaml" if shipped else Path(user.file).parent / entry
+    file = _file_of(entry) if shipped else Path(user.file).parent / entry
     if file.name in (ROOT, APPROVERS) or file.name.endswith(CASES):
         raise NotUsable(f"{file.name} is no file of tools and rules", "take in files of tools and rules only")
     if not file.is_file():
@@ -106,6 +132,11 @@ def _meant(entry: str, user: Source) -> tuple[Path, str]:
         instead = f"there are: {', '.join(there)}" if shipped else f"write a path relative to {user.file}"
         raise NotUsable(f"there is no {entry!r}", instead)
     return file, entry if shipped else os.path.normpath(file)
+
+
+def _file_of(shown: str) -> Path:
+    """The file behind a name in messages."""
+    return policy_library() / f"{shown.removeprefix(LIBRARY)}.yaml" if shown.startswith(LIBRARY) else Path(shown)
 
 
 def _is_policy(file: Path) -> bool:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from agentguard.approval import Channel, Desk, RecordMac
 from agentguard.audit import Journal
-from agentguard.config.files import read_policies, read_roster
+from agentguard.config.files import read_all, read_roster
 from agentguard.config.server import Closer, Server
 from agentguard.config.settings import Settings, assurance_of, keyring_of
+from agentguard.config.watching import Watched
 from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import Budgets
+from agentguard.guard.in_force import InForce
 from agentguard.guard.judging import Judging
 from agentguard.guard.link import Link
 from agentguard.guard.pipeline import Guard
@@ -44,10 +46,11 @@ def open_guard(
 ) -> Guard:
     """The guard of one agent under the policies in a folder (or one file). `detectors`: on top of those that masking has anyway.
 
+    Policy files that change later are taken in when they load, and change nothing when they don't (see `config.watching`).
     Nothing is started until a call needs it. Raises PolicyError (every problem with file:line:column) or ConfigurationError.
     """
     settings = settings or Settings()
-    policy = read_policies(Path(policies))
+    reading = read_all(Path(policies))
     keyring = keyring_of(settings)
     names = Names(tenant)
     binding = Binding(key=keyring.derive("binding")[0])
@@ -59,10 +62,18 @@ def open_guard(
         channel=lambda connection: Channel(connection=connection, names=names, mac=mac),
     )
     journal = Journal(
-        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version=policy.version, now_ms=_now_ms
+        settings.state_dir / "journal",
+        keys=keyring.derive("journal"),
+        policy_version=reading.policy.version,
+        now_ms=_now_ms,
+    )
+    in_force = Watched(
+        folder=Path(policies),
+        reading=reading,
+        make=lambda policy: InForce(policy=policy, masker=masker_of(policy, detectors)),
+        journal=journal,
     )
     records = Records(journal=journal, binding=binding)
-    masker = masker_of(policy, detectors)
     tokens = TokenBook(
         keys=keyring.derive("tokens"),
         sessions=Sessions(names=names, sealer=Sealer(keyring.derive("vault")), keys=keyring.derive("vault values")),
@@ -82,19 +93,18 @@ def open_guard(
         sealer=Sealer(keyring.derive("input")),
         people=lambda: read_roster(Path(policies)),
         records=records,
-        masked_words=lambda principal, words: str(masker.mask(words, tokens.ids(principal)).value),
+        masked_words=lambda principal, words: str(in_force().masker.mask(words, tokens.ids(principal)).value),
         assurance=assurance_of(settings),
         deployment=settings.deployment,
     )
     return Guard(
-        policy=policy,
-        masker=masker,
+        in_force=in_force,
         principals=Principals(tenant=tenant, agent=agent),
         tokens=tokens,
         judging=Judging(tokens=tokens, budgets=budgets),
         records=records,
         asking=asking,
-        settler=Settling(masker=masker, tokens=tokens, records=records, asking=asking, budgets=budgets),
+        settler=Settling(in_force=in_force, tokens=tokens, records=records, asking=asking, budgets=budgets),
         closing=Closer(background=background, link=link, journal=journal, server=server),
     )
 

@@ -50,8 +50,9 @@ _WHO_CHANGED = frozenset({"no_key", "unknown_signer"})
 class Case:
     """A call that policy wants to ask about, with all that was found out about it.
 
-    `tokens` are those left in the arguments, resolved; `title` and `shown` (JSON text of the arguments) are masked for people.
-    `bill`: what is held of limits meanwhile. Once approved, `verdict` is the one that people were shown.
+    `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear. `title` and `shown`
+    (JSON text of the arguments) are masked for people. `bill`: what is held of limits meanwhile. Once approved, `verdict` is the one
+    that people were shown.
     """
 
     call: ToolCall
@@ -63,11 +64,12 @@ class Case:
     verdict: Verdict
     title: str
     shown: str
+    revealed: Mapping[str, tuple[str, ...]]
     bill: Bill
 
 
 Rejudge = Callable[[Case, Facts], Awaitable[tuple[Verdict, ...]]]
-"""Judges a case by the policy in force: with these stored facts, and with the facts of now."""
+"""Judges a case by the policy in force: with these stored facts, and with the facts of now; nothing where it reveals less to the call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +201,7 @@ class Asking:
             raise refusals.stale(case.tool.name, stored.request.id, "who may approve changed")
 
     async def _check_still_fits(self, case: Case, stored: Stored, verdicts: Sequence[Verdict]) -> None:
-        if any(verdict.stricter_than(stored.request.verdict) for verdict in verdicts):
+        if not verdicts or any(verdict.stricter_than(stored.request.verdict) for verdict in verdicts):
             await self.requests.withdraw(stored.request.id, "policy became stricter")
             raise refusals.stale(case.tool.name, stored.request.id, "policy became stricter")
 

@@ -5,6 +5,7 @@
 `admit` walks 1 to 6, whoever runs the tool does 7, `settle` does 8. Rules:
 - a step that fails stops the call: nothing runs after an error;
 - the verdict is on record before anything else happens, and a refusal before it is told;
+- a call is judged, masked and shown to people by one policy and its masker; its permit and its result are held against those of then;
 - Redis is reached only for a token or a label that this process has not seen, for session state that a clause reads, for limits that
   concern the tool, and to ask.
 """
@@ -22,11 +23,12 @@ from agentguard.errors import CallRefused, ConfigurationError, Fault
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking, Case
 from agentguard.guard.blocking import BlockingGuard
+from agentguard.guard.in_force import InForce, Now
 from agentguard.guard.judging import Judgement, Judging
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
-from agentguard.guard.revealing import Restored, restore_call
+from agentguard.guard.revealing import Restored, restore_call, still_revealed
 from agentguard.guard.settling import Settling
 from agentguard.guard.snapshot import take_snapshot
 from agentguard.guard.tokens import TokenBook
@@ -61,8 +63,7 @@ class Closing(Protocol):
 class Guard:
     """Stands between an agent and its tools. Made by `open_guard`; use it as a context manager or `close()` it."""
 
-    policy: Policy
-    masker: Masker
+    in_force: Now
     principals: Principals
     tokens: TokenBook
     judging: Judging
@@ -70,6 +71,16 @@ class Guard:
     asking: Asking
     settler: Settling
     closing: Closing
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force now."""
+        return self.in_force().policy
+
+    @property
+    def masker(self) -> Masker:
+        """The masker in force now."""
+        return self.in_force().masker
 
     def session(
         self, *, user: str | None = None, id: str | None = None, run: str = "", autonomous: bool = False
@@ -154,14 +165,15 @@ class Guard:
         self.close()
 
     async def _admit(self, call: ToolCall, tool: Tool, principal: Principal, started: int) -> Permit:
-        terms = self.policy.terms(tool.name)
+        rules = self.in_force()
+        policy, terms = rules.policy, rules.policy.terms(tool.name)
         restored = await restore_call(call, terms.reveal, self.tokens, principal)  # 1
         snapshot = take_snapshot(tool, restored.text)  # 2
         arguments = snapshot.arguments
         shown = arguments if snapshot.shown_text is None else snapshot.shown
-        masked = self.masker.mask(shown, self.tokens.ids(principal))
-        facts = await self.judging.facts(self.policy, tool, principal, masked.entities, restored.known)
-        judged = await self.judging.judge(self.policy, tool.name, snapshot, arguments, principal, facts)  # 3
+        masked = rules.masker.mask(shown, self.tokens.ids(principal))
+        facts = await self.judging.facts(policy, tool, principal, masked.entities, restored.known)
+        judged = await self.judging.judge(policy, tool.name, snapshot, arguments, principal, facts)  # 3
         verdict = judged.verdict
         await self.records.judged(principal, call, verdict, snapshot, masked, restored.revealed)  # 4
         permit = Permit(
@@ -178,7 +190,7 @@ class Guard:
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
-                return await self._asked(self._case(call, tool, permit, restored, judged), permit)  # 5, 6
+                return await self._asked(self._case(rules, call, tool, permit, restored, judged), permit)  # 5, 6
             case _:
                 assert_never(verdict.effect)
 
@@ -193,9 +205,11 @@ class Guard:
                 raise
         return replace(permit, snapshot=approved.snapshot, claim=claim, bill=bill)
 
-    def _case(self, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, judged: Judgement) -> Case:
+    def _case(
+        self, rules: InForce, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, judged: Judgement
+    ) -> Case:
         tokens = restored.tokens
-        shown = self.masker.for_people(
+        shown = rules.masker.for_people(
             permit.snapshot.shown, shown=tokens, known=self.tokens.ids(permit.principal).known
         )
         return Case(
@@ -206,13 +220,17 @@ class Guard:
             tokens=tokens,
             facts=judged.facts,
             verdict=judged.verdict,
-            title=self.policy.title(tool.name, shown),
+            title=rules.policy.title(tool.name, shown),
             shown=canonical_json(shown),
+            revealed=restored.revealed,
             bill=judged.bill,
         )
 
     async def _judge_again(self, case: Case, stored: Facts) -> tuple[Verdict, ...]:
-        return await self.judging.again(self.policy, case, stored)
+        policy = self.policy
+        if not still_revealed(case.revealed, policy.terms(case.tool.name).reveal):
+            return ()
+        return await self.judging.again(policy, case, stored)
 
 
 def _check_names(call: ToolCall, tool: Tool) -> None:

@@ -69,6 +69,7 @@ class Records:
         """A call that did not run."""
         code = ",".join(sorted({rule for _, rule in refusal.problems})) if isinstance(refusal, InvalidArguments) else ""
         line = Refused(
+            policy_version=self.journal.policy_version,
             principal=principal,
             call_id=self.binding.call_id(call.id),
             tool=call.tool,
@@ -81,6 +82,7 @@ class Records:
     async def asked(self, request: Request, how: Literal["created", "found", "joined"]) -> None:
         """A request that people see, before anybody decides."""
         line = Asked(
+            policy_version=self.journal.policy_version,
             principal=request.principal,
             call_id=request.call_id,
             tool=request.tool,
@@ -99,6 +101,7 @@ class Records:
     async def permitted(self, principal: Principal, call: ToolCall, snapshot: Snapshot, stored: Stored) -> None:
         """Step 6: who let the call run, whose keys signed, and what those signatures are worth here."""
         line = Permitted(
+            policy_version=self.journal.policy_version,
             principal=principal,
             call_id=self.binding.call_id(call.id),
             tool=call.tool,
@@ -117,6 +120,7 @@ class Records:
         """Step 8: how the call ended, and what its result did to limits."""
         written = _digestible(masked.value) if masked is not None else b""
         line = Settled(
+            policy_version=self.journal.policy_version,
             principal=permit.principal,
             call_id=self.binding.call_id(permit.call.id),
             tool=permit.call.tool,
@@ -136,6 +140,7 @@ class Records:
         """Somebody put into Redis what no person signed; said as loudly as a library can."""
         _log.error("request %s is forged (%s); the call does not run", request_id, code)
         line = Faulted(
+            policy_version=self.journal.policy_version,
             principal=principal,
             call_id=self.binding.call_id(call.id),
             tool=call.tool,
@@ -150,6 +155,7 @@ class Records:
         component = fault.component if isinstance(fault, GuardUnavailable) else "outcome"
         request = fault.request_id if isinstance(fault, OutcomeUnknown) else None
         line = Faulted(
+            policy_version=self.journal.policy_version,
             principal=principal,
             call_id=self.binding.call_id(call.id),
             tool=call.tool,

@@ -48,6 +48,12 @@ async def restore_call(call: ToolCall, reveals: Sequence[Reveal], tokens: TokenB
     return Restored(_canonical(call, arguments), known, revealed)
 
 
+def still_revealed(revealed: Mapping[str, tuple[str, ...]], reveals: Sequence[Reveal]) -> bool:
+    """Whether what a call got in clear is what these reveals would give it too."""
+    now = {reveal.parameter: set(reveal.entity_types) for reveal in reveals}
+    return all(set(types) <= now.get(parameter, set()) for parameter, types in revealed.items())
+
+
 def _canonical(call: ToolCall, arguments: Mapping[str, Any]) -> str:
     try:
         return canonical_json(dict(arguments))

@@ -1,7 +1,7 @@
 """Step 8: mask what came back, remember what it brought, record how it ended.
 
 Rules:
-- what the model gets is masked, or nothing at all;
+- what the model gets is masked, by the masking in force when it comes back, or nothing at all;
 - what a limit on subjects has no room for is kept back, before anything of it is stored;
 - labels and tokens are stored before the result is returned;
 - an error is masked too, its notes and causes with it, and raised without its context;
@@ -20,10 +20,11 @@ from agentguard.errors import AgentGuardError, GuardUnavailable, ResultRefused, 
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking
 from agentguard.guard.budgets import Budgets
+from agentguard.guard.in_force import Now
 from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
 from agentguard.guard.tokens import TokenBook
-from agentguard.masking import Masked, Masker
+from agentguard.masking import Masked
 from agentguard.model.approvals import State
 from agentguard.model.events import Ended
 from agentguard.model.limits import IfOver
@@ -35,7 +36,7 @@ T = TypeVar("T")
 class Settling:
     """Ends permits."""
 
-    masker: Masker
+    in_force: Now
     tokens: TokenBook
     records: Records
     asking: Asking
@@ -45,7 +46,7 @@ class Settling:
         """What the model may see of `result`. Raises ResultWithheld where masking, Redis or the journal fails."""
         _once(permit)
         try:
-            masked = _readable(lambda: self.masker.mask(result, self.tokens.ids(permit.principal)))
+            masked = _readable(lambda: self.in_force().masker.mask(result, self.tokens.ids(permit.principal)))
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             if not counted.withholding:
                 await self._keep(permit, masked, permit.verdict.labels)
@@ -65,7 +66,9 @@ class Settling:
         """The error that may be shown: the same type where it can carry the masked text, else ToolFailed."""
         _once(permit)
         try:
-            shown, masked = _readable(lambda: self.masker.mask_error(error, self.tokens.ids(permit.principal)))
+            shown, masked = _readable(
+                lambda: self.in_force().masker.mask_error(error, self.tokens.ids(permit.principal))
+            )
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             if not counted.withholding:
                 await self._keep(permit, masked, permit.verdict.labels)

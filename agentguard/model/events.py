@@ -3,6 +3,7 @@
 Rules:
 - nothing in clear: masked text, keyed digests, counts, ids, and words of the policy;
 - a name, never a list of names, says what kind a line is (`KINDS`);
+- each says which policy was in force when it was written (`policy_version`);
 - digests are keyed (HMAC), because a bare hash of a short value is reversed in minutes.
 """
 
@@ -106,6 +107,7 @@ class Refused(Record):
     """A call that did not run. `code` is stable and holds no value (a clause id, a validation rule, ...)."""
 
     principal: Principal
+    policy_version: str
     call_id: str | None
     tool: str
     reason: RefusalReason
@@ -121,6 +123,7 @@ class Asked(Record):
     """A request opened, found again or joined; `deadline_ms` stands on Redis's clock."""
 
     principal: Principal
+    policy_version: str
     call_id: str | None
     tool: str
     request: str
@@ -144,6 +147,7 @@ class Permitted(Record):
     """A call that may run once. Without a request policy allowed it by itself, and nobody voted."""
 
     principal: Principal
+    policy_version: str
     call_id: str | None
     tool: str
     snapshot_digest: str
@@ -169,6 +173,7 @@ class Settled(Record):
     """
 
     principal: Principal
+    policy_version: str
     call_id: str | None
     tool: str
     outcome: Ended
@@ -185,6 +190,7 @@ class Settled(Record):
 class Faulted(Record):
     """Something was broken, so a call did not run or its end is unknown. `code` holds no value."""
 
+    policy_version: str
     principal: Principal | None = None
     call_id: str | None = None
     tool: str = ""
@@ -193,9 +199,19 @@ class Faulted(Record):
     request: str | None = None
 
 
+class Reloaded(Record):
+    """Policy files changed. What was taken is in force from here on; what was refused changed nothing, for these `problems`."""
+
+    outcome: Literal["taken", "refused"]
+    policy_version: str
+    previous: str
+    problems: tuple[str, ...] = ()
+
+
 class Closed(Record):
     """The last record of a writer that ended in order."""
 
+    policy_version: str
     records: int
 
 
@@ -207,6 +223,7 @@ KINDS: dict[str, type[Record]] = {
     "permitted": Permitted,
     "settled": Settled,
     "faulted": Faulted,
+    "reloaded": Reloaded,
     "closed": Closed,
 }
 """The record behind each kind of journal line."""

@@ -64,7 +64,7 @@ def journal(directory: Path, **options: object) -> Journal:
 
 def note(number: int) -> Faulted:
     """A small record."""
-    return Faulted(component="redis", code=f"code-{number}")
+    return Faulted(policy_version="sha256:0", component="redis", code=f"code-{number}")
 
 
 def judged(**changes: object) -> Judged:

@@ -477,7 +477,9 @@ def test_t34_a_dictionary_of_all_numbers_finds_no_digest(tmp_path: Path) -> None
 def test_a_refusal_reads_back_as_it_was_written(tmp_path: Path) -> None:
     """Enums and all."""
     # given
-    refused = Refused(principal=ANN, call_id=None, tool="refund", reason=RefusalReason.DENIED)
+    refused = Refused(
+        principal=ANN, policy_version="sha256:0", call_id=None, tool="refund", reason=RefusalReason.DENIED
+    )
     writing = journal(tmp_path, now_ms=Clock(7))
     # when
     writing.append("refused", refused, durable=False)
