@@ -6,10 +6,21 @@ Each field here has an enforcer. What the language has beyond that is in `unenfo
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from agentguard.model.record import Record
 from agentguard.model.verdicts import CONFIRM, Effect, Mode, Risk
@@ -21,16 +32,32 @@ CONFIRM_SECONDS = 600
 """How long the user has to confirm a call."""
 
 
-def _text_like(pattern: str, what: str, instead: str) -> AfterValidator:
-    """A check that the whole text has a form."""
-    form = re.compile(pattern)
+@dataclass(frozen=True)
+class _Form:
+    """A check that the whole text has a form, for the loader and, as a pattern, for editors."""
 
-    def check(text: str) -> str:
-        if form.fullmatch(text) is None:
-            raise PydanticCustomError("form", "{what}", {"what": f"{text[:80]!r} is not {what}", "instead": instead})
+    pattern: str
+    what: str
+    instead: str
+
+    def check(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            told = {"what": f"{text[:80]!r} is not {self.what}", "instead": self.instead}
+            raise PydanticCustomError("form", "{what}", told)
         return text
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"pattern": f"^(?:{self.pattern})$"}
+
+
+_DURATION_FORM = (  # what `_check_duration` takes, for editors: at most 30 days
+    r"^(?:(?:[1-9][0-9]{0,5}|1[0-9]{6}|2[0-4][0-9]{5}|25[0-8][0-9]{4}|259[01][0-9]{3}|2592000)s"
+    r"|(?:[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m"
+    r"|(?:[1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|(?:[1-9]|[12][0-9]|30)d)$"
+)
 
 
 def _check_duration(text: str) -> str:
@@ -60,29 +87,33 @@ def _list_or_entry(value: Any) -> str:
     return "short" if isinstance(value, (list, tuple)) else "entry"
 
 
-Name = Annotated[
-    str, _text_like(r"[a-z0-9][a-z0-9._-]{0,63}", "a name", "write lower-case letters, digits, '.', '_', '-'")
+Name = Annotated[str, _Form(r"[a-z0-9][a-z0-9._-]{0,63}", "a name", "write lower-case letters, digits, '.', '_', '-'")]
+Label = Annotated[str, _Form(r"[a-z][a-z0-9-]{0,63}", "a label", "write lower-case letters, digits and '-'")]
+Pattern = Annotated[
+    str,
+    AfterValidator(_check_pattern),
+    WithJsonSchema({"type": "string", "pattern": r"^(?!.*\*\*)[a-zA-Z0-9_*?-]{1,64}$"}),
 ]
-Label = Annotated[str, _text_like(r"[a-z][a-z0-9-]{0,63}", "a label", "write lower-case letters, digits and '-'")]
-Pattern = Annotated[str, AfterValidator(_check_pattern)]
-Duration = Annotated[str, AfterValidator(_check_duration)]
+Duration = Annotated[
+    str, AfterValidator(_check_duration), WithJsonSchema({"type": "string", "pattern": _DURATION_FORM})
+]
 EntityType = Annotated[
-    str, _text_like(r"[A-Z][A-Z0-9_]{0,63}", "an entity type", "write such as EMAIL_ADDRESS, PERSON or US_SSN")
+    str, _Form(r"[A-Z][A-Z0-9_]{0,63}", "an entity type", "write such as EMAIL_ADDRESS, PERSON or US_SSN")
 ]
 AnyEntityType = Annotated[
-    str, _text_like(r"\*|[A-Z][A-Z0-9_]{0,63}", "an entity type", 'write such as EMAIL_ADDRESS, or "*" for all others')
+    str, _Form(r"\*|[A-Z][A-Z0-9_]{0,63}", "an entity type", 'write such as EMAIL_ADDRESS, or "*" for all others')
 ]
-Role = Annotated[str, _text_like(r"[a-z][a-z0-9_]{0,63}", "a role", "write such as recipient, url, text or amount")]
+Role = Annotated[str, _Form(r"[a-z][a-z0-9_]{0,63}", "a role", "write such as recipient, url, text or amount")]
 ArgumentPath = Annotated[
     str,
-    _text_like(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,15}", "a path to an argument", "write such as to or customer.email"),
+    _Form(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,15}", "a path to an argument", "write such as to or customer.email"),
 ]
 Approver = Annotated[
-    str, _text_like(r"(group|person):[a-z0-9][a-z0-9._-]{0,63}", "an approver", "write group:NAME or person:NAME")
+    str, _Form(r"(group|person):[a-z0-9][a-z0-9._-]{0,63}", "an approver", "write group:NAME or person:NAME")
 ]
 UseEntry = Annotated[
     str,
-    _text_like(
+    _Form(
         r"library:[a-z0-9][a-z0-9_-]{0,63}|(?![/~])[^\\:\x00]{1,300}\.yaml",
         "a policy to take in",
         "write library:NAME, or the path of a .yaml file relative to this one",
@@ -90,7 +121,7 @@ UseEntry = Annotated[
 ]
 SumPath = Annotated[
     str,
-    _text_like(
+    _Form(
         r"args(\.[^.\s]{1,200}){1,16}|params\.[a-z][a-z0-9_]{0,63}",
         "an amount",
         "write such as args.amount or params.amount",
