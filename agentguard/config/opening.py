@@ -17,6 +17,7 @@ from agentguard.config.watching import Watched
 from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import Budgets
+from agentguard.guard.carding import Carding
 from agentguard.guard.in_force import InForce
 from agentguard.guard.judging import Judging
 from agentguard.guard.link import Link
@@ -29,7 +30,7 @@ from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import DEFAULT_DETECTORS, Detector, Masker
 from agentguard.policy import Policy
-from agentguard.session import Ledger, Sessions
+from agentguard.session import Habits, Ledger, Sessions
 from agentguard.store.background import Background
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
@@ -95,6 +96,12 @@ def open_guard(
         records=records,
         masked_words=lambda principal, words: str(in_force().masker.mask(words, tokens.ids(principal)).value),
         assurance=assurance_of(settings),
+    )
+    carding = Carding(
+        tokens=tokens,
+        habits=Habits(names=names, key=keyring.derive("habits")[0]),
+        background=background,
+        link=link,
         deployment=settings.deployment,
     )
     return Guard(
@@ -104,6 +111,7 @@ def open_guard(
         judging=Judging(tokens=tokens, budgets=budgets),
         records=records,
         asking=asking,
+        carding=carding,
         settler=Settling(in_force=in_force, tokens=tokens, records=records, asking=asking, budgets=budgets),
         closing=Closer(background=background, link=link, journal=journal, server=server),
     )

@@ -39,7 +39,7 @@ from agentguard.model.approvals import Assurance, Card, Request, State
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.facts import Facts
 from agentguard.model.tokens import Token
-from agentguard.model.verdicts import Clause, Verdict
+from agentguard.model.verdicts import Verdict
 from agentguard.store.seal import SealBroken, Sealer
 
 _WHO_CHANGED = frozenset({"no_key", "unknown_signer"})
@@ -50,9 +50,8 @@ _WHO_CHANGED = frozenset({"no_key", "unknown_signer"})
 class Case:
     """A call that policy wants to ask about, with all that was found out about it.
 
-    `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear. `title` and `shown`
-    (JSON text of the arguments) are masked for people. `bill`: what is held of limits meanwhile. Once approved, `verdict` is the one
-    that people were shown.
+    `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear; `card` is what people
+    are shown. `bill`: what is held of limits meanwhile. Once approved, `verdict` is the one that people were shown.
     """
 
     call: ToolCall
@@ -62,8 +61,7 @@ class Case:
     tokens: Mapping[str, Token]
     facts: Facts
     verdict: Verdict
-    title: str
-    shown: str
+    card: Card
     revealed: Mapping[str, tuple[str, ...]]
     bill: Bill
 
@@ -84,7 +82,6 @@ class Asking:
     spent: Spent
     masked_words: Callable[[Principal, str], str]
     assurance: Assurance
-    deployment: str
 
     async def ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
         """The case as approved (its snapshot may be an earlier one of the same call) and the claim to run it.
@@ -146,7 +143,7 @@ class Asking:
             tool=case.tool.name,
             digest=self.binding.digest(case.tool, case.principal, case.snapshot.text, case.tokens),
             model_digest=self.binding.model_digest(case.call),
-            card=self._card(case),
+            card=case.card,
             verdict=case.verdict,
             facts=case.facts,
             opened_ms=0,
@@ -247,19 +244,6 @@ class Asking:
             told = "approvers.yaml no longer loads (`agentguard policy lint` says why), so nobody's vote counts"
             raise GuardUnavailable("approvers", told) from None
 
-    def _card(self, case: Case) -> Card:
-        return Card(
-            title=case.title,
-            tool=case.tool.name,
-            agent=case.principal.agent,
-            user=case.principal.user,
-            session=case.principal.session,
-            risk=case.verdict.risk.value,
-            reasons=tuple(_sentence(clause) for clause in case.verdict.clauses),
-            arguments=case.shown,
-            deployment=self.deployment,
-        )
-
 
 def _context(request_id: str) -> str:
     return f"input of request {request_id}"
@@ -269,9 +253,3 @@ def _is_same_call(mine: Request, found: Request) -> bool:
     """Whether a request that Redis named is of this very call and caller; what named it carries no MAC of its own."""
     same = mine.digest == found.digest or mine.model_digest == found.model_digest
     return same and (mine.principal, mine.tool) == (found.principal, found.tool)
-
-
-def _sentence(clause: Clause) -> str:
-    """Why, in the policy's own words where it has some, and where it says so."""
-    risk = f" says {clause.risk.value}" if clause.risk is not None else ""
-    return f"{clause.reason or f'{clause.kind} {clause.id}{risk}'} ({clause.place})"

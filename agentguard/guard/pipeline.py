@@ -23,6 +23,7 @@ from agentguard.errors import CallRefused, ConfigurationError, Fault
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking, Case
 from agentguard.guard.blocking import BlockingGuard
+from agentguard.guard.carding import Carding
 from agentguard.guard.in_force import InForce, Now
 from agentguard.guard.judging import Judgement, Judging
 from agentguard.guard.permit import Outcome, Permit
@@ -35,7 +36,6 @@ from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masker
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal, Tool, ToolCall
-from agentguard.model.canonical import canonical_json
 from agentguard.model.facts import Facts
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy import Policy
@@ -69,6 +69,7 @@ class Guard:
     judging: Judging
     records: Records
     asking: Asking
+    carding: Carding
     settler: Settling
     closing: Closing
 
@@ -83,14 +84,21 @@ class Guard:
         return self.in_force().masker
 
     def session(
-        self, *, user: str | None = None, id: str | None = None, run: str = "", autonomous: bool = False
+        self,
+        *,
+        user: str | None = None,
+        id: str | None = None,
+        run: str = "",
+        autonomous: bool = False,
+        asked: str = "",
     ) -> AbstractContextManager[Principal]:
         """Open a session: one conversation or run of the agent, on one user's behalf.
 
         Give the conversation's own `id` so that tokens and labels last across processes; left out, a new one is made.
-        `run` tells attempts apart that may repeat the model's call ids. Raises ConfigurationError.
+        `run` tells attempts apart that may repeat the model's call ids. `asked`: the user's own words, which those who decide
+        are shown. Raises ConfigurationError.
         """
-        return self.principals.session(user=user, id=id, run=run, autonomous=autonomous)
+        return self.principals.session(user=user, id=id, run=run, autonomous=autonomous, asked=asked)
 
     @property
     def blocking(self) -> BlockingGuard:
@@ -190,7 +198,7 @@ class Guard:
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
-                return await self._asked(self._case(rules, call, tool, permit, restored, judged), permit)  # 5, 6
+                return await self._asked(await self._case(rules, call, tool, permit, restored, judged), permit)  # 5, 6
             case _:
                 assert_never(verdict.effect)
 
@@ -203,25 +211,24 @@ class Guard:
             except BaseException:
                 await self.asking.finish(claim, State.FAILED)
                 raise
+        self.carding.learn(self.policy, approved.tool.name, approved.snapshot)
         return replace(permit, snapshot=approved.snapshot, claim=claim, bill=bill)
 
-    def _case(
+    async def _case(
         self, rules: InForce, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, judged: Judgement
     ) -> Case:
-        tokens = restored.tokens
-        shown = rules.masker.for_people(
-            permit.snapshot.shown, shown=tokens, known=self.tokens.ids(permit.principal).known
+        card = await self.carding.card(
+            rules, call, permit.principal, permit.snapshot, restored, judged, self.principals.asked()
         )
         return Case(
             call=call,
             tool=tool,
             principal=permit.principal,
             snapshot=permit.snapshot,
-            tokens=tokens,
+            tokens=restored.tokens,
             facts=judged.facts,
             verdict=judged.verdict,
-            title=rules.policy.title(tool.name, shown),
-            shown=canonical_json(shown),
+            card=card,
             revealed=restored.revealed,
             bill=judged.bill,
         )

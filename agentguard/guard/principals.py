@@ -28,12 +28,19 @@ class Principals:
     _current: ContextVar[Principal | None] = field(
         default_factory=lambda: ContextVar("agentguard_principal", default=None)
     )
+    _asked: ContextVar[str] = field(default_factory=lambda: ContextVar("agentguard_asked", default=""))
 
     @contextmanager
     def session(
-        self, *, user: str | None = None, id: str | None = None, run: str = "", autonomous: bool = False
+        self,
+        *,
+        user: str | None = None,
+        id: str | None = None,
+        run: str = "",
+        autonomous: bool = False,
+        asked: str = "",
     ) -> Iterator[Principal]:
-        """Open a session on behalf of `user`, or of nobody where `autonomous` says so."""
+        """Open a session on behalf of `user`, or of nobody where `autonomous` says so. `asked` is what the user wrote."""
         if (user is None or not str(user).strip()) is not autonomous or (autonomous and user is not None):
             raise ConfigurationError(
                 "a session needs either the user on whose behalf the agent acts, guard.session(user='ann@acme.example'), "
@@ -50,10 +57,11 @@ class Principals:
             session=_plain("id", id) or secrets.token_hex(8),
             run=_plain("run", run) or "",
         )
-        before = self._current.set(principal)
+        before, asked_before = self._current.set(principal), self._asked.set(asked)
         try:
             yield principal
         finally:
+            self._asked.reset(asked_before)
             self._current.reset(before)
 
     def current(self) -> Principal:
@@ -64,6 +72,10 @@ class Principals:
                 "no session is open here: wrap the agent's run in `with guard.session(user='ann@acme.example', id='thread-1'):`"
             )
         return principal
+
+    def asked(self) -> str:
+        """What the user wrote, as far as the caller of the open session said it."""
+        return self._asked.get()
 
 
 def _plain(what: str, text: object) -> str | None:

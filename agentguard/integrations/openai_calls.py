@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -17,12 +17,13 @@ from agentguard.model.calls import Tool, ToolCall
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenCall:
-    """A call before anybody read it. `free_text`: a custom call, whose input is no JSON."""
+    """A call before anybody read it. `free_text`: a custom call, whose input is no JSON. `says`: what the model wrote beside it."""
 
     id: str
     name: object
     arguments: object
     free_text: bool
+    says: str = ""
 
     def read(self, tools: Mapping[str, FunctionTool]) -> tuple[ToolCall, Tool]:
         """The call and its tool. Where there is no such tool or no reading, a tool that refuses every call, for the record."""
@@ -36,7 +37,7 @@ class WrittenCall:
             arguments = read_arguments(self.arguments)
         except UnreadableArguments as error:
             return self._unread(name, _invalid(name, str(error)))
-        return ToolCall(tool=name, arguments=arguments, id=self.id), tool
+        return ToolCall(tool=name, arguments=arguments, id=self.id, says=self.says), tool
 
     def _unread(self, name: str, refusal: CallRefused) -> tuple[ToolCall, Tool]:
         return ToolCall(tool=name, arguments={}, id=self.id), RefusedTool(name=name, refusal=refusal)
@@ -65,27 +66,44 @@ def calls_of_message(message: BaseModel | Mapping[str, Any]) -> list[WrittenCall
     plain: Any = _plain(message)
     if not isinstance(plain, Mapping) or not ({"role", "tool_calls"} & plain.keys()):
         raise ConfigurationError("that is no assistant's message; give completion.choices[0].message")
-    return [_chat_call(call) for call in plain.get("tool_calls") or ()]
+    said = plain.get("content")
+    return [_chat_call(call, said if isinstance(said, str) else "") for call in plain.get("tool_calls") or ()]
 
 
 def calls_of_output(output: Iterable[BaseModel | Mapping[str, Any]]) -> list[WrittenCall]:
     """The calls among the items of a response. Items of other kinds are the model's words, or ran at the provider."""
-    items = map(_plain, output)
-    return [_response_call(item) for item in items if item.get("type") in ("function_call", "custom_tool_call")]
+    items = list(map(_plain, output))
+    says = "\n".join(text for item in items if item.get("type") == "message" for text in _texts(item))
+    return [_response_call(item, says) for item in items if item.get("type") in ("function_call", "custom_tool_call")]
 
 
-def _chat_call(call: Mapping[str, Any]) -> WrittenCall:
+def _chat_call(call: Mapping[str, Any], says: str) -> WrittenCall:
     free_text = call.get("type") == "custom"
     written = call.get("custom" if free_text else "function") or {}
-    return WrittenCall(id=call["id"], name=written.get("name"), arguments=written.get("arguments"), free_text=free_text)
+    return WrittenCall(
+        id=call["id"],
+        name=written.get("name"),
+        arguments=written.get("arguments"),
+        free_text=free_text,
+        says=says,
+    )
 
 
-def _response_call(item: Mapping[str, Any]) -> WrittenCall:
+def _texts(message: Mapping[str, Any]) -> Iterator[str]:
+    """What the model says in a message of a response."""
+    content = message.get("content")
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+            yield part["text"]
+
+
+def _response_call(item: Mapping[str, Any], says: str) -> WrittenCall:
     return WrittenCall(
         id=item["call_id"],
         name=item.get("name"),
         arguments=item.get("arguments"),
         free_text=item["type"] == "custom_tool_call",
+        says=says,
     )
 
 

@@ -42,6 +42,10 @@ class Card(Record):
     """What a person is shown before deciding, computed by the guard, masked for people, and never cut silently.
 
     `arguments` is JSON text of the masked snapshot; `reasons` are the sentences of the clauses that spoke, with file:line.
+    `oddities`: what is unusual about the call, the gravest first. `undo`: how it can be undone, in the policy's words; None where
+    it can't, empty where the policy doesn't say. `read_by_rules`: arguments that a rule or limit read. `origins`: where the value of
+    an argument stood before (`user`, or `tool NAME`); the model wrote the others. `asked` is the user's own words, `says` the agent's,
+    which nobody checked.
     """
 
     title: str
@@ -53,6 +57,12 @@ class Card(Record):
     reasons: tuple[str, ...]
     arguments: str
     deployment: str = ""
+    oddities: tuple[str, ...] = ()
+    undo: str | None = ""
+    read_by_rules: tuple[str, ...] = ()
+    origins: dict[str, tuple[str, ...]] = {}
+    asked: str = ""
+    says: str = ""
 
     def digest(self) -> str:
         """SHA-256 of the canonical card, in hex: a vote says which card its person saw."""

@@ -30,11 +30,15 @@ class Principal(Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolCall:
-    """What the model asked for: its own arguments, tokens and all. `id` is the model's id of this call, if any."""
+    """What the model asked for: its own arguments, tokens and all. `id` is the model's id of this call, if any.
+
+    `says`: what the model wrote beside the call; people who decide are shown it as unchecked.
+    """
 
     tool: str
     arguments: Mapping[str, Any]
     id: str | None = None
+    says: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

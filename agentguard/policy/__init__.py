@@ -6,6 +6,7 @@ from agentguard.policy.lint import lint
 from agentguard.policy.loading import Source, load
 from agentguard.policy.pins import Lock, Pins, pin, read_lock, unpinnable, write_lock
 from agentguard.policy.policy import Policy
+from agentguard.policy.roles import role_values
 from agentguard.policy.soundness import Check
 from agentguard.policy.terms import Reveal, ToolTerms
 from agentguard.policy.using import NotUsable, with_used
@@ -29,6 +30,7 @@ __all__ = [
     "pin",
     "read_cases",
     "read_lock",
+    "role_values",
     "run_cases",
     "unpinnable",
     "with_used",

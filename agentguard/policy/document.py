@@ -181,7 +181,7 @@ RevealTerms = Annotated[
 
 
 class ToolEntry(Record):
-    """A tool's risk and its knobs. `labels` left out: its results count as untrusted.
+    """A tool's risk and its knobs. `labels` left out: its results count as untrusted. `undo` is for people: how, or that nothing can.
 
     `override` (policy.yaml only): this entry stands in place of what a file taken in says.
     """
@@ -193,6 +193,7 @@ class ToolEntry(Record):
     params: dict[Role, tuple[ArgumentPath, ...]] = {}
     reveal: dict[ArgumentPath, RevealTerms] = {}
     title: Sentence | None = None
+    undo: Literal[False] | Sentence | None = None
     mode: Mode | None = None
     override: Literal[True] | None = None
 

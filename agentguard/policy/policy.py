@@ -22,6 +22,7 @@ from agentguard.model.verdicts import Verdict
 from agentguard.policy.conditions import Condition, Language, Reading
 from agentguard.policy.document import Document, MaskingSection
 from agentguard.policy.explain import explain
+from agentguard.policy.highlights import read_arguments
 from agentguard.policy.layout import Layout
 from agentguard.policy.patterns import is_tool_name
 from agentguard.policy.pins import Pins
@@ -114,6 +115,10 @@ class Policy:
         if not is_tool_name(tool):
             return _shown(tool)
         return render_title(self._plan(tool, PinState.SAME).title, tool, masked_arguments)
+
+    def read_arguments(self, verdict: Verdict) -> tuple[str, ...]:
+        """The arguments that the clauses of a verdict read, for people to look at first."""
+        return read_arguments(verdict.clauses, self.document, self.terms(verdict.tool).params)
 
     def explain(self, verdict: Verdict) -> str:
         """A verdict in plain words, with file:line of each clause."""

@@ -18,13 +18,17 @@ class Reveal(Record):
 
 
 class ToolTerms(Record):
-    """The pattern that won for a tool ("" where none matched), and that pattern's knobs."""
+    """The pattern that won for a tool ("" where none matched), and that pattern's knobs.
+
+    `undo`: how a call can be undone; None where it can't, empty where nobody said.
+    """
 
     pattern: str
     labels: tuple[str, ...] = (UNTRUSTED,)
     params: dict[str, tuple[str, ...]] = {}
     reveal: tuple[Reveal, ...] = ()
     title: str | None = None
+    undo: str | None = ""
 
 
 def terms_of(pattern: str, entry: ToolEntry) -> ToolTerms:
@@ -35,6 +39,7 @@ def terms_of(pattern: str, entry: ToolEntry) -> ToolTerms:
         params=dict(entry.params),
         reveal=tuple(_reveal(parameter, written) for parameter, written in sorted(entry.reveal.items())),
         title=entry.title,
+        undo=None if entry.undo is False else entry.undo or "",
     )
 
 

@@ -75,6 +75,14 @@ class Names:
         """Sorted set of the subjects that a limit has counted, by time."""
         return f"{self._prefix}subjects:{_part(limit)}:{_part(scope)}"
 
+    def recipients(self, tool: str) -> str:
+        """Sorted set of whom approved calls of a tool were for, by time."""
+        return f"{self._prefix}recipients:{_part(tool)}"
+
+    def usual(self, tool: str, argument: str) -> str:
+        """List of the last amounts in an argument of approved calls of a tool."""
+        return f"{self._prefix}usual:{_part(tool)}:{_part(argument)}"
+
     def withheld(self, limit: str, scope: str, call: str) -> str:
         """Mark of a call whose result a limit on subjects kept back."""
         return f"{self._prefix}withheld:{_part(limit)}:{_part(scope)}:{_part(call)}"
