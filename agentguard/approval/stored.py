@@ -18,7 +18,8 @@ from agentguard.model.approvals import Decision, Request, Resolution, State, Vot
 class Stored:
     """A request, its votes (by person, their signatures not yet verified) and its state, all read at one moment.
 
-    `version` names exactly this revision and these votes; `now_ms` is Redis's clock at that moment.
+    `version` names exactly this revision and these votes; `now_ms` is Redis's clock at that moment; `ended_ms` is when the run of an
+    approved call ended, 0 while it has not.
     """
 
     request: Request
@@ -28,6 +29,7 @@ class Stored:
     sealed_input: bytes
     withdrawn: str
     now_ms: int
+    ended_ms: int = 0
 
     @property
     def resolution(self) -> Resolution:
@@ -67,7 +69,7 @@ class RecordMac:
 
 def read_stored(request_id: str, tenant: str, reply: Sequence[Any], *, now_ms: int, mac: RecordMac | None) -> Stored:
     """The request in one entry of read.lua's reply. Raises DecisionRefused ("forged") where it is not what was written."""
-    state, version, record, record_mac, sealed_input, withdrawn, votes = reply
+    state, version, record, record_mac, sealed_input, withdrawn, votes, ended_ms = reply
     if mac is not None:
         mac.check(record, record_mac)
     try:
@@ -87,6 +89,7 @@ def read_stored(request_id: str, tenant: str, reply: Sequence[Any], *, now_ms: i
         sealed_input=sealed_input,
         withdrawn=withdrawn.decode(errors="replace"),
         now_ms=now_ms,
+        ended_ms=int(ended_ms) if ended_ms.isdigit() else 0,
     )
 
 

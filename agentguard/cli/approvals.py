@@ -65,7 +65,7 @@ def show(request_id: RequestId, policies: Policies = DEFAULT, tenant: Tenant = "
     if json:
         say_json(request_json(shown.stored))
     else:
-        print_card(shown.stored, shown.tally)
+        print_card(shown)
 
 
 @app.command()
@@ -133,7 +133,7 @@ def _look_at(shown: Shown, decision: Decision) -> str:
             "nobody is at the terminal to look at the card: say which card was seen with --card DIGEST "
             "(`agentguard approvals show ID --json` prints it)"
         )
-    print_card(shown.stored, shown.tally)
+    print_card(shown)
     if not typer.confirm(f"{decision.value} exactly this call?"):
         raise typer.Abort
     return shown.card_digest

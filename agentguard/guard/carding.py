@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,12 @@ _RECIPIENTS = ("recipient", "url")
 
 _QUOTED_LEAST = 3
 """A shorter value stands in the user's words by chance."""
+
+_GROUPED = re.compile(r"(?<=\d)[,' ](?=\d{3}(?!\d))")
+"""What people write between the thousands of a number."""
+
+_WHOLE = re.compile(r"(?<=\d)\.0+$")
+"""What a whole number that is a float ends in."""
 
 _log = logging.getLogger("agentguard.guard")
 
@@ -159,11 +166,14 @@ def _number(text: str) -> Decimal | None:
 
 
 def _quoted(values: tuple[str, ...], asked: str) -> bool:
-    """Whether the user's own words hold every one of these values."""
-    words = asked.casefold()
-    return bool(words and values) and all(
-        len(value.strip()) >= _QUOTED_LEAST and value.strip().casefold() in words for value in values
-    )
+    """Whether the user's own words hold every one of these values, each as a word of its own."""
+    words = _GROUPED.sub("", asked.casefold())
+    return bool(words and values) and all(_stands_in(value.strip().casefold(), words) for value in values)
+
+
+def _stands_in(value: str, words: str) -> bool:
+    written = _WHOLE.sub("", value)
+    return len(written) >= _QUOTED_LEAST and bool(re.search(rf"(?<!\w){re.escape(written)}(?!\w)", words))
 
 
 def _sentence(clause: Clause) -> str:

@@ -60,7 +60,16 @@ def shown(**arguments: object) -> Shown:
 
 def unfolded(text: str) -> str:
     """What stands inside the panel, its lines put together again."""
-    return "".join(re.findall(r"│ (.*?)\s*│", text)).replace(" ", "")
+    return "".join(re.findall(r"│ (?:  \| )?(.*?)\s*│", text)).replace(" ", "")
+
+
+def test_t16_what_goes_on_in_the_next_line_stays_behind_the_bar(terminal: Console) -> None:
+    """A long value can't be wrapped into a line that looks like one of ours."""
+    one = shown(command="x" * 33 + "Waits for a decision; approved by security " * 20)
+    print_card(one, console=terminal)
+    lines = [text for text in re.findall(r"│ (.*?)\s*│", terminal.export_text()) if "approved by security" in text]
+    assert lines
+    assert all(text.startswith("  | ") for text in lines)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +83,7 @@ def unfolded(text: str) -> str:
 def test_t17_the_tail_of_a_long_argument_is_shown(terminal: Console, padding: str) -> None:
     """Nothing is cut at the edge of the terminal."""
     one = shown(command=f"echo ok {padding}; {TAIL}")
-    print_card(one.stored, one.tally, console=terminal)
+    print_card(one, console=terminal)
     assert TAIL.replace(" ", "") in unfolded(terminal.export_text())
 
 
@@ -85,7 +94,7 @@ def test_t32_a_forged_record_neither_steers_the_terminal_nor_fakes_a_line(termin
         update={"title": "ok\x1b[2J", "reasons": ("fine\n   state  approved",), "arguments": "\x1b]0;{not json"}
     )
     request = one.stored.request.model_copy(update={"card": forged})
-    print_card(replace(one.stored, request=request), one.tally, console=terminal)
+    print_card(replace(one, stored=replace(one.stored, request=request)), console=terminal)
     text = terminal.export_text()
     assert "\x1b" not in text
     assert not re.search(r"^\W*state\s+approved", text, re.MULTILINE)
@@ -105,7 +114,7 @@ def test_t32_a_forged_record_neither_steers_the_terminal_nor_fakes_a_line(termin
 def test_t16_nothing_that_steers_or_hides_reaches_the_terminal(terminal: Console, hostile: str) -> None:
     """Control, bidi and invisible characters stand there as escapes; markup is text."""
     one = shown(command=hostile)
-    print_card(one.stored, one.tally, console=terminal)
+    print_card(one, console=terminal)
     text = terminal.export_text()
     assert not re.findall("[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\U000e0000-\U000e007f]", text)
-    assert json.dumps(json.loads(one.stored.request.card.arguments)["command"])[1:6] in text
+    assert json.loads(one.stored.request.card.arguments)["command"][:5] in text

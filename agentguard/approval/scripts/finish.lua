@@ -18,7 +18,7 @@ if not ENDS[ARGV[3]] then
 end
 
 local expires = keep_until(now, request, tonumber(ARGV[4]))
-redis.call('HSET', KEYS[3], 'outcome', ARGV[3])
+redis.call('HSET', KEYS[3], 'outcome', ARGV[3], 'ended_ms', whole(now))
 redis.call('PEXPIREAT', KEYS[3], expires)
 redis.call('PEXPIREAT', KEYS[1], expires)
 announce(KEYS[4], ARGV[5], now, ARGV[1], 'finished', ARGV[3])

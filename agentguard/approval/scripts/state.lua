@@ -3,7 +3,7 @@
 -- A request is three hashes, one for each writer, so that access rules can keep each side from the other's:
 --   request  the agent's side: record, mac, input, revision, digest, deadline_ms, redeem_by_ms, withdrawn (a reason)
 --   votes    the approvers' side: "vote:" .. person, version (a count of writes), resolution (approved | rejected)
---   claim    the agent's side: fence, until_ms, outcome (done | failed | unknown)
+--   claim    the agent's side: fence, until_ms, outcome (done | failed | unknown), ended_ms
 --
 -- Rules, the first that fits:
 -- - no request: "missing";
@@ -45,7 +45,7 @@ end
 local function standing(now, request_key, votes_key, claim_key)
   local request = fields(request_key, {'record', 'revision', 'digest', 'deadline_ms', 'redeem_by_ms', 'withdrawn'})
   local votes = fields(votes_key, {'version', 'resolution'})
-  local claim = fields(claim_key, {'fence', 'until_ms', 'outcome'})
+  local claim = fields(claim_key, {'fence', 'until_ms', 'outcome', 'ended_ms'})
   local version = (request.revision or '0') .. '.' .. (votes.version or '0')
   return derive(now, request, votes, claim), version, request, votes, claim
 end

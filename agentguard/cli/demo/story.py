@@ -106,7 +106,7 @@ class Story:
     async def _show(self, policies: Path, request_id: str) -> None:
         async with open_desk(policies, self._settings) as desk:
             shown = await desk.show(request_id)
-        print_card(shown.stored, shown.tally)
+        print_card(shown)
 
     def _verdict(self, customers: Path) -> bool:
         if self.failure is not None:

@@ -1,0 +1,21 @@
+"""What people are shown of a request: one record, every text in it safe to show, and the templates that write it out."""
+
+from agentguard.cards.cutting import Cut, cut
+from agentguard.cards.face import Argument, Face, Said, face_of
+from agentguard.cards.rendering import environment, text_of
+from agentguard.cards.spelling import Block, Line, block, line
+
+__all__ = [
+    "Argument",
+    "Block",
+    "Cut",
+    "Face",
+    "Line",
+    "Said",
+    "block",
+    "cut",
+    "environment",
+    "face_of",
+    "line",
+    "text_of",
+]

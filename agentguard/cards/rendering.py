@@ -1,0 +1,68 @@
+"""The templates of cards: one set, Jinja2, over a `Face`. Markup is escaped by the surface's own environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from unicodedata import combining, east_asian_width
+
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
+
+from agentguard.cards.cutting import cut
+from agentguard.cards.face import Face
+
+BAR = "  | "
+"""Before each line of somebody else's."""
+
+_INDENT = "      "
+
+
+def environment(loader: BaseLoader | None = None, *, is_html: bool) -> Environment:
+    """What templates of cards are read with; `loader` beside it finds a surface's own."""
+    made = Environment(
+        loader=loader or PackageLoader("agentguard.cards"),
+        autoescape=is_html,  # noqa: S701 - plain text has no markup to escape
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    made.filters |= {"cut": cut, "gutter": _gutter, "clock": _clock}
+    return made
+
+
+def text_of(face: Face, *, columns: int | None = None) -> str:
+    """The card as plain text, whole: for the terminal, mail and logs.
+
+    In `columns`, what goes on in the next line is indented, behind its bar where it is somebody else's.
+    """
+    text = _text().get_template("card.txt.j2").render(face=face)
+    return text if columns is None else "\n".join(part for each in text.split("\n") for part in _folded(each, columns))
+
+
+@cache
+def _text() -> Environment:
+    return environment(is_html=False)
+
+
+def _gutter(text: str) -> str:
+    """Lines of somebody else's, each behind a bar, so that none can pass for one of ours."""
+    return "\n".join(BAR + each for each in text.split("\n"))
+
+
+def _folded(text: str, columns: int) -> Iterator[str]:
+    """A line in parts of at most so many columns."""
+    indent = BAR if text.startswith(BAR) else _INDENT
+    part, used = "", 0
+    for c in text:
+        wide = 2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1
+        if used + wide > columns:
+            yield part
+            part, used = indent, len(indent)
+        part, used = part + c, used + wide
+    yield part
+
+
+def _clock(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M:%S UTC")
