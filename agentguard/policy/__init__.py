@@ -1,6 +1,9 @@
 """Policy: what may run, what must be asked for, and what never runs. Pure: no I/O, no clock, no environment."""
 
-from agentguard.policy.cases import Case, CaseResult, Expectation, read_cases, run_cases
+from agentguard.policy.cases import Case, CaseResult, Expectation, read_cases, run_cases, verdict_of
+from agentguard.policy.changes import Change, between
+from agentguard.policy.comparing import compare
+from agentguard.policy.directions import Way
 from agentguard.policy.document import Document, MaskingSection
 from agentguard.policy.lint import lint
 from agentguard.policy.loading import Source, load
@@ -14,6 +17,7 @@ from agentguard.policy.using import NotUsable, with_used
 __all__ = [
     "Case",
     "CaseResult",
+    "Change",
     "Check",
     "Document",
     "Expectation",
@@ -25,6 +29,9 @@ __all__ = [
     "Reveal",
     "Source",
     "ToolTerms",
+    "Way",
+    "between",
+    "compare",
     "lint",
     "load",
     "pin",
@@ -33,6 +40,7 @@ __all__ = [
     "role_values",
     "run_cases",
     "unpinnable",
+    "verdict_of",
     "with_used",
     "write_lock",
 ]

@@ -72,10 +72,15 @@ def run_cases(policy: Policy, sources: Sequence[Source]) -> list[CaseResult]:
     return [_run(policy, case, place) for source in sources for case, place in read_cases(source)]
 
 
-def _run(policy: Policy, case: Case, place: Place) -> CaseResult:
+def verdict_of(policy: Policy, case: Case) -> Verdict:
+    """What a policy says of a case's call."""
     principal = Principal(tenant="cases", agent=case.agent, user=case.user, session="cases")
     facts = Facts(entities=case.entities, origins=case.origins, labels=case.labels, over=case.over)
-    verdict = policy.classify(case.tool, case.args, principal, facts)
+    return policy.classify(case.tool, case.args, principal, facts)
+
+
+def _run(policy: Policy, case: Case, place: Place) -> CaseResult:
+    verdict = verdict_of(policy, case)
     return CaseResult(name=case.name, place=place, wrong=tuple(_differences(case.expect, verdict)), verdict=verdict)
 
 

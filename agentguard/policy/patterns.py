@@ -39,6 +39,11 @@ def literals(pattern: str) -> int:
     return len(pattern) - pattern.count("*") - pattern.count("?")
 
 
+def sample(pattern: str, filler: str) -> str:
+    """A name that a pattern matches: `filler` stands for each `*`, and x for each `?`."""
+    return pattern.replace("*", filler).replace("?", "x")
+
+
 def matches(pattern: str, name: str) -> bool:
     """Whether a pattern matches the whole name."""
     at = name_at = 0

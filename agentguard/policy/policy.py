@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from jinja2 import Template
@@ -17,6 +17,7 @@ from jinja2 import Template
 from agentguard.model.calls import Principal, Tool
 from agentguard.model.facts import Facts, PinState
 from agentguard.model.limits import Charge
+from agentguard.model.problems import Place
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
 from agentguard.policy.conditions import Condition, Language, Reading
@@ -50,7 +51,8 @@ class Policy:
         self.document = layout.document
         self.version = _version(layout.document, pins)
         self._language = language
-        self._pins = pins
+        self.pins = pins
+        self._layout = layout
         self._planner = Planner(layout=layout, conditions=conditions, titles=titles, pins=pins, version=self.version)
         self._plan = lru_cache(maxsize=NAMES_KEPT)(self._planner.plan)
 
@@ -100,7 +102,7 @@ class Policy:
 
     def pin_state(self, tool: Tool) -> PinState:
         """How a tool compares with what was pinned of it; the same where nothing is pinned."""
-        return PinState.SAME if self._pins is None else self._pins.state(tool)
+        return PinState.SAME if self.pins is None else self.pins.state(tool)
 
     def reads_session(self, tool: str) -> bool:
         """Whether a clause that can match this tool reads the session's labels."""
@@ -119,6 +121,10 @@ class Policy:
     def read_arguments(self, verdict: Verdict) -> tuple[str, ...]:
         """The arguments that the clauses of a verdict read, for people to look at first."""
         return read_arguments(verdict.clauses, self.document, self.terms(verdict.tool).params)
+
+    def place(self, path: Sequence[str | int]) -> Place:
+        """Where something in the document stands."""
+        return self._layout.place(path)
 
     def explain(self, verdict: Verdict) -> str:
         """A verdict in plain words, with file:line of each clause."""
