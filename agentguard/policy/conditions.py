@@ -2,7 +2,7 @@
 
 Rules:
 - a condition reads `args`, `params.<role>`, `session.labels`, `data.entities`, `data.origins`, `call.tool`,
-  `call.agent`, `call.user` (empty for an autonomous agent) and calls `domain(text)`; any other name is a load error;
+  `call.agent`, `call.user` (empty for an autonomous agent) and calls FUNCTIONS; any other name is a load error;
 - it must be able to give a boolean; true is met, false is not met;
 - an error value, an exception and a value of another type are met, recorded as a code and never with a value;
 - facts that were not read are absent, so a condition that needs them fails, and is met;
@@ -24,7 +24,7 @@ from agentguard.model.calls import Principal
 from agentguard.model.canonical import check_canonical
 from agentguard.model.facts import Facts
 from agentguard.model.record import Json
-from agentguard.policy.domains import domain
+from agentguard.policy.functions import FUNCTIONS, extension, load_called
 from agentguard.policy.roles import KNOWN_ROLES, role_values
 
 _TEXTS = cel.Type.List(cel.Type.STRING)
@@ -87,6 +87,7 @@ class Language:
         expression = self._compiled(text)
         if expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
             raise BadCondition(f"this gives {expression.return_type().name()}, not a boolean", "write a comparison")
+        load_called(text)
         reads = frozenset(name for name in self._names if name.rpartition(".")[2] in text)
         reads_session = not _compiles(self._without_session, text)
         return Condition(text=text, expression=expression, reads=reads, reads_session=reads_session)
@@ -107,12 +108,15 @@ class Language:
             return BadCondition("not a CEL expression", "see the examples of conditions in the documentation")
         line, column, what = found[1], found[2], found[3].replace(" (in container '')", "")
         name = _UNDECLARED.search(what)
-        near = get_close_matches(name[1], [*self._names, "domain"], n=1, cutoff=0.6) if name else []
-        meant = f"did you mean {near[0]}? " if near else ""
-        instead = (
-            f"{meant}conditions read {', '.join(self._names)} and call domain(text)"
+        near = (
+            get_close_matches(name[1], [*self._names, *(each.name for each in FUNCTIONS)], n=1, cutoff=0.6)
             if name
-            else "correct the expression"
+            else []
+        )
+        meant = f"did you mean {near[0]}? " if near else ""
+        called = ", ".join(each.usage for each in FUNCTIONS)
+        instead = (
+            f"{meant}conditions read {', '.join(self._names)} and call {called}" if name else "correct the expression"
         )
         return BadCondition(f"at {line}:{column} of the condition: {what}", instead)
 
@@ -192,9 +196,7 @@ class Reading:
 
 
 def _environment(names: Mapping[str, cel.Type]) -> cel.Env:
-    overload = cel.Overload("domain_string", cel.Type.STRING, [cel.Type.STRING], is_member=False, impl=domain)
-    extension = cel.CelExtension("agentguard", [cel.FunctionDecl("domain", [overload])])
-    return cel.NewEnv(variables=dict(names), extensions=[extension])
+    return cel.NewEnv(variables=dict(names), extensions=[extension()])
 
 
 def _compiles(environment: cel.Env, text: str) -> bool:
