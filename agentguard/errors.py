@@ -39,6 +39,8 @@ class RefusalReason(StrEnum):
 
     DENIED = "denied by policy"
     INVALID_ARGUMENTS = "invalid arguments"
+    NOT_REVEALED = "not revealed"
+    UNKNOWN_TOKEN = "unknown token"  # noqa: S105 - a reason, no secret
     REJECTED = "rejected by a person"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"

@@ -209,7 +209,7 @@ def steps(guard: Guard, principal: Principal, *, times: int) -> dict[str, float]
         return run
 
     parts: dict[str, Callable[[], Any]] = {
-        "1 restore": step(lambda: restore_call(CALL, (), guard.tokens, principal)),
+        "1 restore": step(lambda: restore_call(CALL, TOOL, (), guard.tokens, principal)),
         "2 snapshot": lambda: take_snapshot(TOOL, canonical_json(CALL.arguments)),
         "  mask arguments": lambda: guard.masker.mask(arguments, ids),
         "3 classify": lambda: guard.policy.classify("find_order", arguments, principal, Facts()),

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
-from agentguard.errors import CallRefused, ConfigurationError, Fault
+from agentguard.errors import CallRefused, ConfigurationError, Fault, InvalidArguments
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking, Case
 from agentguard.guard.blocking import BlockingGuard
@@ -31,14 +31,14 @@ from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
 from agentguard.guard.revealing import Restored, restore_call, still_revealed
 from agentguard.guard.settling import Settling
-from agentguard.guard.snapshot import take_snapshot
+from agentguard.guard.snapshot import Snapshot, take_snapshot
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masker
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.facts import Facts
 from agentguard.model.verdicts import Effect, Verdict
-from agentguard.policy import Policy
+from agentguard.policy import Policy, Reveal
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -99,6 +99,19 @@ class Guard:
         are shown. Raises ConfigurationError.
         """
         return self.principals.session(user=user, id=id, run=run, autonomous=autonomous, asked=asked)
+
+    def expect(self, *tools: Tool) -> None:
+        """Say which tools the model may call. Integrations do.
+
+        Where a tool gets a value in a parameter that takes no token (an e-mail address, a date, a number), the model is given such values
+        as stand-ins of that format from now on. A tool that nobody announced is known from its first call on.
+        """
+        for tool in tools:
+            self.tokens.expect(tool, self.reveals(tool.name))
+
+    def reveals(self, tool: str) -> tuple[Reveal, ...]:
+        """Where this tool gets values in place of tokens."""
+        return self.in_force().policy.terms(tool).reveal
 
     @property
     def blocking(self) -> BlockingGuard:
@@ -175,8 +188,9 @@ class Guard:
     async def _admit(self, call: ToolCall, tool: Tool, principal: Principal, started: int) -> Permit:
         rules = self.in_force()
         policy, terms = rules.policy, rules.policy.terms(tool.name)
-        restored = await restore_call(call, terms.reveal, self.tokens, principal)  # 1
-        snapshot = take_snapshot(tool, restored.text)  # 2
+        self.tokens.expect(tool, terms.reveal)
+        restored = await restore_call(call, tool, terms.reveal, self.tokens, principal)  # 1
+        snapshot = _snapshot(tool, restored)  # 2
         arguments = snapshot.arguments
         shown = arguments if snapshot.shown_text is None else snapshot.shown
         masked = rules.masker.mask(shown, self.tokens.ids(principal))
@@ -238,6 +252,15 @@ class Guard:
         if not still_revealed(case.revealed, policy.terms(case.tool.name).reveal):
             return ()
         return await self.judging.again(policy, case, stored)
+
+
+def _snapshot(tool: Tool, restored: Restored) -> Snapshot:
+    """The snapshot of a call. Raises CallRefused."""
+    try:
+        return take_snapshot(tool, restored.text)
+    except InvalidArguments as invalid:
+        refusal = refusals.explained(invalid, restored.left)
+    raise refusal
 
 
 def _check_names(call: ToolCall, tool: Tool) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentguard.errors import CallRefused, RefusalReason, ResultRefused
+from agentguard.errors import CallRefused, InvalidArguments, RefusalReason, ResultRefused
+from agentguard.masking import Left, Why
 from agentguard.model.approvals import Resolution, State
 from agentguard.model.verdicts import Clause, Effect, Verdict
 
@@ -27,6 +28,44 @@ def _why(clause: Clause) -> str:
     if clause.met == "error":
         return f"there is no amount that limit {clause.id} could count ({clause.error})"
     return f"it would go over limit {clause.id}"
+
+
+def not_restored(tool: str, left: Sequence[Left]) -> CallRefused:
+    """A token stands where only a value can, and this tool does not get the value there, or nobody has it any more."""
+    stopping = [each for each in left if each.stops] or left
+    unknown = [each for each in stopping if each.why is Why.UNKNOWN]
+    if unknown:
+        told = (
+            f"unknown token: {_places(unknown)} holds a token or stand-in that stands for nothing here: it was erased, has lapsed or was "
+            "never given. The call did not run. Look the value up again, or tell the user."
+        )
+        return CallRefused(RefusalReason.UNKNOWN_TOKEN, told, tool=tool)
+    told = (
+        f"not revealed: {_places(stopping)} holds what stands for a masked value, and policy does not give {tool} the value there. "
+        "The call did not run. Leave it out, use a tool that may have it, or tell the user."
+    )
+    return CallRefused(RefusalReason.NOT_REVEALED, told, tool=tool)
+
+
+def explained(invalid: InvalidArguments, left: Sequence[Left]) -> CallRefused:
+    """The tool's own refusal of its arguments, or the reason behind it: what it refused is a token that was not restored."""
+    refused = {path for path, _ in invalid.problems}
+    behind = [each for each in left if any(_is_in(path, ".".join(map(str, each.path))) for path in refused)]
+    return not_restored(invalid.tool, behind) if behind else invalid
+
+
+def _is_in(path: str, place: str) -> bool:
+    """Whether a problem's path is a place, or in one of the alternatives there."""
+    return path == place or path.startswith(f"{place}.")
+
+
+def _places(left: Sequence[Left]) -> str:
+    """Where; a key that does not look like a name may be a value."""
+    return ", ".join(dict.fromkeys(".".join(map(_step, each.path)) for each in left))
+
+
+def _step(step: str | int) -> str:
+    return str(step) if isinstance(step, int) or (step.isidentifier() and len(step) <= 64) else "?"
 
 
 def impossible(verdict: Verdict, missing: Sequence[str]) -> CallRefused:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from agentguard.errors import InvalidArguments, NotCanonical
+from agentguard.guard import refusals
 from agentguard.guard.tokens import TokenBook
-from agentguard.masking import restore
-from agentguard.model.calls import Principal, ToolCall
+from agentguard.masking import Left, Restoring, TokenIds, by_parameter, is_stand_in
+from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
 from agentguard.model.tokens import Known, Token
 from agentguard.policy import Reveal
@@ -17,13 +18,14 @@ from agentguard.policy import Reveal
 class Restored(NamedTuple):
     """A call's arguments with tokens restored, as canonical JSON.
 
-    `known`: every token of this session in the arguments, restored or not. `revealed`: the entity types that each parameter
-    got in clear; an unmasking is on record.
+    `known`: every token of this session in the arguments, restored or not; a stand-in counts as the token that it stands in for.
+    `revealed`: the entity types that each parameter got in clear; an unmasking is on record. `left`: where a token is the whole value.
     """
 
     text: str
     known: dict[str, Known]
     revealed: dict[str, tuple[str, ...]]
+    left: Sequence[Left] = ()
 
     @property
     def tokens(self) -> dict[str, Token]:
@@ -31,21 +33,47 @@ class Restored(NamedTuple):
         return {text: entry.token for text, entry in self.known.items()}
 
 
-async def restore_call(call: ToolCall, reveals: Sequence[Reveal], tokens: TokenBook, principal: Principal) -> Restored:
-    """The call's arguments as the tool may see them. Raises InvalidArguments for what has no JSON form, GuardUnavailable."""
+async def restore_call(
+    call: ToolCall, tool: Tool, reveals: Sequence[Reveal], tokens: TokenBook, principal: Principal
+) -> Restored:
+    """The call's arguments as the tool may see them.
+
+    Raises InvalidArguments for what has no JSON form, CallRefused where a token would stand in the place of a value, GuardUnavailable.
+    """
     written = _canonical(call, call.arguments)
-    found = tokens.ids(principal).read(written)
-    known = await tokens.resolve(principal, (text for _, _, text in found))
-    if not known:
+    ids = tokens.ids(principal)
+    found = ids.read(written)
+    if not found:
         return Restored(written, {}, {})
+    known = await tokens.resolve(principal, (text for _, _, text in found))
     resolved = {text: entry.token for text, entry in known.items()}
-    arguments = restore(call.arguments, reveals, resolved)
+    restoring = Restoring(
+        reveals=by_parameter(reveals),
+        resolved=resolved,
+        schema=tool.schema,
+        read=ids.read,
+        token_text=lambda token: _plain(token, ids).text,
+    )
+    arguments = restoring.restored(call.arguments)
+    if any(left.stops for left in restoring.left):
+        raise refusals.not_restored(call.tool, restoring.left)
     revealed = {
         reveal.parameter: types
         for reveal in reveals
         if (types := _restored_types(reveal, call.arguments, arguments, resolved))
     }
-    return Restored(_canonical(call, arguments), known, revealed)
+    return Restored(_canonical(call, arguments), dict(_as_tokens(known, ids)), revealed, restoring.left)
+
+
+def _as_tokens(known: Mapping[str, Known], ids: TokenIds) -> Iterator[tuple[str, Known]]:
+    for entry in known.values():
+        token = _plain(entry.token, ids)
+        yield token.text, entry._replace(token=token)
+
+
+def _plain(token: Token, ids: TokenIds) -> Token:
+    """The token, or the one that a stand-in stands in for."""
+    return ids.token(token.entity_type, token.value) if is_stand_in(token.text) else token
 
 
 def still_revealed(revealed: Mapping[str, tuple[str, ...]], reveals: Sequence[Reveal]) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agentguard.guard.link import Link
-from agentguard.masking import KnownValues, TokenIds
-from agentguard.model.calls import Principal
+from agentguard.masking import Form, KnownValues, TokenIds, Wanted, form_wanted
+from agentguard.model.calls import Principal, Tool
 from agentguard.model.tokens import Known, Token
+from agentguard.policy import Reveal
 from agentguard.session import News, Sessions
 from agentguard.store.background import Background
 
@@ -17,12 +18,17 @@ SESSIONS_KEPT = 1_024
 
 @dataclass(frozen=True, kw_only=True)
 class TokenBook:
-    """Reads and writes what a session knows. A token of another session or tenant never resolves."""
+    """Reads and writes what a session knows. A token of another session or tenant never resolves.
+
+    `forms`: the entity types that some tool gets in a place which takes no token, and in which forms it takes them.
+    """
 
     keys: tuple[bytes, ...] = field(repr=False)
     sessions: Sessions
     background: Background
     link: Link
+    forms: dict[str, tuple[Form, ...]] = field(default_factory=dict)
+    _expected: dict[str, tuple[Reveal, ...]] = field(default_factory=dict)
     _ids: dict[tuple[str, str | None], TokenIds] = field(default_factory=dict)
 
     def ids(self, principal: Principal) -> TokenIds:
@@ -32,8 +38,22 @@ class TokenBook:
         if ids is None:
             if len(self._ids) >= SESSIONS_KEPT:
                 self._ids.clear()
-            ids = self._ids[key] = TokenIds(self.keys, principal.tenant, principal.scope, KnownValues())
+            ids = self._ids[key] = TokenIds(self.keys, principal.tenant, principal.scope, KnownValues(), self.forms)
         return ids
+
+    def expect(self, tool: Tool, reveals: tuple[Reveal, ...]) -> None:
+        """From now on the model is given stand-ins where this tool gets a value in a place that takes no token."""
+        if not reveals or self._expected.get(tool.name) == reveals:
+            return
+        self._expected[tool.name] = reveals
+        wanted = Wanted.of(tool.schema)
+        for reveal in reveals:
+            place = wanted.at(reveal.parameter.split("."))
+            for entity_type in reveal.entity_types:
+                form = form_wanted(place.takes, entity_type)
+                forms = self.forms.get(entity_type, ())
+                if form is not None and form not in forms:
+                    self.forms[entity_type] = (*forms, form)
 
     async def resolve(self, principal: Principal, texts: Iterable[str]) -> dict[str, Known]:
         """What these tokens stand for; a text that is no token of this session is absent."""

@@ -49,7 +49,9 @@ def guard_tools(guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]]) ->
     """
     bare = [as_tool(given) for given in tools]
     check_names(tool.name for tool in bare)
-    return [_guarded(guard, tool) for tool in bare]
+    made = [_guarded(guard, tool) for tool in bare]
+    guard.expect(*(LangChainTool(tool).call({}, None) for tool in bare))
+    return made
 
 
 def as_tool(given: Any) -> BaseTool:

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from anyio.from_thread import start_blocking_portal
 from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessage, ChatCompletionToolMessageParam
 from openai.types.responses import FunctionToolParam, ResponseInputItemParam, ResponseOutputItem
+from openai.types.shared_params import FunctionDefinition
 from pydantic_core import to_json
 
 from agentguard.errors import CallRefused, ConfigurationError, Fault, GuardUnavailable, ResultRefused
@@ -45,7 +46,9 @@ def dispatch(guard: Guard, tools: Mapping[str, Callable[..., Any] | FunctionTool
     if not isinstance(tools, Mapping):
         raise ConfigurationError("give the tools by name: dispatch(guard, {'find_order': find_order})")
     check_names(tools)
-    return Dispatch(guard=guard, by_name={name: _tool(name, given) for name, given in tools.items()})
+    by_name = {name: _tool(name, given) for name, given in tools.items()}
+    guard.expect(*by_name.values())
+    return Dispatch(guard=guard, by_name=by_name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +66,11 @@ class Dispatch:
     @property
     def tools(self) -> list[ChatCompletionFunctionToolParam]:
         """What `chat.completions.create` takes as `tools`."""
-        return [{"type": "function", "function": function_definition(tool)} for tool in self.by_name.values()]
+        return [{"type": "function", "function": spec} for spec in self._definitions()]
 
     @property
     def response_tools(self) -> list[FunctionToolParam]:
         """What `responses.create` takes as `tools`."""
-        specs = [function_definition(tool) for tool in self.by_name.values()]
         return [
             {
                 "type": "function",
@@ -77,7 +79,7 @@ class Dispatch:
                 "parameters": spec["parameters"],
                 "strict": bool(spec["strict"]),
             }
-            for spec in specs
+            for spec in self._definitions()
         ]
 
     async def chat(self, message: ChatCompletionMessage | Mapping[str, Any]) -> list[ChatCompletionToolMessageParam]:
@@ -93,6 +95,10 @@ class Dispatch:
         calls = calls_of_output(output)
         texts = await self._answers(calls)
         return [_output(call, text) for call, text in zip(calls, texts, strict=True)]
+
+    def _definitions(self) -> list[FunctionDefinition]:
+        tools = self.by_name.values()
+        return [function_definition(tool, reveals=self.guard.reveals(tool.name)) for tool in tools]
 
     async def _answers(self, calls: list[WrittenCall]) -> list[str]:
         ended = await asyncio.gather(*map(self._answer, calls), return_exceptions=True)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from openai import pydantic_function_tool
 from openai.types.shared_params import FunctionDefinition
 
 from agentguard.integrations.functions import FunctionTool
+from agentguard.masking import TOKEN_PATTERN, Wanted, takes_placeholder
+from agentguard.policy import Reveal
 
 
-def function_definition(tool: FunctionTool) -> FunctionDefinition:
+def function_definition(tool: FunctionTool, *, reveals: Iterable[Reveal] = ()) -> FunctionDefinition:
     """The function with a strict schema: the API holds the model to it, and every parameter is given.
 
+    `reveals`: where the tool gets values in place of tokens. Where such a parameter takes neither a token nor a stand-in (one of a few
+    words, a pattern of its own), the schema lets the model write a token.
     Where strictness can't be had (a dict with any keys, a parameter of any type), the plain schema, with `strict` off.
     """
     strict: dict[str, Any] = copy.deepcopy(dict(pydantic_function_tool(tool.model)["function"]["parameters"]))
+    for reveal in reveals:
+        _let_tokens_in(strict, reveal)
     closed = all(_is_closed(part) for part in _subschemas(strict))
     return {
         "name": tool.name,
@@ -25,6 +31,54 @@ def function_definition(tool: FunctionTool) -> FunctionDefinition:
         "parameters": _without_defaults(strict) if closed else dict(tool.schema),
         "strict": closed,
     }
+
+
+def _let_tokens_in(schema: dict[str, Any], reveal: Reveal) -> None:
+    """Let the model write a token where the tool gets a value for it, if it could write nothing else that stands for one."""
+    path = reveal.parameter.split(".")
+    place = Wanted.of(schema).at(path)
+    if all(takes_placeholder(place.takes, entity_type) for entity_type in reveal.entity_types):
+        return
+    for holder in _holders(schema, path[:-1]):
+        inner = holder["properties"].get(path[-1])
+        while isinstance(inner, dict) and isinstance(inner.get("items"), dict):
+            inner = inner["items"]
+        if isinstance(inner, dict):
+            plain = dict(inner)
+            inner.clear()
+            inner["anyOf"] = [plain, {"type": "string", "pattern": TOKEN_PATTERN}]
+
+
+def _holders(schema: dict[str, Any], path: list[str]) -> list[dict[str, Any]]:
+    """The parts of a schema that stand at a path of keys: objects, looked for through references, alternatives and lists."""
+    found = _objects(schema, schema)
+    for name in path:
+        found = [
+            inner
+            for each in found
+            if name in each.get("properties", {})
+            for inner in _objects(each["properties"][name], schema)
+        ]
+    return found
+
+
+def _objects(part: dict[str, Any], root: dict[str, Any]) -> list[dict[str, Any]]:
+    pending, found = [part], list[dict[str, Any]]()
+    for _ in range(_MOST_PARTS):
+        if not pending:
+            break
+        each = pending.pop()
+        if "$ref" in each:
+            pending.append(root.get("$defs", {}).get(each["$ref"].rpartition("/")[2], {}))
+        elif "properties" in each:
+            found.append(each)
+        else:
+            pending += [inner for word in ("anyOf", "allOf") for inner in each.get(word, [])]
+            pending += [each["items"]] if isinstance(each.get("items"), dict) else []
+    return found
+
+
+_MOST_PARTS = 64
 
 
 def _subschemas(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,21 +9,33 @@ from agentguard.masking.limits import Limits
 from agentguard.masking.masker import ACTIONS, Masked, Masker
 from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
-from agentguard.masking.restoring import restore
-from agentguard.masking.tokens import TokenIds
+from agentguard.masking.restoring import Left, Restoring, Why, by_parameter, restore
+from agentguard.masking.standins import Form, is_stand_in
+from agentguard.masking.tokens import TOKEN_PATTERN, TokenIds, form_wanted, takes_placeholder
+from agentguard.masking.wanted import Wanted
 
 __all__ = [
     "ACTIONS",
     "DEFAULT_DETECTORS",
+    "TOKEN_PATTERN",
     "Detector",
     "Finding",
+    "Form",
     "KnownValues",
+    "Left",
     "Limits",
     "Masked",
     "Masker",
     "Page",
+    "Restoring",
     "TokenIds",
+    "Wanted",
+    "Why",
+    "by_parameter",
+    "form_wanted",
+    "is_stand_in",
     "partial",
     "restore",
+    "takes_placeholder",
     "visible",
 ]

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentguard.errors import GuardUnavailable
 from agentguard.masking.anchors import Anchor
@@ -28,8 +28,17 @@ from agentguard.model.tokens import Token
 ACTIONS = ("allow", "mask", "redact", "token")
 """What may be done with a finding: left in clear, shown in part, named by its type alone, or replaced by a token."""
 
-Spans = Callable[[str], Iterable[tuple[int, int, str]]]
 Replacement = Callable[[str, str], str | None]
+
+
+class Kept(NamedTuple):
+    """What is left alone in a text: (start, end, what it is). `everywhere`: also where no anchor tells of it."""
+
+    spans: Callable[[str], Iterable[tuple[int, int, str]]]
+    everywhere: bool = False
+
+
+_TOKENS = Kept(candidates)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +87,8 @@ class Masker:
         if len(text) > self._limits.characters:
             raise refused(f"more than {self._limits.characters} characters in one value")
         sheet = Sheet([text], [(NO_KEY, self._fields.root)], self._fields)
-        found = self._findings(sheet, KnownValues(), candidates).get(0, ())
-        return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, candidates)]
+        found = self._findings(sheet, KnownValues(), _TOKENS).get(0, ())
+        return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, _TOKENS)]
 
     def mask(self, value: Any, tokens: TokenIds) -> Masked:
         """The value with findings replaced as `actions` say. Raises GuardUnavailable where it can't be masked for certain.
@@ -99,10 +108,11 @@ class Masker:
                 acted[found] = self._acted(entity_type, known.meant(found), tokens, made)
             return acted[found]
 
-        masked = self._replaced(value, replacement, tokens.read, known)
+        spans = Kept(tokens.read, everywhere=tokens.has_stand_ins)
+        masked = self._replaced(value, replacement, spans, known)
         gone = [found for found, new in acted.items() if new is not None]
         known.learn(gone)
-        hidden = _hidden(gone, tokens, known, made) if len(made) < len(gone) else ()
+        hidden = _hidden(gone, tokens, known, made) if tokens.has_stand_ins or len(made) < len(gone) else ()
         return Masked(
             value=masked, tokens=tuple(made.values()), entities=counted, changed=masked is not value, hidden=hidden
         )
@@ -125,7 +135,7 @@ class Masker:
                     done = end
             return "".join([*pieces, text[done:]])
 
-        masked = self._replaced(json_ready(value), partial, candidates, KnownValues() if known is None else known)
+        masked = self._replaced(json_ready(value), partial, _TOKENS, KnownValues() if known is None else known)
         return json_ready(masked, lambda text: visible(resolve(text)))
 
     def mask_error(self, error: BaseException, tokens: TokenIds) -> tuple[BaseException, Masked]:
@@ -163,9 +173,12 @@ class Masker:
             return partial(entity_type, text)
         token = tokens.token(entity_type, text)
         made.setdefault(token.text, token)
+        if tokens.has_stand_ins and (given := tokens.stand_in(token)) is not None:
+            made.setdefault(given.text, given)
+            return given.text
         return token.text
 
-    def _findings(self, sheet: Sheet, known: KnownValues, spans: Spans) -> dict[int, list[Placed]]:
+    def _findings(self, sheet: Sheet, known: KnownValues, kept: Kept) -> dict[int, list[Placed]]:
         """For each leaf that holds something: its findings in order."""
         found, doubtful = list(sheet.found), list[Finding]()
         page = sheet.page
@@ -181,7 +194,7 @@ class Masker:
                 raise refused(f"detector {detector.name} failed") from None
         if doubtful:
             found += _seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
-        again = recalled(sheet, found, known, lambda text: _left_alone(text, spans))
+        again = recalled(sheet, found, known, lambda text: _left_alone(text, kept), everywhere=kept.everywhere)
         found += again.findings
         placed = {leaf: [its] for leaf, its in sheet.settled.items()}
         for finding in one_per_place(found):
@@ -190,18 +203,18 @@ class Masker:
                 placed.setdefault(leaf, []).append(meant)
         return placed if sheet.plain else {leaf: one_per_place(several) for leaf, several in placed.items()}
 
-    def _replaced(self, value: Any, replacement: Replacement, spans: Spans, known: KnownValues) -> Any:
+    def _replaced(self, value: Any, replacement: Replacement, kept: Kept, known: KnownValues) -> Any:
         walk = Walk(value, self._fields, self._limits)
         if not walk.texts:
             return value
         sheet = Sheet(walk.texts, walk.said, self._fields)
-        found = self._findings(sheet, known, spans)
-        plain = sheet.plain and _KEPT.isdisjoint(sheet.page.anchors) and _is_trimmed(found)
+        found = self._findings(sheet, known, kept)
+        plain = sheet.plain and not kept.everywhere and _KEPT.isdisjoint(sheet.page.anchors) and _is_trimmed(found)
         texts = {}
         for index in sorted(found):
             text, placed = walk.texts[index], found[index]
             if not plain:
-                placed = [piece for one in placed for piece in _around(one, text, spans)]
+                placed = [piece for one in placed for piece in _around(one, text, kept)]
             new = _rewritten(text, placed, sheet.bare.get(index, ()), replacement)
             if new != text:
                 texts[index] = new
@@ -216,12 +229,12 @@ def _hidden(
     return tuple({token.text: token for token in hidden if token.text not in made}.values())
 
 
-def _left_alone(text: str, spans: Spans) -> list[tuple[int, int]]:
+def _left_alone(text: str, kept: Kept) -> list[tuple[int, int]]:
     """Where tokens and redactions stand in a text, in order."""
-    kept = [(start, end) for start, end, _ in spans(text)] if len(text) >= _SHORTEST_TOKEN else []
+    found = [(start, end) for start, end, _ in kept.spans(text)] if len(text) >= _SHORTEST_TOKEN else []
     if "redacted]" in text:
-        kept = sorted([*kept, *(match.span() for match in _REDACTED.finditer(text))])
-    return kept
+        found = sorted([*found, *(match.span() for match in _REDACTED.finditer(text))])
+    return found
 
 
 def _seen_elsewhere(
@@ -243,18 +256,18 @@ def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:
     return values == [value.strip() for value in values]
 
 
-def _around(placed: Placed, text: str, spans: Spans) -> list[Placed]:
+def _around(placed: Placed, text: str, kept: Kept) -> list[Placed]:
     """The finding without tokens and redactions that stand in it, trimmed; nothing where nothing is left."""
     found = text[placed.start : placed.end]
-    kept = _left_alone(found, spans)
-    if not kept and found == found.strip():
+    alone = _left_alone(found, kept)
+    if not alone and found == found.strip():
         return [placed]
     pieces, done = [], 0
-    for start, end in [*kept, (len(found), len(found))]:
+    for start, end in [*alone, (len(found), len(found))]:
         trimmed = found[done:start].strip()
         if any(c.isalnum() for c in trimmed):
             first = placed.start + found.index(trimmed, done)
-            value = "" if kept else placed.value.strip()
+            value = "" if alone else placed.value.strip()
             pieces.append(placed._replace(start=first, end=first + len(trimmed), value=value))
         done = max(done, end)
     return pieces
@@ -285,6 +298,6 @@ def _whole_number(placed: Placed, bare: Sequence[Bare]) -> tuple[int, int, str]:
     return placed.start, placed.end, ""
 
 
-_SHORTEST_TOKEN = 12
+_SHORTEST_TOKEN = 10
 _KEPT = frozenset({Anchor.TOKEN, Anchor.REDACTED})
 _REDACTED = re.compile(r"\[[A-Z0-9_]{2,40} redacted\]")

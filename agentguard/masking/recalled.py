@@ -28,10 +28,15 @@ class Recalled(NamedTuple):
     values: dict[tuple[int, int], str]
 
 
-def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues, left_alone: LeftAlone) -> Recalled:
-    """Learn what stands under the fields of a sheet, and find what is known where nothing certain was found."""
+def recalled(
+    sheet: Sheet, found: Sequence[Finding], known: KnownValues, left_alone: LeftAlone, *, everywhere: bool = False
+) -> Recalled:
+    """Learn what stands under the fields of a sheet, and find what is known where nothing certain was found.
+
+    `everywhere`: what is left alone may stand where no anchor tells of it.
+    """
     text = sheet.page.text
-    kept = () if _TOKENS.isdisjoint(sheet.page.anchors) else left_alone(text)
+    kept = left_alone(text) if everywhere or not _TOKENS.isdisjoint(sheet.page.anchors) else ()
     named = [(its.entity_type, its.value) for its in sheet.settled.values()]
     named += [(its.entity_type, text[its.start : its.end].strip()) for its in sheet.found if not _touches(its, kept)]
     known.learn(named)

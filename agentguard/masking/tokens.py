@@ -5,6 +5,7 @@ Rules:
   check characters over word and id, keyed as well. The same value in the same session is the same token, in every process.
 - Reading is tolerant: case, other brackets or none, escapes, other dashes, look-alike characters. The check must be right.
 - Whether a token was ever given is for the vault to say; a right check alone resolves nothing.
+- Where a tool's schema would refuse a token, the model is given a stand-in (see `standins`) in its place; the token is there all the same.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from __future__ import annotations
 import hmac
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import re2
 
+from agentguard.masking.standins import Form, form_for, has_form, is_nobodys, is_right, stand_in, stand_ins_in
 from agentguard.model.keyed import KeyedHash
+from agentguard.model.record import Json
 from agentguard.model.tokens import Token
 
 if TYPE_CHECKING:
@@ -59,24 +62,38 @@ _READ = re.compile(rf"(?:{_OPEN}|(?<![0-9A-Za-z])){_BODY}(?![0-9A-Za-z]){_CLOSE}
 TOKEN_FORM = "[0-9A-Za-z](?:\\\\?_|%5[Ff]|[ \\-\u2010-\u2015\u2212:]){1,3}[0-9A-Za-z]{10}(?:[^0-9A-Za-z]|$)".encode()
 """For RE2: what every token holds, however it is spelled."""
 
+TOKEN_PATTERN = r"^\[[A-Z][A-Z0-9]{0,23}_[0-9a-z]{10}\]$"  # noqa: S105 - a form, no secret
+"""A token as it is made, for a JSON Schema."""
+
 _GATE = re2.compile(TOKEN_FORM)
 
 
 class TokenIds:
     """Makes and reads the tokens of one session. `keys`: newest first; the first makes, all are read.
 
-    `known`: the values that the session has seen; None where each value is masked by itself.
+    `known`: the values that the session has seen; None where each value is masked by itself. `forms`: the entity types whose values
+    the model is given as stand-ins, and in which forms; it may grow.
     """
 
-    def __init__(self, keys: Sequence[bytes], tenant: str, session: str, known: KnownValues | None = None) -> None:
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        tenant: str,
+        session: str,
+        known: KnownValues | None = None,
+        forms: Mapping[str, Collection[Form]] | None = None,
+    ) -> None:
         if not keys:
             raise ValueError("at least one key is needed")
         self.known = known
+        self._forms = forms if forms is not None else {}
         scope = _joined(tenant, session)
         derived = [KeyedHash(key).digest(b"agentguard token\0" + scope) for key in keys]
         self._newest = KeyedHash(derived[0])
         self._checks = tuple(blake2b(key=key, digest_size=8) for key in derived)
+        self._keyed = tuple(KeyedHash(key).digest for key in derived)
         self._made: dict[tuple[str, str], Token] = {}
+        self._stand_ins: dict[str, Token] = {}
 
     def token(self, entity_type: str, value: str) -> Token:
         """The token of a value. Its `value` is the text as given; spellings of one value share the token's text."""
@@ -95,9 +112,39 @@ class TokenIds:
         name = f"{word}_{_id(digest)}"
         return Token(f"[{name}{_check(self._checks[0], name)}]", entity_type, value, canonical)
 
+    @property
+    def has_stand_ins(self) -> bool:
+        """Whether the model is given stand-ins for some types."""
+        return bool(self._forms)
+
+    def stand_in(self, token: Token) -> Token | None:
+        """What the model is given in place of this token, where a tool needs the value's format kept; None: the token itself.
+
+        Where two values of a session come to the same stand-in, the second one has none.
+        """
+        forms = self._forms.get(token.entity_type)
+        form = next((form for form in forms if has_form(token.value, form)), None) if forms else None
+        if form is None:
+            return None
+        seed = self._keyed[0](b"stand-in\0" + form.encode() + b"\0" + _joined(*token.identity))
+        text = stand_in(form, seed, self._keyed[0])
+        if len(self._stand_ins) >= _TOKENS_KEPT:
+            self._stand_ins.clear()
+        given = self._stand_ins.setdefault(text, token)
+        return token._replace(text=text) if given.identity == token.identity else None
+
     def read(self, text: str) -> list[tuple[int, int, str]]:
-        """The tokens in a text: (start, end, text of the token as it was made), however the model spelled them."""
-        return [candidate for candidate in candidates(text) if self._is_right(candidate[2])]
+        """The tokens in a text, and the stand-ins: (start, end, text as it was made), however the model spelled them."""
+        tokens = [candidate for candidate in candidates(text) if self._is_right(candidate[2])]
+        stand_ins = [(start, end, made) for start, end, made in stand_ins_in(text) if self._is_ours(made)]
+        if not stand_ins:
+            return tokens
+        apart = [each for each in tokens if all(each[1] <= start or end <= each[0] for start, end, _ in stand_ins)]
+        return sorted([*apart, *stand_ins])
+
+    def _is_ours(self, stand_in_text: str) -> bool:
+        """Whether this is a stand-in and no real value, if maybe another session's, or an invented one."""
+        return is_nobodys(stand_in_text) or any(is_right(stand_in_text, keyed) for keyed in self._keyed)
 
     def _is_right(self, token: str) -> bool:
         name, check = token[1 : -1 - _CHECK_LENGTH], token[-1 - _CHECK_LENGTH : -1]
@@ -124,6 +171,22 @@ def candidates(text: str) -> list[tuple[int, int, str]]:
 def token_word(entity_type: str) -> str:
     """The word in a token for an entity type: capitals and digits only."""
     return WORDS.get(entity_type) or _NOT_WORD.sub("", entity_type.upper())[:24] or "DATA"
+
+
+def form_wanted(takes: Callable[[Json], bool], entity_type: str) -> Form | None:
+    """The form of stand-in for a place that takes some values and not others; None where a token can stand there, or no form fits."""
+    return None if _takes_token(takes, entity_type) else form_for(takes)
+
+
+def takes_placeholder(takes: Callable[[Json], bool], entity_type: str) -> bool:
+    """Whether a token or a stand-in can stand in a place that takes some values and not others."""
+    return _takes_token(takes, entity_type) or form_for(takes) is not None
+
+
+def _takes_token(takes: Callable[[Json], bool], entity_type: str) -> bool:
+    """Whether a token can stand there, with its brackets or without."""
+    name = f"{token_word(entity_type)}_{_ALPHABET[:10]}"
+    return takes(f"[{name}]") or takes(name)
 
 
 @lru_cache(maxsize=256)
