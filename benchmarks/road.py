@@ -25,6 +25,7 @@ import redis.asyncio
 from stage import stage
 
 from agentguard.guard.blocking import BlockingGuard
+from agentguard.guard.budgets import NO_BILL
 from agentguard.guard.pipeline import Guard
 from agentguard.guard.revealing import restore_call
 from agentguard.guard.snapshot import take_snapshot
@@ -213,7 +214,11 @@ def steps(guard: Guard, principal: Principal, *, times: int) -> dict[str, float]
         "2 snapshot": lambda: take_snapshot(TOOL, canonical_json(CALL.arguments)),
         "  mask arguments": lambda: guard.masker.mask(arguments, ids),
         "3 classify": lambda: guard.policy.classify("find_order", arguments, principal, Facts()),
-        "4 record": step(lambda: guard.records.judged(principal, CALL, verdict, snapshot, masked_arguments, {})),
+        "4 record": step(
+            lambda: guard.records.judged(
+                principal, CALL, verdict, snapshot, masked_arguments, {}, facts=Facts(), bill=NO_BILL
+            )
+        ),
         "8 mask result": lambda: guard.masker.mask(ORDER, ids),
         "  known tokens": lambda: guard.tokens.sessions.unseen(principal, masked.tokens, labels, "find_order"),
         "  record the end": step(lambda: guard.records.settled(permit, Ended.DONE, masked)),

@@ -3,6 +3,7 @@
 from agentguard.audit.disk import Disk
 from agentguard.audit.journal import Journal
 from agentguard.audit.keeping import Keeping, keeping
+from agentguard.audit.kept import Kept, KeptCall, KeptCalls, counted
 from agentguard.audit.reading import UNREADABLE, Entry, read
 from agentguard.audit.report import Bad, Report, What, WriterReport
 from agentguard.audit.shadow import ShadowClause, ShadowReport, shadow_report
@@ -15,11 +16,15 @@ __all__ = [
     "Entry",
     "Journal",
     "Keeping",
+    "Kept",
+    "KeptCall",
+    "KeptCalls",
     "Report",
     "ShadowClause",
     "ShadowReport",
     "What",
     "WriterReport",
+    "counted",
     "keeping",
     "read",
     "shadow_report",

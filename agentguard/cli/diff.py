@@ -13,7 +13,7 @@ from agentguard.cli.options import Json
 from agentguard.cli.screen import complain, say, say_json
 from agentguard.config import case_sources, read_library
 from agentguard.model.canonical import canonical_json
-from agentguard.policy import Change, Policy, Way, between, compare, read_cases, verdict_of
+from agentguard.policy import Answer, Change, Policy, Way, between, compare, read_cases, verdict_of
 
 _STYLES = {Way.LAXER: "red", Way.UNCLEAR: "yellow", Way.STRICTER: "green"}
 _ORDER = tuple(_STYLES)
@@ -49,7 +49,7 @@ def _over_cases(old: Policy, new: Policy, folders: Sequence[Path]) -> Iterator[C
         for source in case_sources(folder):
             for case, place in read_cases(source):
                 call = canonical_json(case.model_dump(mode="json", exclude={"name", "expect"}))
-                changed = None if call in seen else between(verdict_of(old, case), verdict_of(new, case))
+                changed = None if call in seen else between(*(Answer.of(verdict_of(each, case)) for each in (old, new)))
                 seen.add(call)
                 if changed is not None:
                     yield Change(way=changed[0], what=f"case {case.name!r}", how=changed[1], place=place)

@@ -17,7 +17,7 @@ from agentguard.config.files import (
     read_roster,
 )
 from agentguard.config.opening import masker_of, open_connection, open_desk, open_guard
-from agentguard.config.settings import Settings, assurance_of, journal_keys, own_key
+from agentguard.config.settings import Settings, assurance_of, journal_keys, kept_calls, keyring_of, own_key
 
 __all__ = [
     "APPROVERS",
@@ -26,6 +26,8 @@ __all__ = [
     "case_sources",
     "has_people",
     "journal_keys",
+    "kept_calls",
+    "keyring_of",
     "lock_file",
     "masker_of",
     "open_connection",

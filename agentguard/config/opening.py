@@ -12,7 +12,7 @@ from agentguard.approval import Channel, Desk, RecordMac
 from agentguard.audit import Journal
 from agentguard.config.files import read_all, read_roster
 from agentguard.config.server import Closer, Server
-from agentguard.config.settings import Settings, assurance_of, keyring_of
+from agentguard.config.settings import Settings, assurance_of, kept_calls, keyring_of
 from agentguard.config.watching import Watched
 from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
@@ -74,7 +74,9 @@ def open_guard(
         make=lambda policy: InForce(policy=policy, masker=masker_of(policy, detectors)),
         journal=journal,
     )
-    records = Records(journal=journal, binding=binding)
+    kept = kept_calls(settings, keyring)
+    kept.sweep()
+    records = Records(journal=journal, binding=binding, kept=kept)
     tokens = TokenBook(
         keys=keyring.derive("tokens"),
         sessions=Sessions(names=names, sealer=Sealer(keyring.derive("vault")), keys=keyring.derive("vault values")),

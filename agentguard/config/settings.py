@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from agentguard.audit import KeptCalls
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Assurance
 from agentguard.store.keys import Keyring, SigningKey
+from agentguard.store.seal import Sealer
 
 
 class Settings(BaseSettings):
@@ -29,6 +32,9 @@ class Settings(BaseSettings):
 
     keys: Path | None = None
     """The keyring of the agent's side; by default in the state directory. Several machines share one."""
+
+    replay_days: int = Field(default=0, ge=0, le=365)
+    """How many days calls are kept, sealed, so that `agentguard policy replay` can try another policy on them; 0: not at all."""
 
     deployment: str = ""
     """The name of this deployment, shown to approvers."""
@@ -52,6 +58,16 @@ def keyring_of(settings: Settings) -> Keyring:
 def journal_keys(settings: Settings) -> tuple[bytes, ...]:
     """The keys that the journal is chained with, newest first."""
     return keyring_of(settings).derive("journal")
+
+
+def kept_calls(settings: Settings, keyring: Keyring) -> KeptCalls:
+    """Where calls are kept for replay."""
+    return KeptCalls(
+        directory=settings.state_dir / "replay",
+        sealer=Sealer(keyring.derive("replay")),
+        days=settings.replay_days,
+        now_ms=lambda: time.time_ns() // 1_000_000,
+    )
 
 
 def own_key(settings: Settings, name: str | None) -> tuple[str, SigningKey]:

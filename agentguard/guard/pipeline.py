@@ -197,7 +197,9 @@ class Guard:
         facts = await self.judging.facts(policy, tool, principal, masked.entities, restored.known)
         judged = await self.judging.judge(policy, tool.name, snapshot, arguments, principal, facts)  # 3
         verdict = judged.verdict
-        await self.records.judged(principal, call, verdict, snapshot, masked, restored.revealed)  # 4
+        await self.records.judged(
+            principal, call, verdict, snapshot, masked, restored.revealed, facts=judged.facts, bill=judged.bill
+        )  # 4
         permit = Permit(
             call=call,
             principal=principal,

@@ -4,6 +4,7 @@ Rules:
 - a line is written and flushed before the call goes on; it survives the process;
 - an ask, a refusal, an unmasking and a permit by people are fsynced before the call goes on; an allowed call is fsynced within 50 ms;
 - if the journal can't take a line, the call does not run;
+- a call is kept for replay, sealed, where the deployment says for how long;
 - no argument or result in clear: masked text, keyed digests, counts.
 """
 
@@ -20,16 +21,17 @@ from typing import Any, Literal
 from pydantic_core import to_json
 
 from agentguard.approval import Stored
-from agentguard.audit import Journal
+from agentguard.audit import Journal, KeptCall, KeptCalls
 from agentguard.errors import CallRefused, Fault, GuardUnavailable, InvalidArguments, OutcomeUnknown
 from agentguard.guard.binding import Binding
-from agentguard.guard.budgets import NOT_COUNTED, Headcount
+from agentguard.guard.budgets import NOT_COUNTED, Bill, Headcount
 from agentguard.guard.permit import Permit
 from agentguard.guard.snapshot import Snapshot
 from agentguard.masking import Masked
 from agentguard.model.approvals import Request
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.events import Asked, Counted, Ended, Faulted, Judged, Permitted, Refused, Settled
+from agentguard.model.facts import Facts
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.store.doors import wait_for
@@ -43,6 +45,7 @@ class Records:
 
     journal: Journal
     binding: Binding
+    kept: KeptCalls
 
     async def judged(
         self,
@@ -52,8 +55,12 @@ class Records:
         snapshot: Snapshot,
         masked: Masked,
         revealed: Mapping[str, tuple[str, ...]],
+        *,
+        facts: Facts,
+        bill: Bill,
     ) -> None:
         """Step 4: the verdict, before anything else happens."""
+        kept = self.kept.keep(KeptCall.of(snapshot.text, facts, bill.charges)) if self.kept.days else ""
         line = Judged.of(
             verdict,
             principal=principal,
@@ -62,6 +69,7 @@ class Records:
             snapshot_digest=self.binding.value(snapshot.text),
             entities=dict(masked.entities),
             revealed=dict(revealed),
+            kept=kept,
         )
         await self._write("judged", line, durable=verdict.effect is not Effect.ALLOW or bool(revealed))
 

@@ -56,7 +56,7 @@ class Judged(Record):
 
     `arguments` is JSON text of the masked arguments, `snapshot_digest` a keyed digest of the real ones. `entities`
     counts findings by type. `revealed` says which entity types were restored into which parameter: an unmasking is on
-    record.
+    record. `kept` is the id under which the call is kept, sealed, for `policy replay`; empty where it isn't.
     """
 
     principal: Principal
@@ -72,6 +72,7 @@ class Judged(Record):
     entities: dict[str, int] = Field(default_factory=dict)
     revealed: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     shadow: Shadowed | None = None
+    kept: str = ""
 
     @classmethod
     def of(
@@ -84,6 +85,7 @@ class Judged(Record):
         snapshot_digest: str,
         entities: dict[str, int],
         revealed: dict[str, tuple[str, ...]],
+        kept: str = "",
     ) -> Judged:
         """The record of a verdict on one call."""
         return cls(
@@ -100,6 +102,7 @@ class Judged(Record):
             entities=entities,
             revealed=revealed,
             shadow=None if verdict.shadow is None else Shadowed.of(verdict.shadow),
+            kept=kept,
         )
 
 

@@ -1,7 +1,7 @@
 """Policy: what may run, what must be asked for, and what never runs. Pure: no I/O, no clock, no environment."""
 
 from agentguard.policy.cases import Case, CaseResult, Expectation, read_cases, run_cases, verdict_of
-from agentguard.policy.changes import Change, between
+from agentguard.policy.changes import Answer, Change, between
 from agentguard.policy.comparing import compare
 from agentguard.policy.directions import Way
 from agentguard.policy.document import Document, MaskingSection
@@ -9,12 +9,14 @@ from agentguard.policy.lint import lint
 from agentguard.policy.loading import Source, load
 from agentguard.policy.pins import Lock, Pins, pin, read_lock, unpinnable, write_lock
 from agentguard.policy.policy import Policy
+from agentguard.policy.replaying import Undecided, judge_kept
 from agentguard.policy.roles import role_values
 from agentguard.policy.soundness import Check
 from agentguard.policy.terms import Reveal, ToolTerms
 from agentguard.policy.using import NotUsable, with_used
 
 __all__ = [
+    "Answer",
     "Case",
     "CaseResult",
     "Change",
@@ -29,9 +31,11 @@ __all__ = [
     "Reveal",
     "Source",
     "ToolTerms",
+    "Undecided",
     "Way",
     "between",
     "compare",
+    "judge_kept",
     "lint",
     "load",
     "pin",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from agentguard.model.problems import Place
 from agentguard.model.record import Record
-from agentguard.model.verdicts import Effect, Verdict
+from agentguard.model.verdicts import Effect, Risk, Verdict
 from agentguard.policy.directions import Way, of_effect, of_risk, together, wider_is
 
 
@@ -19,8 +20,22 @@ class Change(Record):
     place: Place
 
 
-def between(old: Verdict, new: Verdict) -> tuple[Way, str] | None:
-    """How a verdict on a call changed, and in which words; None where it is the same in effect, risk, approvals and labels."""
+class Answer(NamedTuple):
+    """What of a verdict is compared; no labels where nobody knows them any more."""
+
+    effect: Effect
+    risk: Risk
+    needs: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Answer:
+        """The answer that a verdict gives."""
+        return cls(verdict.effect, verdict.risk, tuple(need.name for need in verdict.needs), verdict.labels)
+
+
+def between(old: Answer, new: Answer) -> tuple[Way, str] | None:
+    """How the answer to a call changed, and in which words; None where it is the same."""
     ways: set[Way] = set()
     told: list[str] = []
     if old.effect is not new.effect:
@@ -31,8 +46,9 @@ def between(old: Verdict, new: Verdict) -> tuple[Way, str] | None:
         told.append(f"risk {new.risk}, was {old.risk}")
     if old.effect is new.effect is Effect.ASK and set(old.needs) != set(new.needs):
         ways.add(wider_is(Way.STRICTER)(old.needs, new.needs))
-        told.append(was("needs", [need.name for need in new.needs], [need.name for need in old.needs]))
-    if Effect.DENY not in (old.effect, new.effect) and old.labels != new.labels:
+        told.append(was("needs", new.needs, old.needs))
+    known = old.labels is not None and new.labels is not None
+    if known and Effect.DENY not in (old.effect, new.effect) and old.labels != new.labels:
         ways.add(wider_is(Way.STRICTER)(old.labels, new.labels))
         told.append(was("labels", new.labels, old.labels))
     return (together(ways), "; ".join(told)) if told else None
