@@ -143,6 +143,13 @@ class Guard:
             self.records.fault(principal, call, fault)
             raise
 
+    async def masked(self, value: Any, *, origin: str) -> Any:
+        """What the model may see of a value that no call gave: a listing, a prompt, what a server says meanwhile.
+
+        `origin` is where it came from, kept with its tokens as a tool's name is. Raises GuardUnavailable.
+        """
+        return await self.settler.shown(self.principals.current(), value, origin)
+
     async def settle(self, permit: Permit, result: Any) -> Any:
         """Step 8 for a tool that returned: what the model may see of the result. Raises ResultWithheld."""
         return await self.settler.returned(permit, result)

@@ -26,6 +26,7 @@ from agentguard.guard.records import Records
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masked
 from agentguard.model.approvals import State
+from agentguard.model.calls import Principal
 from agentguard.model.events import Ended
 from agentguard.model.limits import IfOver
 
@@ -60,6 +61,12 @@ class Settling:
         await self._finish(permit, Ended.DONE)
         if counted.withholding:
             raise _over_limit(permit, counted.withholding)
+        return masked.value
+
+    async def shown(self, principal: Principal, value: Any, origin: str) -> Any:
+        """What the model may see of a value that no call gave. Its tokens are kept first."""
+        masked = _readable(lambda: self.in_force().masker.mask(value, self.tokens.ids(principal)))
+        await self.tokens.remember(principal, masked.tokens, (), origin)
         return masked.value
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:

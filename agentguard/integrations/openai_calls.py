@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import BaseModel
 
-from agentguard.errors import CallRefused, ConfigurationError, InvalidArguments, RefusalReason
+from agentguard.errors import CallRefused, ConfigurationError, InvalidArguments
 from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.json_arguments import UnreadableArguments, read_arguments
 from agentguard.integrations.names import recorded_name
+from agentguard.integrations.refused_tool import RefusedTool, unknown
 from agentguard.model.calls import Tool, ToolCall
 
 
@@ -30,7 +31,7 @@ class WrittenCall:
         name = recorded_name(self.name)
         tool = tools.get(name)
         if tool is None:
-            return self._unread(name, _unknown(name, tools))
+            return self._unread(name, unknown(name, tools))
         if self.free_text:
             return self._unread(name, _invalid(name, "this tool takes JSON arguments, not free text"))
         try:
@@ -41,24 +42,6 @@ class WrittenCall:
 
     def _unread(self, name: str, refusal: CallRefused) -> tuple[ToolCall, Tool]:
         return ToolCall(tool=name, arguments={}, id=self.id), RefusedTool(name=name, refusal=refusal)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefusedTool:
-    """Stands for a tool that can't be called this way, or at all: its parsing refuses, and the guard puts that on record."""
-
-    name: str
-    refusal: CallRefused
-    description: str = ""
-
-    @property
-    def schema(self) -> Mapping[str, Any]:
-        """Nothing fits it."""
-        return {"not": {}}
-
-    def parse(self, arguments: Mapping[str, Any]) -> NoReturn:
-        """Raises the refusal."""
-        raise self.refusal
 
 
 def calls_of_message(message: BaseModel | Mapping[str, Any]) -> list[WrittenCall]:
@@ -109,13 +92,6 @@ def _response_call(item: Mapping[str, Any], says: str) -> WrittenCall:
 
 def _plain(item: BaseModel | Mapping[str, Any]) -> Mapping[str, Any]:
     return item.model_dump() if isinstance(item, BaseModel) else item
-
-
-def _unknown(name: str, tools: Mapping[str, FunctionTool]) -> CallRefused:
-    known = ", ".join(sorted(tools)) or "none"
-    return CallRefused(
-        RefusalReason.INVALID_ARGUMENTS, f"no tool has this name; the tools are: {known}. Nothing ran.", tool=name
-    )
 
 
 def _invalid(name: str, rule: str) -> InvalidArguments:

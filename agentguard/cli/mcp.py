@@ -1,0 +1,85 @@
+"""`agentguard mcp`: a guard in front of an MCP server."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+from typer.core import TyperGroup
+
+from agentguard.cli.options import Policies, Tenant
+from agentguard.config import open_guard
+from agentguard.errors import ConfigurationError
+
+DEFAULT = Path("tool_policies")
+_RUN = "run"
+
+
+class _OrRun(TyperGroup):
+    """A group whose first word, where it is none of its commands, belongs to `run`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `run` before arguments that name no command."""
+        if args and args[0] not in (*self.commands, *self.get_help_option_names(ctx)):
+            args = [_RUN, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_OrRun, help="A guard in front of any MCP server: agentguard mcp -- COMMAND ...", no_args_is_help=True
+)
+
+
+@app.command(_RUN)
+def run(
+    command: Annotated[list[str] | None, typer.Argument(help="After --: the command that starts the server.")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="The server's URL, in place of a command.")] = None,
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Serve HTTP at /mcp; left out: stdio.")
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", help="On whose behalf the client's agent acts.")] = None,
+    autonomous: Annotated[bool, typer.Option("--autonomous", help="There is no user behind the agent.")] = False,
+    agent: Annotated[str, typer.Option("--agent", help="The agent's name on cards and in the journal.")] = "mcp",
+    session: Annotated[
+        str | None, typer.Option("--session", help="The session's id; left out: one for each connection.")
+    ] = None,
+    hold: Annotated[
+        float, typer.Option("--hold", min=0.1, max=86_400, help="Seconds that a call waits for people.")
+    ] = 45.0,
+    policies: Policies = DEFAULT,
+    tenant: Tenant = "default",
+) -> None:
+    """Stand between a client and a server: calls gated, texts masked. Needs the extra `mcp`."""
+    try:
+        from agentguard.integrations import mcp_serving, mcp_target  # noqa: PLC0415 - only this command needs the extra
+    except ImportError as error:
+        raise ConfigurationError(f"this needs {error.name}: pip install 'agentguard[mcp]'") from None
+    if (url is None) == (not command):
+        raise ConfigurationError("which server? give --url URL, or the command that starts it after --")
+    if (user is None) == (not autonomous):
+        raise ConfigurationError("on whose behalf? give --user NAME, or --autonomous where there is nobody")
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="agentguard: %(levelname)s: %(message)s")
+    address = None if listen is None else _address(listen)
+    target = url if url is not None else mcp_target.started(command or [])
+    terms = mcp_serving.Terms(user=user, autonomous=autonomous, session=session, hold_seconds=hold)
+
+    async def serve() -> None:
+        async with mcp_serving.proxied(guard, target, terms) as server:
+            if address is None:
+                await mcp_serving.serve_stdio(server)
+            else:
+                await mcp_serving.serve_http(server, host=address[0], port=address[1])
+
+    with open_guard(policies, agent=agent, tenant=tenant) as guard:
+        anyio.run(serve)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ConfigurationError(f"--listen {text}: write HOST:PORT, such as 127.0.0.1:8650")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,97 @@
+"""What a server says by itself, handed on to the clients: that a list changed, that it wants something of the user.
+
+Rules:
+- of an event only its kind passes, and the URI of a resource that a client asked about;
+- a question for the user reaches the client whose call runs, if it is one alone; where that isn't certain, it is declined;
+- the question is shown with every hidden character written out; the answer goes to the server, and no model sees it;
+- the client's model is never lent to the server (sampling), and neither are its folders (roots).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import mcp_types as types
+from mcp import MCPError
+from mcp.client.session import ClientRequestContext, IncomingMessage
+from mcp.server.context import ServerRequestContext
+from mcp.server.session import ServerSession
+from mcp.server.subscriptions import InMemorySubscriptionBus
+from mcp.shared.subscriptions import (
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+    ToolsListChanged,
+    event_to_notification,
+)
+
+from agentguard.masking import visible
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """Carries what the server says to the clients that are there."""
+
+    bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
+    _running: list[ServerSession] = field(default_factory=list)
+    _legacy: dict[int, ServerSession] = field(default_factory=dict)
+
+    @contextmanager
+    def running(self, ctx: ServerRequestContext[Any, Any]) -> Iterator[None]:
+        """While a call of this client runs, questions of the server are for its user."""
+        self._running.append(ctx.session)
+        try:
+            yield
+        finally:
+            self._running.remove(ctx.session)
+
+    def met(self, ctx: ServerRequestContext[Any, Any]) -> None:
+        """A client is there that hears of changes without asking for them, as clients of the older protocol do."""
+        if ctx.session.can_send_request:
+            self._legacy.setdefault(id(ctx.session), ctx.session)
+
+    async def heard(self, message: IncomingMessage) -> None:
+        """Hand a change on that the server tells of."""
+        event = _event(message)
+        if event is not None:
+            await self.tell(event)
+
+    async def tell(self, event: ServerEvent) -> None:
+        """Tell every client that something changed, each in its own protocol's way."""
+        await self.bus.publish(event)
+        for key, session in list(self._legacy.items()):
+            try:
+                await session.send_notification(event_to_notification(event, {}))
+            except Exception:  # noqa: BLE001 - that client is gone, in whatever way its transport says so
+                self._legacy.pop(key, None)
+
+    async def asked(
+        self, context: ClientRequestContext, params: types.ElicitRequestParams
+    ) -> types.ElicitResult | types.ErrorData:
+        """What the user answers to a question of the server."""
+        sessions = {id(session): session for session in self._running}
+        if len(sessions) != 1 or not isinstance(params, types.ElicitRequestFormParams):
+            return types.ElicitResult(action="decline")
+        (session,) = sessions.values()
+        try:
+            return await session.elicit_form(visible(params.message), params.requested_schema)
+        except MCPError:
+            return types.ElicitResult(action="decline")
+
+
+def _event(message: IncomingMessage) -> ServerEvent | None:
+    match message:
+        case types.ToolListChangedNotification():
+            return ToolsListChanged()
+        case types.PromptListChangedNotification():
+            return PromptsListChanged()
+        case types.ResourceListChangedNotification():
+            return ResourcesListChanged()
+        case types.ResourceUpdatedNotification():
+            return ResourceUpdated(uri=str(message.params.uri))
+        case _:
+            return None

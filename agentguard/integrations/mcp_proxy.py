@@ -1,0 +1,239 @@
+"""An MCP server behind a guard: what one server offers, offered to clients with each call gated and each text masked.
+
+Rules:
+- a call takes the guard's road; so does the reading of a resource (`mcp_read_resource`) and of a prompt (`mcp_get_prompt`);
+- every other text of the server is masked too, before a client gets it: listings, errors, progress, logs, completions;
+- what the guard refuses is an error result that the model can read; what nobody knows of is one that says so;
+- a server may ask the user for something (elicitation) but not the client's model (sampling): what it would send there is no
+  call's result, and nobody judged it;
+- one session of the guard for each client connection, on behalf of the user that the operator named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import mcp_types as types
+from mcp import Client, MCPError
+from mcp.server.context import ServerRequestContext
+from mcp.shared.dispatcher import ProgressFnT
+from pydantic import BaseModel
+
+from agentguard.errors import AgentGuardError, CallRefused, ConfigurationError, GuardUnavailable, RefusalReason
+from agentguard.guard.permit import Permit
+from agentguard.guard.pipeline import Guard
+from agentguard.integrations.answers import answer, failure
+from agentguard.integrations.mcp_events import Events
+from agentguard.integrations.mcp_results import Taken, take_apart
+from agentguard.integrations.mcp_tool import McpTool
+from agentguard.integrations.mcp_virtual import GET_PROMPT, READ_RESOURCE, RESERVED
+from agentguard.integrations.names import recorded_name
+from agentguard.integrations.refused_tool import RefusedTool, unknown
+from agentguard.masking import visible
+from agentguard.model.calls import Principal, Tool, ToolCall
+
+M = TypeVar("M", bound=BaseModel)
+Context = ServerRequestContext[Any, Any]
+
+_LOG = logging.getLogger("agentguard.mcp")
+_PAGES_MAX = 100
+_MISFIT = "the result does not fit the tool's output schema once it is masked, so it is not handed out. The tool ran."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxy:
+    """Answers a client's requests from one server. `hold_seconds`: how long a call may wait for people."""
+
+    guard: Guard
+    upstream: Client
+    events: Events
+    user: str | None
+    autonomous: bool = False
+    session: str | None = None
+    hold_seconds: float = 45.0
+    tools: dict[str, McpTool] = field(default_factory=dict)
+    _own: str = field(default_factory=lambda: f"mcp-{uuid4().hex}")
+
+    async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        """One page of the server's tools."""
+
+        async def shown() -> types.ListToolsResult:
+            page = await self.upstream.session.list_tools(params=params)
+            self._keep(page.tools)
+            kept = [self.tools[tool.name].shown for tool in page.tools if tool.name in self.tools]
+            return page.model_copy(update={"tools": kept})
+
+        return await self._sent(ctx, shown, "tools")
+
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        """One call, gated; its result, masked."""
+        tool = await self._tool(params.name)
+        call = ToolCall(tool=tool.name, arguments=params.arguments or {})
+
+        async def run(arguments: dict[str, Any]) -> types.CallToolResult:
+            with self.events.running(ctx):
+                return await self.upstream.call_tool(params.name, arguments, progress_callback=self._progress(ctx))
+
+        self.events.met(ctx)
+        try:
+            result = await self._gated(ctx, call, tool, run)
+        except Exception as error:  # noqa: BLE001 - a refusal, a fault, or the server's error, masked by settling
+            return _failed(error)
+        if isinstance(tool, McpTool) and not result.is_error and not tool.fits(result.structured_content):
+            return _error(_MISFIT)
+        return result
+
+    async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        """The content of one resource, gated and masked."""
+        call = ToolCall(tool=READ_RESOURCE.name, arguments={"uri": params.uri})
+        return await self._gated_or_error(
+            ctx,
+            call,
+            READ_RESOURCE,
+            lambda arguments: self.upstream.read_resource(arguments["uri"], cache_mode="bypass"),
+        )
+
+    async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        """One prompt, gated and masked."""
+        call = ToolCall(tool=GET_PROMPT.name, arguments={"name": params.name, "arguments": params.arguments or {}})
+        return await self._gated_or_error(
+            ctx, call, GET_PROMPT, lambda arguments: self.upstream.get_prompt(arguments["name"], arguments["arguments"])
+        )
+
+    async def list_resources(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        """One page of the server's resources, masked."""
+        return await self._sent(ctx, lambda: self.upstream.session.list_resources(params=params), "resources")
+
+    async def list_resource_templates(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        """One page of the server's resource templates, masked."""
+        return await self._sent(ctx, lambda: self.upstream.session.list_resource_templates(params=params), "resources")
+
+    async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        """One page of the server's prompts, masked."""
+        return await self._sent(ctx, lambda: self.upstream.session.list_prompts(params=params), "prompts")
+
+    async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        """What the server proposes for an argument, masked."""
+        given = {params.argument.name: params.argument.value}
+        known = params.context.arguments if params.context else None
+        return await self._sent(
+            ctx, lambda: self.upstream.session.complete(params.ref, given, context_arguments=known), "completions"
+        )
+
+    async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        """Have the server tell when a resource changes."""
+        return await self._sent(ctx, lambda: self.upstream.session.subscribe_resource(params.uri), "resources")
+
+    async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        """Have the server no longer tell when a resource changes."""
+        return await self._sent(ctx, lambda: self.upstream.session.unsubscribe_resource(params.uri), "resources")
+
+    async def know_tools(self) -> None:
+        """Read all pages of the server's tools."""
+        cursor: str | None = None
+        for _ in range(_PAGES_MAX):
+            page = await self.upstream.session.list_tools(params=types.PaginatedRequestParams(cursor=cursor))
+            self._keep(page.tools)
+            cursor = page.next_cursor
+            if not cursor:
+                return
+        raise ConfigurationError(f"the MCP server lists tools on more than {_PAGES_MAX} pages")
+
+    async def _tool(self, name: str) -> Tool:
+        """The tool of this name; one that the server has not listed yet is looked for once more."""
+        if name not in self.tools:
+            await self.know_tools()
+        named = recorded_name(name)
+        return self.tools.get(named) or RefusedTool(name=named, refusal=unknown(named, self.tools))
+
+    def _keep(self, listed: list[types.Tool]) -> None:
+        for tool in listed:
+            if recorded_name(tool.name) != tool.name or tool.name in RESERVED:
+                _LOG.warning("a tool of the server is left out: %r is no name that models can call", visible(tool.name))
+            else:
+                self.tools[tool.name] = McpTool(listed=tool)
+
+    async def _gated(
+        self, ctx: Context, call: ToolCall, tool: Tool, run: Callable[[dict[str, Any]], Awaitable[M]]
+    ) -> M:
+        """What a call gave, masked. Raises AgentGuardError, or the server's error, masked."""
+        taken: list[Taken[M]] = []
+        with self._for(ctx):
+            permit = await self._admitted(call, tool)
+            async with self.guard.settling(permit) as outcome:
+                taken.append(take_apart(await run(permit.arguments)))
+                outcome.result = taken[0].plain
+            return taken[0].put_back(outcome.masked) if taken else outcome.masked
+
+    async def _admitted(self, call: ToolCall, tool: Tool) -> Permit:
+        try:
+            async with asyncio.timeout(self.hold_seconds):
+                return await self.guard.admit(call, tool)
+        except TimeoutError:
+            told = (
+                f"expired: nobody approved it within {self.hold_seconds:.0f} s, and the client waits no longer. "
+                "The call did not run, and its request is taken back; tell the user."
+            )
+            raise CallRefused(RefusalReason.EXPIRED, told, tool=tool.name) from None
+
+    async def _gated_or_error(
+        self, ctx: Context, call: ToolCall, tool: Tool, run: Callable[[dict[str, Any]], Awaitable[M]]
+    ) -> M:
+        """The same for what has no error result of its own: a refusal is an error of the protocol."""
+        try:
+            return await self._gated(ctx, call, tool, run)
+        except AgentGuardError as error:
+            raise MCPError(types.INVALID_REQUEST, _told(error)) from None
+        except Exception as error:  # noqa: BLE001 - masked by settling
+            raise MCPError(types.INTERNAL_ERROR, failure(error)) from None
+
+    async def _sent(self, ctx: Context, send: Callable[[], Awaitable[M]], origin: str) -> M:
+        """What the server answers to something that is no call, masked."""
+        self.events.met(ctx)
+        with self._for(ctx):
+            try:
+                taken = take_apart(await send())
+                return taken.put_back(await self.guard.masked(taken.plain, origin=origin))
+            except MCPError as error:
+                masked = await self.guard.masked(error.error.message, origin=origin)
+                raised = MCPError(error.error.code, masked)
+            except GuardUnavailable as error:
+                raised = MCPError(types.INTERNAL_ERROR, answer(error))
+        raise raised
+
+    def _progress(self, ctx: Context) -> ProgressFnT:
+        async def report(progress: float, total: float | None, message: str | None) -> None:
+            with self._for(ctx):
+                said = None if message is None else await self.guard.masked(message, origin="progress")
+            await ctx.session.report_progress(progress, total, said)
+
+        return report
+
+    def _for(self, ctx: Context) -> AbstractContextManager[Principal]:
+        """The guard's session of this client."""
+        headers = getattr(ctx.request, "headers", {})
+        named = self.session or headers.get("mcp-session-id") or self._own
+        return self.guard.session(user=self.user, id=named, autonomous=self.autonomous)
+
+
+def _failed(error: BaseException) -> types.CallToolResult:
+    return _error(_told(error) if isinstance(error, AgentGuardError) else failure(error))
+
+
+def _told(error: AgentGuardError) -> str:
+    """What a model reads of a call that was not answered."""
+    return answer(error) if isinstance(error, (CallRefused, GuardUnavailable)) else f"{error} Tell the user."
+
+
+def _error(text: str) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)

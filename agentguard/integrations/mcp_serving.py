@@ -1,0 +1,120 @@
+"""Serves one MCP server behind a guard, over stdio or streamable HTTP, to clients of either generation of the protocol.
+
+What the server can do is what the proxy says it can, but for what no guard stands before: sampling, roots, log messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import uvicorn
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import ListenHandler
+from mcp.shared.exceptions import MCPError
+
+from agentguard import __version__
+from agentguard.errors import ConfigurationError
+from agentguard.guard.pipeline import Guard
+from agentguard.integrations.mcp_events import Events
+from agentguard.integrations.mcp_proxy import Proxy
+from agentguard.masking import visible
+
+_CHANGES = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+_CANT_CONNECT = (OSError, MCPError, TimeoutError, RuntimeError, ExceptionGroup)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """On whose behalf the proxy calls, and how long a call may wait for people."""
+
+    user: str | None
+    autonomous: bool = False
+    session: str | None = None
+    hold_seconds: float = 45.0
+
+
+@asynccontextmanager
+async def proxied(guard: Guard, target: StdioServerParameters | str, terms: Terms) -> AsyncIterator[Server[Any]]:
+    """A server that stands in for the one at `target`, connected as long as the block lasts. Raises ConfigurationError."""
+    events = Events()
+    client = Client(target, elicitation_callback=events.asked, message_handler=events.heard, cache=None)
+    try:
+        await client.__aenter__()
+    except _CANT_CONNECT as error:
+        raise ConfigurationError(f"the MCP server can't be reached ({type(error).__name__})") from None
+    try:
+        proxy = Proxy(
+            guard=guard,
+            upstream=client,
+            events=events,
+            user=terms.user,
+            autonomous=terms.autonomous,
+            session=terms.session,
+            hold_seconds=terms.hold_seconds,
+        )
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(_listen, client, events)
+            yield server_of(proxy)
+            listening.cancel_scope.cancel()
+    finally:
+        await client.__aexit__(None, None, None)
+
+
+def server_of(proxy: Proxy) -> Server[Any]:
+    """A server with the handlers for what the one behind it can do."""
+    there = proxy.upstream.server_capabilities
+    info, said = proxy.upstream.server_info, proxy.upstream.instructions
+    offered: dict[str, Any] = {"on_subscriptions_listen": ListenHandler(proxy.events.bus)}
+    if there.tools is not None:
+        offered |= {"on_list_tools": proxy.list_tools, "on_call_tool": proxy.call_tool}
+    if there.resources is not None:
+        offered |= {
+            "on_list_resources": proxy.list_resources,
+            "on_list_resource_templates": proxy.list_resource_templates,
+            "on_read_resource": proxy.read_resource,
+        }
+        if there.resources.subscribe:
+            offered |= {"on_subscribe_resource": proxy.subscribe, "on_unsubscribe_resource": proxy.unsubscribe}
+    if there.prompts is not None:
+        offered |= {"on_list_prompts": proxy.list_prompts, "on_get_prompt": proxy.get_prompt}
+    if there.completions is not None:
+        offered |= {"on_completion": proxy.complete}
+    return Server(
+        info.name if info else "agentguard",
+        version=info.version if info else __version__,
+        instructions=None if said is None else visible(said),
+        **offered,
+    )
+
+
+async def serve_stdio(server: Server[Any]) -> None:
+    """Answer the client that started this process, until it closes."""
+    async with stdio_server() as (incoming, outgoing):
+        await server.run(incoming, outgoing, server.create_initialization_options(_CHANGES))
+
+
+async def serve_http(server: Server[Any], *, host: str, port: int) -> None:
+    """Answer clients at http://HOST:PORT/mcp."""
+    app = server.streamable_http_app(host=host)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on")
+    await uvicorn.Server(config).serve()
+
+
+async def _listen(client: Client, events: Events) -> None:
+    """Hear of the server's changes where its protocol wants to be asked for them; older ones send them anyway."""
+    try:
+        async with client.listen(
+            tools_list_changed=True, prompts_list_changed=True, resources_list_changed=True
+        ) as changes:
+            async for event in changes:
+                await events.tell(event)
+    except (ListenNotSupportedError, SubscriptionLost, MCPError):
+        return

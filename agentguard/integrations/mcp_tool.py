@@ -1,0 +1,150 @@
+"""One tool of an MCP server, as the guard and the client see it.
+
+Rules:
+- arguments are held against the schema that the server listed; a refusal names the path and the keyword, never the value;
+- a description or schema with characters that nobody sees is listed with them written out;
+- the output schema that a client gets lets text stand wherever a masked value may come to stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import mcp_types as types
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import validator_for
+
+from agentguard.errors import InvalidArguments
+from agentguard.masking import visible
+from agentguard.model.calls import Parsed
+
+_PROBLEMS_MAX = 5
+_NARROWING = frozenset(
+    {"const", "enum", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf"}
+)
+_NUMBERS = frozenset({"integer", "number"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class McpTool:
+    """A tool as the server listed it."""
+
+    listed: types.Tool
+
+    @property
+    def name(self) -> str:
+        """What the model calls it by."""
+        return self.listed.name
+
+    @property
+    def description(self) -> str:
+        """What the server says of it."""
+        return self.listed.description or ""
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of its arguments, as the server listed it."""
+        return self.listed.input_schema
+
+    def parse(self, arguments: Mapping[str, Any]) -> Parsed:
+        """The arguments, held against the schema. Raises InvalidArguments."""
+        given = dict(arguments)
+        problems = [_problem(error) for error, _ in zip(self._errors(given), range(_PROBLEMS_MAX), strict=False)]
+        if problems:
+            raise InvalidArguments(problems, tool=self.name)
+        return Parsed(snapshot=given)
+
+    def fits(self, structured: Any) -> bool:
+        """Whether a masked result is one that a client accepts."""
+        schema = self.output_schema
+        return schema is None or validator_of(schema).is_valid(structured)
+
+    @cached_property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The schema of results as a client gets it: what may be masked may be text."""
+        return None if self.listed.output_schema is None else with_text(self.listed.output_schema)
+
+    @cached_property
+    def shown(self) -> types.Tool:
+        """The tool as a client gets it."""
+        plain = self.listed.model_dump(by_alias=True, mode="json", exclude_none=True, exclude={"output_schema"})
+        shown = types.Tool.model_validate(_visible(plain))
+        return shown.model_copy(update={"output_schema": self.output_schema})
+
+    def _errors(self, arguments: dict[str, Any]) -> Any:
+        return self._validator.iter_errors(arguments)
+
+    @cached_property
+    def _validator(self) -> Any:
+        try:
+            return validator_of(dict(self.schema))
+        except SchemaError:
+            raise InvalidArguments([("", "the server lists a schema that is none")], tool=self.name) from None
+
+
+def validator_of(schema: dict[str, Any]) -> Any:
+    """What checks values against a schema. Raises SchemaError."""
+    kind: Any = validator_for(schema, default=Draft202012Validator)
+    kind.check_schema(schema)
+    return kind(schema)
+
+
+def with_text(schema: Any) -> Any:
+    """The same JSON Schema, with text allowed wherever it wants a number or a certain kind of text."""
+    if isinstance(schema, list):
+        return [with_text(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {
+        key: _each(value, key) if key in _CHILDREN else with_text(value) if key in _SCHEMAS else value
+        for key, value in schema.items()
+    }
+    return {"anyOf": [inner, {"type": "string"}]} if _is_narrow(inner) else inner
+
+
+def _each(value: Any, key: str) -> Any:
+    return {name: with_text(each) for name, each in value.items()} if isinstance(value, dict) else with_text(value)
+
+
+_CHILDREN = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_SCHEMAS = frozenset({"items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf", "contains"})
+
+
+def _is_narrow(schema: Mapping[str, Any]) -> bool:
+    """Whether a masked value, which is text, may not fit: a number, or text of a certain form."""
+    kinds = schema.get("type")
+    named = {kinds} if isinstance(kinds, str) else set(kinds or ())
+    if "object" in named or "array" in named:
+        return False
+    return bool(named & _NUMBERS) or not _NARROWING.isdisjoint(schema)
+
+
+def _problem(error: ValidationError) -> tuple[str, str]:
+    """Where, and which keyword of the schema: never the message, which holds the value."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    wanted: Any = error.validator_value
+    match error.validator:
+        case "required":
+            given: Any = error.instance
+            missing = [str(name) for name in wanted if name not in given]
+            return path, f"{', '.join(missing)} is missing"
+        case "additionalProperties":
+            return path, "an argument that the tool doesn't have"
+        case "type":
+            return path, f"is no {wanted}"
+        case keyword:
+            return path, f"does not fit the schema's {keyword}"
+
+
+def _visible(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, list):
+        return [_visible(each) for each in value]
+    if isinstance(value, dict):
+        return {visible(key): _visible(each) for key, each in value.items()}
+    return value

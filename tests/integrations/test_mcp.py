@@ -1,0 +1,303 @@
+"""An MCP server behind the proxy, with the protocol's own client in front of it, in both generations of the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, MCPError
+from mcp.client.stdio import StdioServerParameters
+from mcp_types import CallToolResult, ElicitResult, ImageContent, TextContent
+from typer.testing import CliRunner
+
+from agentguard.cli.app import app
+from agentguard.errors import ConfigurationError
+from agentguard.guard.pipeline import Guard
+from agentguard.integrations.mcp_serving import Terms, proxied
+from agentguard.integrations.mcp_tool import validator_of, with_text
+from agentguard.model.approvals import Decision
+from tests.guard.world import POLICY, World
+from tests.integrations.mcp_shop import EMAIL, NAME, PICTURE, shop
+
+pytestmark = pytest.mark.anyio
+
+SHOP = """\
+  "echo_*": {risk: low, labels: []}
+  mcp_read_resource: low
+  mcp_get_prompt: low
+rules:
+"""
+USER = Terms(user="eve@acme.example", hold_seconds=10)
+BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"])
+
+
+@pytest.fixture
+def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
+    """The shop's policies, and people around them."""
+    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+    (world.policies / "policy.yaml").write_text(POLICY.replace("DEADLINE", "20s").replace("rules:\n", SHOP))
+    return world
+
+
+@asynccontextmanager
+async def connected(
+    guard: Guard, terms: Terms = USER, **client: Any
+) -> AsyncIterator[tuple[Client, list[tuple[str, Any]]]]:
+    """A client of the proxy of a shop, and the shop's note of what ran."""
+    server, ran = shop()
+    async with proxied(guard, server, terms) as standing_in, Client(standing_in, **client) as there:
+        yield there, ran
+
+
+def text(result: CallToolResult) -> str:
+    """The first text of a result."""
+    return next(block.text for block in result.content if isinstance(block, TextContent))
+
+
+@BOTH
+async def test_t26_a_result_is_masked_and_its_token_becomes_the_value_for_the_permitted_parameter(
+    guard: Guard, mode: str
+) -> None:
+    """The model gets tokens in text and structured content alike; the server gets the address back, in `to` alone."""
+    async with connected(guard, mode=mode) as (client, ran):
+        await client.list_tools()
+        found = await client.call_tool("find_customer", {"order_id": 1042})
+        token = found.structured_content["email"]
+        sent = await client.call_tool("send_email", {"to": token, "body": f"To {token}"})
+
+    assert EMAIL not in found.model_dump_json()
+    assert NAME not in found.model_dump_json()
+    assert json.loads(text(found)) == found.structured_content
+    assert found.structured_content["order_id"] == 1042
+    assert ran[1] == ("send_email", (EMAIL, f"To {token}"))
+    assert text(sent) == f"sent to {token}"
+
+
+@BOTH
+async def test_everything_else_that_a_server_says_is_masked_too(guard: Guard, mode: str) -> None:
+    """Resources, prompts, error results, progress and the text beside a picture; the picture itself passes."""
+    said: list[str | None] = []
+
+    async def progress(_: float, __: float | None, message: str | None) -> None:
+        said.append(message)
+
+    async with connected(guard, mode=mode) as (client, _):
+        everything = [
+            await client.list_tools(),
+            await client.list_resources(),
+            await client.read_resource("customers://all"),
+            await client.list_prompts(),
+            await client.get_prompt("greet", {"name": NAME}),
+            await client.call_tool("echo_fail"),
+            await client.call_tool("echo", {"value": "hello"}, progress_callback=progress),
+        ]
+        pictures = await client.call_tool("echo_picture")
+
+    shown = "".join(each.model_dump_json() for each in [*everything, pictures]) + str(said)
+    assert EMAIL not in shown
+    assert NAME not in shown
+    assert [str(each)[:14] for each in said] == ["asking [EMAIL_"]
+    images = [block.data for block in pictures.content if isinstance(block, ImageContent)]
+    assert images[0] == PICTURE
+    assert "[" in images[1]
+
+
+@BOTH
+async def test_what_policy_denies_is_an_error_result_and_does_not_run(guard: Guard, mode: str) -> None:
+    """So is a call with arguments that the schema refuses, and one of a tool that is not there; no text holds a value."""
+    async with connected(guard, mode=mode) as (client, ran):
+        await client.list_tools()
+        denied = await client.call_tool("forbidden_thing")
+        wrong = await client.call_tool("refund", {"order_id": EMAIL})
+        missing = await client.call_tool("refund", {})
+        unknown = await client.call_tool("delete_everything")
+
+    assert [each.is_error for each in (denied, wrong, missing, unknown)] == [True] * 4
+    assert text(denied).startswith("denied by policy: Nobody may do this")
+    assert text(wrong).startswith("invalid arguments: order_id: is no integer")
+    assert text(missing).startswith("invalid arguments: arguments: order_id is missing")
+    assert text(unknown).startswith("no tool has this name")
+    assert ran == []
+
+
+@BOTH
+async def test_a_risky_call_waits_for_its_person(guard: Guard, world: World, mode: str) -> None:
+    """It runs once a person approved it, and the reason of a rejection reaches the model."""
+    async with connected(guard, mode=mode) as (client, ran):
+        await client.list_tools()
+        asking = asyncio.create_task(client.call_tool("refund", {"order_id": 1}))
+        [request] = await world.waiting()
+        before = list(ran)
+        await world.decide(request, "ann")
+        approved = await asking
+        asking = asyncio.create_task(client.call_tool("refund", {"order_id": 2}))
+        [request] = await world.waiting()
+        await world.decide(request, "ann", Decision.REJECT, "Not twice")
+        rejected = await asking
+
+    assert before == []
+    assert ran == [("refund", 1)]
+    assert text(approved) == "refunded"
+    assert rejected.is_error
+    assert "Not twice" in text(rejected)
+
+
+async def test_a_call_that_nobody_decides_in_time_is_taken_back(guard: Guard, world: World) -> None:
+    """The client is told before it gives up by itself, and nothing is left that could still run."""
+    async with connected(guard, Terms(user="eve@acme.example", hold_seconds=0.2)) as (client, ran):
+        late = await client.call_tool("refund", {"order_id": 1})
+        async with asyncio.timeout(5):
+            while await world.open_requests():
+                await asyncio.sleep(0.02)
+
+    assert late.is_error
+    assert text(late).startswith("expired: nobody approved it within 0 s")
+    assert ran == []
+
+
+@BOTH
+async def test_resources_and_prompts_are_judged_like_calls(world: World, mode: str) -> None:
+    """Where policy does not list them they are denied, as an error of the protocol."""
+    (world.policies / "policy.yaml").write_text(POLICY.replace("DEADLINE", "20s"))
+    with world.open() as guard:
+        async with connected(guard, mode=mode) as (client, ran):
+            with pytest.raises(MCPError, match="denied by policy") as resource:
+                await client.read_resource("customers://all")
+            with pytest.raises(MCPError, match="denied by policy") as prompt:
+                await client.get_prompt("greet", {"name": "x"})
+
+    assert ran == []
+    assert EMAIL not in f"{resource.value}{prompt.value}"
+
+
+async def test_a_cancelled_call_is_taken_back(guard: Guard, world: World) -> None:
+    """A client that gives up withdraws its request."""
+    async with connected(guard, mode="legacy") as (client, ran):
+        asking = asyncio.create_task(client.call_tool("refund", {"order_id": 1}))
+        await world.waiting()
+        asking.cancel()
+        async with asyncio.timeout(5):
+            while await world.open_requests():
+                await asyncio.sleep(0.02)
+
+    assert ran == []
+
+
+async def test_a_question_of_the_server_reaches_the_user_with_hidden_characters_written_out(guard: Guard) -> None:
+    """The answer goes back to the server; a client that can't ask declines."""
+    asked: list[str] = []
+
+    async def choose(_: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={"size": "L"})
+
+    async with connected(guard, mode="legacy", elicitation_callback=choose) as (client, _):
+        chosen = await client.call_tool("echo_ask")
+    async with connected(guard, mode="legacy") as (client, _):
+        declined = await client.call_tool("echo_ask")
+
+    assert asked == ["Which size?\\u202e"]
+    assert (text(chosen), text(declined)) == ("L", "decline")
+
+
+async def test_t16_a_servers_own_words_hide_nothing(guard: Guard) -> None:
+    """Its instructions, which a client gives to the model, have their hidden characters written out."""
+    async with connected(guard) as (client, _):
+        said = client.instructions
+
+    assert said == "Ask for orders.\\u202e"
+
+
+async def test_t35_each_session_has_tokens_of_its_own(guard: Guard) -> None:
+    """A token of one connection stays text in another."""
+    async with connected(guard) as (client, _):
+        found = await client.call_tool("find_customer", {"order_id": 1})
+    token = found.structured_content["email"]
+    async with connected(guard) as (client, ran):
+        await client.call_tool("send_email", {"to": token, "body": ""})
+
+    assert ran == [("send_email", (token, ""))]
+
+
+async def test_t5_without_redis_nothing_runs_that_needs_it(lonely_guard: Guard) -> None:
+    """The client is told that the call could not be checked."""
+    async with connected(lonely_guard) as (client, ran):
+        asked = await client.call_tool("refund", {"order_id": 1})
+
+    assert asked.is_error
+    assert text(asked).startswith("unavailable: the call could not be checked (redis)")
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "integer"}, "[ACCOUNT_pwre73vg33]"),
+        ({"type": "object", "properties": {"a": {"type": "number", "minimum": 0}}}, {"a": "[PHONE_p2c00cp8gg]"}),
+        ({"type": "array", "items": {"type": "string", "format": "email"}}, ["[EMAIL_zkw0h3bryp]"]),
+        ({"$defs": {"x": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/x"}}}, {"a": "[SSN_x]"}),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "[ACCOUNT_pwre73vg33]"),
+        ({"type": "string", "enum": ["Mira"]}, "[PERSON_by7f93efza]"),
+    ],
+)
+def test_a_masked_value_fits_the_schema_that_the_client_gets(schema: dict[str, Any], value: Any) -> None:
+    """Text may stand where a number or a certain kind of text stood."""
+    assert validator_of(with_text(schema)).is_valid(value)
+
+
+def test_a_schema_keeps_what_masking_does_not_touch() -> None:
+    """Objects and lists stay what they are: a result of another shape is still refused."""
+    schema = with_text({"type": "object", "properties": {"a": {"type": "array"}}, "required": ["a"]})
+
+    assert not validator_of(schema).is_valid({})
+    assert not validator_of(schema).is_valid({"a": "text"})
+    assert not validator_of(schema).is_valid("text")
+
+
+@pytest.mark.slow
+async def test_the_command_stands_between_a_client_and_a_server_over_stdio_and_http(world: World) -> None:
+    """`agentguard mcp -- COMMAND` is all that a client's configuration needs; one proxy may stand behind another."""
+    env = {
+        **os.environ,
+        "AGENTGUARD_REDIS_URL": world.redis_url,
+        "AGENTGUARD_STATE_DIR": str(world.folder / "state"),
+        "AGENTGUARD_CONFIG_DIR": str(world.folder / "config"),
+    }
+    command = [sys.executable, "-m", "agentguard", "mcp", "--policies", str(world.policies)]
+    options = ["--user", "eve@acme.example", "--tenant", world.tenant]
+    start = [*command, *options, "--", sys.executable, str(Path(__file__).with_name("mcp_shop.py"))]
+
+    async with Client(StdioServerParameters(command=start[0], args=start[1:], env=env)) as client:
+        await client.list_tools()
+        found = await client.call_tool("find_customer", {"order_id": 1})
+        sent = await client.call_tool("send_email", {"to": found.structured_content["email"], "body": ""})
+
+    assert EMAIL not in found.model_dump_json()
+    assert text(sent) == f"sent to {found.structured_content['email']}"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--user", "eve"], "which server? give --url URL, or the command that starts it after --"),
+        (["--", "server"], "on whose behalf? give --user NAME, or --autonomous where there is nobody"),
+        (["--user", "eve", "--autonomous", "--", "server"], "on whose behalf?"),
+        (["--user", "eve", "--", "no-such-command-anywhere"], "the MCP server can't be reached"),
+        (["--user", "eve", "--url", "http://127.0.0.1:9/mcp"], "the MCP server can't be reached"),
+        (["--user", "eve", "--listen", "here", "--", "server"], "--listen here: write HOST:PORT"),
+    ],
+)
+def test_wrong_use_is_told_what_to_write(world: World, options: list[str], told: str) -> None:
+    """One sentence, nothing on the standard output that a client would read."""
+    done = CliRunner().invoke(app, ["mcp", "--policies", str(world.policies), *options])
+
+    assert isinstance(done.exception, ConfigurationError)
+    assert told in str(done.exception)
+    assert done.stdout == ""
