@@ -79,6 +79,8 @@ def meaning_of(phrase: str) -> Meaning:
 
 def _of_tail(tail: str, front: list[str]) -> Meaning | None:
     entity = _looked_up(tail)
+    if entity is None and not _is_known(tail) and (parted := _parted(tail)):
+        return meaning_of(" ".join([*front, *parted]))
     if entity is not None:
         before = front[-1] if front else ""
         other = (entity == "ADDRESS" and before in known.NOT_ADDRESS) or (front and tail in known.ALONE)
@@ -98,6 +100,43 @@ def _of_tail(tail: str, front: list[str]) -> Meaning | None:
     if tail in known.ADDRESS_PARTS and not front:
         return Meaning(Kind.ADDRESS_PART, "ADDRESS")
     return None
+
+
+def _is_known(tail: str) -> bool:
+    return tail in known.NAMES or tail in known.TITLES or tail in known.ROLES or tail in known.PEOPLE
+
+
+def _parted(word: str) -> tuple[str, str] | None:
+    """Two words that were written as one, as databases do with `mailingCity`: `mailing city`."""
+    if len(word) < _SHORTEST_PARTED or not word.isalpha():
+        return None
+    for last in _LAST_OF_TWO:
+        first = word.removesuffix(last)
+        if first != word and (first in _FIRST_OF_TWO or _singular(first) in _FIRST_OF_TWO):
+            return first, last
+    return None
+
+
+_SHORTEST_PARTED = 8
+_LAST_OF_TWO = (
+    "name",
+    "city",
+    "code",
+    "zip",
+    "street",
+    "address",
+    "phone",
+    "phones",
+    "number",
+    "value",
+    "email",
+    "date",
+)
+_FIRST_OF_TWO = frozenset(
+    word
+    for phrase in (*known.WHOLE, *known.PEOPLE, *known.FILLERS, *known.CITY, *known.ZIP, *known.TITLES)
+    for word in phrase.split()
+) | {"mailing", "business", "display", "formatted"}
 
 
 def _looked_up(phrase: str) -> str | None:

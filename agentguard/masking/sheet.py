@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
+from urllib.parse import unquote_plus
 
 from agentguard.masking.anchors import Anchor
-from agentguard.masking.embedded import Inner, json_fields, pair_fields, table_fields
-from agentguard.masking.fields import Fields, Key, Said, Scope
+from agentguard.masking.embedded import Inner, Spelling, fields_in
+from agentguard.masking.fields import NO_KEY, Fields, Key, Said, Scope
 from agentguard.masking.finding import CERTAIN, Finding
 from agentguard.masking.fitting import is_just, masks_whole
 from agentguard.masking.limits import refused
@@ -130,52 +131,49 @@ class Sheet:
                 self._find(at, 0, len(self._texts[at]), key)
 
     def _lay(self, at: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
-        """Put a text in its place, and behind all others the texts inside it that are escaped."""
-        inner = self._structured(text, key, scope)
-        if inner is None and may_need_view(text):
-            seen = plain_view(text, view)
-            if seen is not None:
-                text, view = seen.text, seen
-                inner = self._structured(text, key, scope)
+        """Put a text in its place, and behind all others the texts inside it that are written in another way."""
+        inner = fields_in(text, self._fields, (key, scope))
+        seen = plain_view(text, view) if may_need_view(text) else None
+        if seen is not None and not inner:
+            text, view = seen.text, seen
+            inner = fields_in(text, self._fields, (key, scope))
+        elif seen is not None:
+            self._lay_behind(self._leaf_of[at], seen)
         if view is not None:
             self._views[at] = view
         self._texts[at] = text
-        if inner is None:
-            self._find_running(at, text, key, scope)
-        else:
-            self._lay_structured(at, text, inner, view, depth)
+        if not inner or text.lstrip()[:1] not in _OPENING:
+            self._find(at, 0, len(text), key)
+        if inner:
+            self._lay_parts(at, text, inner, view, depth)
 
-    def _lay_structured(self, at: int, text: str, inner: Sequence[Inner], view: View | None, depth: int) -> None:
+    def _lay_parts(self, at: int, text: str, inner: Sequence[Inner], view: View | None, depth: int) -> None:
         deeper = []
         for part in inner:
             value = text[part.start : part.end]
             if part.bare and (view is None or view.reads_back):
                 self._note_bare(self._leaf_of[at], part, view, depth)
-            if not part.bare and (value[:1] in _OPENING or "\\" in value):
+            if not part.bare and (value[:1] in _OPENING or _is_escaped(value, part.spelling)):
                 deeper.append(part)
             elif part.key.entity is not None:
                 self._find(at, part.start, part.end, part.key)
-        self._inner[at] = [(part.start, part.key) for part in inner]
+        self._inner[at] = [bound for part in inner for bound in ((part.start, part.key), (part.end, NO_KEY))]
         self._texts[at] = _blanked(text, deeper)
         for part in deeper:
             self._lay_escaped(self._leaf_of[at], text, part, view, depth + 1)
 
-    def _structured(self, text: str, key: Key, scope: Scope) -> list[Inner] | None:
-        found = json_fields(text, self._fields, key, scope) if text[:1] in _OPENING_OR_SPACE else None
-        return table_fields(text, self._fields, scope) if found is None and "\n" in text else found
-
-    def _find_running(self, at: int, text: str, key: Key, scope: Scope) -> None:
-        if self._find(at, 0, len(text), key):
-            return
-        if ":" in text or "=" in text:
-            for part in pair_fields(text, self._fields, scope):
-                self._find(at, part.start, part.end, part.key)
-
     def _lay_escaped(self, leaf: int, text: str, part: Inner, view: View | None, depth: int) -> None:
         if depth > _DEEPEST_TEXT:
             raise refused(f"text inside text deeper than {_DEEPEST_TEXT} levels")
-        inside = View.inside(text, part.start, part.end, _json_escapes(text[part.start : part.end]), view)
-        self._lay_further(leaf, inside, part.key, part.scope, depth)
+        changes = _UNDO[part.spelling](text[part.start : part.end])
+        self._lay_further(leaf, View.inside(text, part.start, part.end, changes, view), part.key, part.scope, depth)
+
+    def _lay_behind(self, leaf: int, view: View) -> None:
+        """Lay down another way to read a text whose fields are read as it is written."""
+        self._texts.append(view.text)
+        self._keys.append(NO_KEY)
+        self._leaf_of.append(leaf)
+        self._views[len(self._texts) - 1] = view
 
     def _lay_encoded(self, said: Sequence[Said]) -> None:
         """Words in base64 or hex, once more where they hold another: each is laid down decoded."""
@@ -237,23 +235,42 @@ def _blanked(text: str, parts: Sequence[Inner]) -> str:
     return "".join([*pieces, text[done:]])
 
 
+def _is_escaped(text: str, spelling: Spelling) -> bool:
+    return any(mark in text for mark in _ESCAPING[spelling])
+
+
+def _query_escapes(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in _QUERY_ESCAPE.finditer(text):
+        yield match.start(), match.end(), unquote_plus(match.group())
+
+
+def _sql_escapes(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in _SQL_ESCAPE.finditer(text):
+        yield match.start(), match.end(), match.group()[-1]
+
+
 def _json_escapes(text: str) -> Iterator[tuple[int, int, str]]:
     for match in _ESCAPE.finditer(text):
         yield match.start(), match.end(), _unescaped(match.group())
 
 
 def _unescaped(written: str) -> str:
-    if written[1] == "u":
+    if written[1] == "x" and len(written) == 4:
+        return chr(int(written[2:], 16))
+    if written[1] == "u" and len(written) > 2:
         return bytes.fromhex(written.replace("\\u", "")).decode("utf-16-be", "replace")
     return _SHORT_ESCAPES.get(written[1], written[1])
 
 
 _OPENING = frozenset("{[")
-_OPENING_OR_SPACE = frozenset("{[ \n\t\r")
-_MARKS = "\n%&\\:={["
+_MARKS = "\n%&\\:={[<"
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+\-][0-9]{2}:[0-9]{2})?\Z"
 )
-_ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\.", re.DOTALL)
+_ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\.", re.DOTALL)
+_QUERY_ESCAPE = re.compile(r"\+|(?:%[0-9A-Fa-f]{2})+")
+_SQL_ESCAPE = re.compile(r"''|\\.", re.DOTALL)
+_ESCAPING = {Spelling.JSON: ("\\",), Spelling.QUERY: ("%", "+"), Spelling.SQL: ("''", "\\")}
 _SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')
+_UNDO = {Spelling.JSON: _json_escapes, Spelling.QUERY: _query_escapes, Spelling.SQL: _sql_escapes}

@@ -1,0 +1,51 @@
+"""People as mail and address books write them: cards of RFC 6350, and `Ann Lee <ann@acme.example>`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agentguard.masking.embedded.inner import Inner, Region
+from agentguard.masking.fields import Fields, Key, Said
+from agentguard.masking.fitting import looks_like_a_name
+
+_CARD = re.compile(r"BEGIN:VCARD.*?(?:END:VCARD|\Z)", re.DOTALL | re.IGNORECASE)
+_LINE = re.compile(r"^(?:item[0-9]+\.)?([A-Z]{1,10})((?:;[^:\r\n]*)?):([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
+_PARTS: dict[str, tuple[str | None, ...]] = {
+    "FN": ("PERSON",),
+    "N": ("PERSON", "PERSON", "PERSON"),
+    "NICKNAME": ("PERSON",),
+    "BDAY": ("DATE_OF_BIRTH",),
+    "ADR": ("ADDRESS", "ADDRESS", "ADDRESS", "CITY", None, "ZIP_CODE"),
+    "TEL": ("PHONE_NUMBER",),
+    "EMAIL": ("EMAIL_ADDRESS",),
+    "LABEL": ("ADDRESS",),
+}
+_MAILBOX = re.compile(
+    r"""(?:^|(?<=[\s,;:"'(]))"?([^\W\d_][^\s<>"@,;:()]*(?:,?[ ][^\s<>"@,;:()]+){1,4})"?[ ]{0,2}<(?=[^\s<>@]{1,64}@[^\s<>@]{1,253}>)"""
+)
+
+
+def card_regions(text: str, _: Fields, said: Said) -> Iterator[Region]:
+    """Every card of a person."""
+    for card in _CARD.finditer(text):
+        parts = [part for line in _LINE.finditer(text, *card.span()) for part in _of_line(text, line, said)]
+        yield Region(*card.span(), parts, card.end() == len(text))
+
+
+def _of_line(text: str, line: re.Match[str], said: Said) -> Iterator[Inner]:
+    start = line.start(3)
+    for entity in _PARTS.get(line.group(1).upper(), ()):
+        end = text.find(";", start, line.end(3))
+        end = line.end(3) if end == -1 else end
+        if entity is not None and start < end:
+            yield Inner(start, end, Key(entity, line.group(1).lower()), said[1])
+        start = end + 1
+
+
+def mailbox_parts(text: str, said: Said) -> Iterator[Inner]:
+    """The name in front of each address in angle brackets."""
+    for match in _MAILBOX.finditer(text):
+        name = match.group(1)
+        if looks_like_a_name(name):
+            yield Inner(*match.span(1), Key("PERSON", "mailbox", shaped=True), said[1])

@@ -1,0 +1,59 @@
+"""What is found inside a text: parts of it, each under a key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from agentguard.masking.fields import Key, Scope
+
+
+class Spelling(Enum):
+    """How a part is written, where it is not plain text."""
+
+    JSON = "json"  # backslashes
+    QUERY = "query"  # + and %xx
+    SQL = "sql"  # quotes twice
+
+
+class Inner(NamedTuple):
+    """A span of a text under a key. `bare`: a JSON number or word, which needs quotes when text takes its place.
+
+    `scope` is what lies under it, for text that holds fields once more.
+    """
+
+    start: int
+    end: int
+    key: Key
+    scope: Scope
+    bare: bool = False
+    spelling: Spelling = Spelling.JSON
+
+
+class Region(NamedTuple):
+    """A stretch of a text with a form of its own, and the parts of it that have keys. `open`: the text ends inside it."""
+
+    start: int
+    end: int
+    parts: Sequence[Inner]
+    open: bool = False
+
+
+def lines_of(text: str, start: int = 0) -> Iterator[tuple[int, str]]:
+    """The lines of a text with their offsets, without their line breaks."""
+    at = start
+    for line in text[start:].split("\n"):
+        yield at, line.removesuffix("\r")
+        at += len(line) + 1
+
+
+def is_header(name: str) -> bool:
+    """Whether this may be the name of a column."""
+    first = name[:1] or " "
+    return (first.isalpha() or first in _FIRST) and len(name) <= 80 and name.count(" ") <= 5 and not _MAIL.search(name)
+
+
+_FIRST = frozenset("_@$#*")
+_MAIL = re.compile(r"@[\w\-]+\.")

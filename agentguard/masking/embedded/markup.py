@@ -1,0 +1,171 @@
+"""Elements of XML and HTML in a text.
+
+Rules:
+- the name of an element says what its text is, as a key does, and the elements beside it are the keys beside it;
+- in a table of HTML the header says it for each row, and `<th>` beside `<td>` for its value;
+- `<dt>` says it for `<dd>`, and what is marked as strong and ends in a colon for the text behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from agentguard.masking.embedded.frames import Frame, Span, resolved
+from agentguard.masking.embedded.inner import Inner, Region
+from agentguard.masking.fields import Fields, Said
+from agentguard.masking.limits import refused
+
+_TAG = re.compile(r"<(/?)([A-Za-z][\w:.\-]{0,63})((?:\s[^<>]{0,2000})?)(/?)>")
+_LAYOUT = frozenset(
+    "html head body div span p a b i u em strong small font br hr img table thead tbody tfoot tr td th ul ol li dl dt dd section"
+    " article header footer main nav form label input select option textarea button h1 h2 h3 h4 h5 h6 code pre center sup sub"
+    " script style link meta blockquote caption colgroup col abbr time cite mark".split()
+)
+_STRONG = frozenset({"strong", "b", "em", "label", "span", "th"})
+_CELLS = frozenset({"td", "th"})
+_ALONE = frozenset({"br", "hr", "img", "input", "meta", "link", "col"})
+_DEEPEST = 200
+_NEAR = 400
+
+
+class _Piece(NamedTuple):
+    """A stretch of text between two tags, and the name of the innermost element that it stands in."""
+
+    start: int
+    end: int
+    tag: str
+
+
+def markup_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
+    """Where elements stand in a text: one region from the first tag to the last."""
+    first = _TAG.search(text)
+    if first is None or "</" not in text:
+        return
+    tree = _Tree(text, first.start())
+    parts = list(resolved(tree.root, text, fields, said))
+    parts += _of_html(tree, text, fields, said)
+    named = [part for part in parts if part.key.entity is not None or part.key.words]
+    if named:
+        yield Region(first.start(), tree.end, sorted(named, key=lambda part: part.start), tree.is_open)
+
+
+class _Cell(NamedTuple):
+    """A cell of a table: `td` or `th`, and the pieces of text in it."""
+
+    tag: str
+    pieces: list[_Piece]
+
+
+class _Tree:
+    """The elements of a text. `root` holds those that are named after what they hold, `rows` and `pieces` the others."""
+
+    def __init__(self, text: str, start: int) -> None:
+        self.root = Frame(is_list=False)
+        self.rows: list[list[_Cell]] = []
+        self.pieces: list[_Piece] = []
+        self.end = start
+        self._stack: list[tuple[str, Frame]] = [("", self.root)]
+        for match in _TAG.finditer(text, start):
+            self._text(text, self.end, match.start())
+            self.end = match.end()
+            self._tag(match)
+        self.is_open = len(self._stack) > 1
+
+    def _text(self, text: str, start: int, end: int) -> None:
+        while start < end and text[start].isspace():
+            start += 1
+        while end > start and text[end - 1].isspace():
+            end -= 1
+        if start == end:
+            return
+        tag, frame = self._stack[-1]
+        if tag and tag not in _LAYOUT:
+            frame.enter(Span(start, end))
+            return
+        piece = _Piece(start, end, tag)
+        self.pieces.append(piece)
+        if self.rows and self.rows[-1] and any(name in _CELLS for name, _ in self._stack):
+            self.rows[-1][-1].pieces.append(piece)
+
+    def _tag(self, match: re.Match[str]) -> None:
+        closing, name, _, alone = match.groups()
+        name = name.rpartition(":")[2]
+        plain = name.lower()
+        if plain in _LAYOUT:
+            name = plain
+        if closing:
+            self._close(name)
+        elif not alone and name not in _ALONE:
+            self._open(name)
+
+    def _open(self, name: str) -> None:
+        if len(self._stack) > _DEEPEST:
+            raise refused(f"markup nested deeper than {_DEEPEST} levels")
+        if name == "tr":
+            self.rows.append([])
+        elif name in _CELLS and self.rows:
+            self.rows[-1].append(_Cell(name, []))
+        self._stack.append((name, Frame(is_list=False)))
+
+    def _close(self, name: str) -> None:
+        """Close the innermost element of this name, and those in it that nobody closed."""
+        if not any(open_name == name for open_name, _ in self._stack[1:]):
+            return
+        while True:
+            closed, frame = self._stack.pop()
+            above = self._stack[-1][1]
+            if closed in _LAYOUT:
+                above.entries += frame.entries
+            else:
+                above.name = closed
+                above.enter(_only_text(frame))
+            if closed == name:
+                return
+
+
+def _only_text(frame: Frame) -> Span | Frame:
+    """The text of an element that holds nothing else."""
+    if len(frame.entries) == 1 and frame.entries[0][0] == "" and isinstance(frame.entries[0][1], Span):
+        return frame.entries[0][1]
+    return frame
+
+
+def _of_html(tree: _Tree, text: str, fields: Fields, said: Said) -> Iterator[Inner]:
+    header: tuple[Said, ...] = ()
+    pairs: list[tuple[str, _Piece]] = []
+    in_rows: set[_Piece] = set()
+    for row in tree.rows:
+        tags = [cell.tag for cell in row]
+        if len(row) > 1 and set(tags) == {"th"}:
+            header = fields.keys(said[1], tuple(_title(text, cell) for cell in row))
+        elif tags == ["th", "td"]:
+            pairs += [(_title(text, row[0]), piece) for piece in row[1].pieces]
+        elif len(row) == len(header):
+            for cell, its in zip(row, header, strict=True):
+                yield from (Inner(piece.start, piece.end, *its) for piece in cell.pieces)
+        in_rows.update(piece for cell in row for piece in cell.pieces)
+    apart = [piece for piece in tree.pieces if piece not in in_rows]
+    for name, value in pairwise(apart):
+        if value.start - name.end < _NEAR and _names(text, name, value):
+            pairs.append((_name(text, name), value))
+    for (_, piece), its in zip(pairs, fields.keys(said[1], tuple(name for name, _ in pairs)), strict=True):
+        yield Inner(piece.start, piece.end, *its)
+
+
+def _names(text: str, name: _Piece, value: _Piece) -> bool:
+    """Whether one piece of text is the name of the next."""
+    if name.tag == "dt":
+        return value.tag == "dd"
+    said = text[name.end - 1] == ":" or name.tag == "label"
+    return name.tag in _STRONG and said and value.tag not in _STRONG
+
+
+def _title(text: str, cell: _Cell) -> str:
+    return _name(text, cell.pieces[0]) if cell.pieces else ""
+
+
+def _name(text: str, piece: _Piece) -> str:
+    return text[piece.start : piece.end].rstrip(" :")[:60]

@@ -1,0 +1,107 @@
+"""`key: value`, `key=value` and `key="value"` in running text."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from agentguard.masking.embedded.inner import Inner
+from agentguard.masking.fields import Fields, Key, Scope
+from agentguard.masking.fitting import looks_like_a_name
+
+_PAIR = re.compile(r"[:=](?<=[^\s:=,;][:=])(?!//)|[:=](?<=\w [:=])")
+_KEY_ENDS = re.compile(r"[\n,;|{}()\[\]\"'&?<>*`/\t\x1f!:=#]|\. | - ")
+_KEY_REACH = 48
+_LONGEST_PHRASE = 4
+_QUOTES = {'"': '"', "'": "'", "`": "`"}
+_VALUE_END = re.compile(
+    r"[\n\r|;\t<>{}\x1f]|, (?=[A-Za-z_ ]{1,24}[:=])|\s[\-–—]\s|&(?=[A-Za-z_]{1,32}=)| (?=[A-Za-z_][\w.\-]{1,48}=)|\)(?=\s|$)"
+)
+_WORD_VALUE = re.compile(r"[^\s,;&|<>\"'`\x1f]+")
+_DATE_VALUE = re.compile(
+    r"[0-9]{1,4}[./\- ](?:[0-9]{1,2}|[A-Za-z]{3,9})[./\- ,]{1,2}[0-9]{2,4}|[A-Za-z]{3,9} [0-9]{1,2},? [0-9]{4}"
+)
+_NAME_VALUE = re.compile(
+    r"[^\W\d_][\w'’.\-]*(?: (?:(?:de|da|del|van|von|bin|al|la|der|den|di) )*[^\W\d_a-z][\w'’.\-]*){0,4}"
+)
+_LONGEST_VALUE = 200
+_BY_PATTERN = frozenset(
+    {"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE", "IP_ADDRESS", "MAC_ADDRESS"}
+)
+_ONE_WORD = frozenset(
+    "ACCOUNT_ID CUSTOMER_ID MEDICAL_RECORD_NUMBER EMPLOYEE_ID PASSWORD API_KEY TAX_ID NATIONAL_ID PASSPORT DRIVER_LICENSE CVV"
+    " LICENSE_PLATE BIC".split()
+)
+
+
+def pair_fields(text: str, fields: Fields, scope: Scope, taken: Sequence[tuple[int, int]] = ()) -> list[Inner]:
+    """The values of `key: value`, `key=value` and `key="value"` in a text, where the key says what they are.
+
+    What a pattern finds by itself (e-mail, phone, ...) is left to the pattern: in running text a value has no certain end.
+    `taken`: stretches, in order, that are read in another way.
+    """
+    pairs = [(name, at) for at in (match.start() for match in _PAIR.finditer(text)) if (name := _name_before(text, at))]
+    if not pairs:
+        return []
+    said = fields.keys(scope, tuple(name for name, _ in pairs))
+    found: list[Inner] = []
+    done = 0
+    for (_, at), (key, its_scope) in zip(pairs, said, strict=True):
+        if key.entity is None or at < done or (key.entity in _BY_PATTERN and not key.policy):
+            continue
+        if taken and (before := bisect_right(taken, (at, len(text)))) and taken[before - 1][1] > at:
+            continue
+        span = _value_after(text, at, key)
+        if span is not None:
+            found.append(Inner(*span, key, its_scope))
+            done = span[1]
+    return found
+
+
+def _name_before(text: str, at: int) -> str:
+    before = text[max(0, at - _KEY_REACH) : at].rstrip(" \"'*`_\\")
+    words = _KEY_ENDS.split(before)[-1].split()[-_LONGEST_PHRASE:]
+    while words and not words[0][0].isalpha():
+        words.pop(0)
+    return " ".join(words)
+
+
+def _value_after(text: str, at: int, key: Key) -> tuple[int, int] | None:
+    start = at + 1
+    limit = min(len(text), start + _LONGEST_VALUE)
+    while start < limit and text[start] in " \t*_\\":
+        start += 1
+    if text[start : start + 1] in _QUOTES and start < limit:
+        closing = text.find(_QUOTES[text[start]], start + 1, limit)
+        return (start + 1, closing) if closing > start + 1 else None
+    ending = _VALUE_END.search(text, start, limit)
+    end = ending.start() if ending else limit
+    value = text[start:end].rstrip(" .,\"'*_`\\")
+    if not value or "://" in value[:12]:
+        return None
+    return _cut(value, start, key)
+
+
+def _cut(value: str, start: int, key: Key) -> tuple[int, int] | None:
+    """The part of a line that is the value, by what the key promises."""
+    if key.policy:
+        return start, start + len(value)
+    if key.entity == "PERSON":
+        match = _NAME_VALUE.match(value)
+        if match is None or (match.end() < len(value) and not looks_like_a_name(match.group())):
+            return None
+        if match.group().islower() and " " not in match.group():
+            return None
+        return start, start + len(match.group().rstrip(" .,"))
+    if key.entity == "DATE_OF_BIRTH":
+        match = _DATE_VALUE.match(value)
+        return (start, start + match.end()) if match else None
+    if key.entity in _ONE_WORD:
+        match = _WORD_VALUE.match(value)
+        word = match.group().rstrip(".)]") if match else ""
+        telling = any(c.isdigit() for c in word) or (key.entity in ("PASSWORD", "API_KEY") and word == value)
+        return (start, start + len(word)) if word and telling else None
+    if key.entity == "ADDRESS" and not any(c.isdigit() for c in value):
+        return None
+    return start, start + len(value)

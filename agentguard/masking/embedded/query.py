@@ -1,0 +1,34 @@
+"""`a=1&b=2` as URLs and forms hold it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_plus
+
+from agentguard.masking.embedded.inner import Inner, Region, Spelling
+from agentguard.masking.fields import Fields, Said
+
+_NAME = r"[\w.%+\-\[\]]{1,64}"
+_PLAIN = r"[^\s&\"'<>;=]"
+_VALUE = (
+    rf"[^\s&\"'<>;]*(?:(?: {_PLAIN}+){{1,4}}(?=&))?"  # a space stands in it only where somebody has undone its escape
+)
+_QUERY = re.compile(
+    rf"(?:(?<=\?)|(?<![^\s\"'(])){_NAME}={_VALUE}(?:&(?:amp;)?{_NAME}={_VALUE})+|(?<=\?){_NAME}=[^\s&\"'<>;]+"
+)
+_GOES_ON = re.compile(r" [(0-9]")  # a telephone number, whose spaces nobody escaped
+_PAIR = re.compile(rf"({_NAME})=({_VALUE})")
+
+
+def query_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
+    """Every query of a URL, and every form."""
+    for query in _QUERY.finditer(text):
+        pairs = list(_PAIR.finditer(text, *query.span()))
+        each = fields.keys(said[1], tuple(unquote_plus(pair.group(1)) for pair in pairs))
+        parts = [
+            Inner(*pair.span(2), *its, spelling=Spelling.QUERY)
+            for pair, its in zip(pairs, each, strict=True)
+            if pair.group(2) and not _GOES_ON.match(text, pair.end())
+        ]
+        yield Region(*query.span(), parts, query.end() == len(text))

@@ -1,0 +1,142 @@
+"""Tables in a text: CSV, markdown, and what psql and mysql print. The header says what the cells of its columns are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from agentguard.masking.embedded.inner import Inner, Region, is_header, lines_of
+from agentguard.masking.fields import Fields, Said, Scope
+
+Line = tuple[int, str]
+
+_RULER = re.compile(r"[|+]?[ :\-|+=]{2,}[|+]?\Z")
+_RECORD = re.compile(r"-\[ RECORD [0-9]+ \]")
+_IDENTIFIER = re.compile(r"[A-Za-z_][\w.\-]*\Z")
+_MARKS = "|\t;,"
+_MOST_LINES_IN_A_CELL = 20
+
+
+def table_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
+    """Every table in a text, in order."""
+    lines = list(lines_of(text))
+    at = 0
+    while at < len(lines):
+        mark = _mark(lines, at)
+        found = None
+        if mark is not None:
+            found = _table(text, lines, at, mark, fields, said[1])
+        elif lines[at][1].startswith("-[") and _RECORD.match(lines[at][1]):
+            found = _record(lines, at, fields, said[1])
+        if found is None:
+            at += 1
+        else:
+            at, region = found
+            yield region
+
+
+def _mark(lines: Sequence[Line], at: int) -> str | None:
+    """What stands between the cells of the header in this line; None where it is none."""
+    line = lines[at][1]
+    mark = next((mark for mark in _MARKS if mark in line), None)
+    if mark is None or _RULER.match(line.strip()):
+        return None
+    after = next((one for _, one in lines[at + 1 : at + 3] if not _is_ruler(one, mark)), "")
+    return mark if mark in after else None
+
+
+def _begins(lines: Sequence[Line], at: int) -> bool:
+    """Whether a line begins something: in the middle of a paragraph a comma mostly stands between words."""
+    return at == 0 or lines[at - 1][1].strip()[-1:] in ("", ":")
+
+
+def _is_ruler(line: str, mark: str) -> bool:
+    return mark == "|" and _RULER.match(line.strip()) is not None
+
+
+def _table(
+    text: str, lines: Sequence[Line], at: int, mark: str, fields: Fields, scope: Scope
+) -> tuple[int, Region] | None:
+    names = tuple(text[start:end] for start, end in _cells(*lines[at], mark))
+    if not all(is_header(name) for name in names if name) or sum(map(bool, names)) < 2:
+        return None
+    if mark in ",;" and not _begins(lines, at) and not all(map(_IDENTIFIER.match, names)):
+        return None
+    said = fields.keys(scope, names)
+    start, end, parts = lines[at][0], -1, list[Inner]()
+    following = at + 1
+    while following < len(lines):
+        first, line = lines[following]
+        if not _is_ruler(line, mark):
+            following, line = _whole_row(lines, following, mark)
+            row = list(_cells(first, line, mark)) if mark in line else []
+            if len(row) != len(names):
+                break
+            parts += [Inner(left, right, *its) for (left, right), its in zip(row, said, strict=True) if left < right]
+            end = first + len(line)
+        following += 1
+    return (following, Region(start, end, parts, end >= len(text.rstrip()))) if parts else None
+
+
+def _whole_row(lines: Sequence[Line], at: int, mark: str) -> tuple[int, str]:
+    """A row with the lines that its quoted cells go on in, and the number of its last line."""
+    line = lines[at][1]
+    if mark != "|":
+        for further in range(at + 1, min(len(lines), at + _MOST_LINES_IN_A_CELL)):
+            if line.count('"') % 2 == 0:
+                return further - 1, line
+            line = (
+                line
+                + "\n" * (lines[further][0] - lines[further - 1][0] - len(lines[further - 1][1]))
+                + lines[further][1]
+            )
+        if line.count('"') % 2:
+            return at, lines[at][1]
+    return at, line
+
+
+def _cells(start: int, line: str, mark: str) -> Iterator[tuple[int, int]]:
+    """The spans of a row's cells, without their quotes and the spaces around them."""
+    first, length = 0, len(line)
+    if mark == "|" and line.lstrip().startswith("|"):
+        first = line.index("|") + 1
+        length = len(line.rstrip()) - 1 if line.rstrip().endswith("|") and len(line.strip()) > 1 else length
+    if '"' not in line:
+        while first <= length:
+            end = line.find(mark, first, length)
+            end = length if end == -1 else end
+            yield _trimmed(start, line, first, end)
+            first = end + 1
+        return
+    at, quoted = first, False
+    while at <= length:
+        c = line[at] if at < length else mark
+        if c == '"' and at < length and mark != "|":
+            quoted = not quoted
+        elif (c == mark and not quoted) or at == length:
+            yield _trimmed(start, line, first, at)
+            first = at + 1
+        at += 1
+
+
+def _trimmed(start: int, line: str, left: int, right: int) -> tuple[int, int]:
+    while left < right and line[left] in ' "':
+        left += 1
+    while right > left and line[right - 1] in ' "':
+        right -= 1
+    return start + left, start + right
+
+
+def _record(lines: Sequence[Line], at: int, fields: Fields, scope: Scope) -> tuple[int, Region]:
+    """One record of psql's expanded output: a name and a value in each line."""
+    pairs = []
+    last = at + 1
+    while last < len(lines) and "|" in lines[last][1]:
+        start, line = lines[last]
+        name, _, _ = line.partition("|")
+        pairs.append((name.strip(), _trimmed(start, line, len(name) + 1, len(line))))
+        last += 1
+    said = fields.keys(scope, tuple(name for name, _ in pairs))
+    parts = [Inner(*span, *its) for (_, span), its in zip(pairs, said, strict=True) if span[0] < span[1]]
+    end = lines[last - 1][0] + len(lines[last - 1][1])
+    return last, Region(lines[at][0], end, parts, last == len(lines))
