@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agentguard.guard.answering import Answering
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.model.calls import Tool, ToolCall
 from agentguard.store.doors import drive
@@ -25,6 +26,21 @@ class BlockingTool(Tool, Protocol):
     def call(self, arguments: Any, /) -> Any:
         """Run with what its parsing kept (`Parsed.ready`), or with a dict to parse, in this thread."""
         ...
+
+
+@dataclass(frozen=True)
+class BlockingAnswering:
+    """What `Answering` does, for code that doesn't await."""
+
+    answering: Answering
+
+    def feed(self, piece: str) -> str:
+        """See Answering.feed."""
+        return drive(self.answering.feed(piece))
+
+    def finish(self, piece: str = "") -> str:
+        """See Answering.finish."""
+        return drive(self.answering.finish(piece))
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,14 @@ class BlockingGuard:
     def settle_error(self, permit: Permit, error: Exception) -> BaseException:
         """See Guard.settle_error."""
         return drive(self.guard.settle_error(permit, error))
+
+    def answer(self, text: str) -> str:
+        """See Guard.answer."""
+        return drive(self.guard.answer(text))
+
+    def answering(self) -> BlockingAnswering:
+        """See Guard.answering."""
+        return BlockingAnswering(self.guard.answering())
 
     @contextmanager
     def settling(self, permit: Permit) -> Iterator[Outcome]:

@@ -21,6 +21,7 @@ from typing import Any, Protocol, assert_never
 
 from agentguard.errors import CallRefused, ConfigurationError, Fault, InvalidArguments
 from agentguard.guard import refusals
+from agentguard.guard.answering import Answering
 from agentguard.guard.asking import Asking, Case
 from agentguard.guard.blocking import BlockingGuard
 from agentguard.guard.carding import Carding
@@ -181,6 +182,19 @@ class Guard:
             raise
         else:
             outcome.shown = await self.settle(permit, outcome.result)
+
+    async def answer(self, text: str) -> str:
+        """The final answer as its user may read it: tokens become values for the entity types of `masking.answer`, on record.
+
+        Raises GuardUnavailable, NoSession.
+        """
+        return await self.answering().finish(text)
+
+    def answering(self) -> Answering:
+        """The same for an answer that comes in pieces: `feed` each, `finish` it. Raises NoSession."""
+        return Answering(
+            principal=self.principals.current(), tokens=self.tokens, records=self.records, in_force=self.in_force
+        )
 
     def close(self) -> None:
         """Flush and close the journal, the line to Redis and the embedded server, if this was its last user."""

@@ -30,7 +30,7 @@ from agentguard.guard.snapshot import Snapshot
 from agentguard.masking import Masked
 from agentguard.model.approvals import Request
 from agentguard.model.calls import Principal, ToolCall
-from agentguard.model.events import Asked, Counted, Ended, Faulted, Judged, Permitted, Refused, Settled
+from agentguard.model.events import Answered, Asked, Counted, Ended, Faulted, Judged, Permitted, Refused, Settled
 from agentguard.model.facts import Facts
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Effect, Verdict
@@ -143,6 +143,13 @@ class Records:
             duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,
         )
         await self._write("settled", line, durable=permit.claim is not None or bool(counted.withholding))
+
+    async def answered(self, principal: Principal, shown: Mapping[str, int], kept: Mapping[str, int]) -> None:
+        """What the user is shown in clear of an answer, before it is."""
+        line = Answered(
+            policy_version=self.journal.policy_version, principal=principal, shown=dict(shown), kept=dict(kept)
+        )
+        await self._write("answered", line, durable=True)
 
     def forged(self, principal: Principal, call: ToolCall, request_id: str, code: str) -> None:
         """Somebody put into Redis what no person signed; said as loudly as a library can."""

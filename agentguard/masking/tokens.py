@@ -13,7 +13,7 @@ from __future__ import annotations
 import hmac
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -135,7 +135,7 @@ class TokenIds:
 
     def read(self, text: str) -> list[tuple[int, int, str]]:
         """The tokens in a text, and the stand-ins: (start, end, text as it was made), however the model spelled them."""
-        tokens = [candidate for candidate in candidates(text) if self._is_right(candidate[2])]
+        tokens = list(self._right_tokens(text))
         stand_ins = [(start, end, made) for start, end, made in stand_ins_in(text) if self._is_ours(made)]
         if not stand_ins:
             return tokens
@@ -145,6 +145,18 @@ class TokenIds:
     def _is_ours(self, stand_in_text: str) -> bool:
         """Whether this is a stand-in and no real value, if maybe another session's, or an invented one."""
         return is_nobodys(stand_in_text) or any(is_right(stand_in_text, keyed) for keyed in self._keyed)
+
+    def _right_tokens(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """The tokens whose check is right; what only looks like one may hide the beginning of the next."""
+        if len(text) < _ID_LENGTH or not _may_hold_token(text):
+            return
+        match = _READ.search(text)
+        while match is not None:
+            token = _as_made(match)
+            right = self._is_right(token)
+            if right:
+                yield match.start(), match.end(), token
+            match = _READ.search(text, match.end() if right else match.start(2))
 
     def _is_right(self, token: str) -> bool:
         name, check = token[1 : -1 - _CHECK_LENGTH], token[-1 - _CHECK_LENGTH : -1]
@@ -162,10 +174,11 @@ def candidates(text: str) -> list[tuple[int, int, str]]:
     """What has the form of a token, however spelled, its check not looked at: (start, end, text in the form it is made)."""
     if len(text) < _ID_LENGTH or not _may_hold_token(text):
         return []
-    return [
-        (match.start(), match.end(), f"[{match.group(1).upper()}_{match.group(2).lower().translate(_LOOK_ALIKE)}]")
-        for match in _READ.finditer(text)
-    ]
+    return [(match.start(), match.end(), _as_made(match)) for match in _READ.finditer(text)]
+
+
+def _as_made(match: re.Match[str]) -> str:
+    return f"[{match.group(1).upper()}_{match.group(2).lower().translate(_LOOK_ALIKE)}]"
 
 
 def token_word(entity_type: str) -> str:

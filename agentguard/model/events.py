@@ -190,6 +190,15 @@ class Settled(Record):
     duration_ms: int
 
 
+class Answered(Record):
+    """A final answer in which values were put back for the user: how many tokens of which entity types became values, and stayed."""
+
+    principal: Principal
+    policy_version: str
+    shown: dict[str, int]
+    kept: dict[str, int] = Field(default_factory=dict)
+
+
 class Faulted(Record):
     """Something was broken, so a call did not run or its end is unknown. `code` holds no value."""
 
@@ -225,6 +234,7 @@ KINDS: dict[str, type[Record]] = {
     "asked": Asked,
     "permitted": Permitted,
     "settled": Settled,
+    "answered": Answered,
     "faulted": Faulted,
     "reloaded": Reloaded,
     "closed": Closed,

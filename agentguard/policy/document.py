@@ -260,11 +260,12 @@ class MaskingSection(Record):
     """What to mask, and how.
 
     `fields`: a path of keys, with `*` and `**`, and the entity type of what stands there. `actions`: what happens to
-    each entity type, and to all others under "*".
+    each entity type, and to all others under "*". `answer`: the entity types that the final answer to the user may show in clear.
     """
 
     fields: dict[Annotated[str, Field(min_length=1, max_length=200)], EntityType] = {}
     actions: dict[AnyEntityType, Literal["allow", "token", "redact", "mask", "drop"]] = {}
+    answer: tuple[EntityType, ...] = ()
 
 
 class Fragment(Record):

@@ -43,7 +43,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("approvals", _ANY, "wait"),
     ("approvals", _ANY, "defer"),
     ("approvals", _ANY, "edit"),
-    ("masking", "answer"),
     ("masking", "thresholds"),
     ("masking", "detectors"),
     ("masking", "patterns"),

@@ -66,7 +66,6 @@ def test_the_whole_language_loads_but_for_clauses_that_nothing_enforces() -> Non
     assert problems == [
         "policy.yaml:14:38: tools.*.once is not enforced by this version; remove it",
         "policy.yaml:30:74: approvals.*.notify is not enforced by this version; remove it",
-        "policy.yaml:35:3: masking.answer is not enforced by this version; remove it",
     ]
 
 
