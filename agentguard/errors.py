@@ -49,6 +49,8 @@ class RefusalReason(StrEnum):
     CALL_ID_REUSED = "call id reused"
     ALREADY_DONE = "already done"
     OVER_LIMIT = "over a limit"
+    MAY_HAVE_RUN = "may have run"
+    FROZEN = "frozen"
 
 
 class CallRefused(AgentGuardError):

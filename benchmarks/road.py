@@ -258,7 +258,9 @@ async def main(*, rounds: int, times: int, profile: bool) -> int:
             print(f"known call, sync door:  {cost.in_pings(cost.blocks)}")
             print(f"a PING through the guard's own async door, hop and all: {cost.in_pings(cost.door_pings)}")
             print(f"known call, async door: {cost.in_door_pings(cost.waits)}")
+            reads = extra.pop("hvals", 0)
             print(f"Redis commands in {KNOWN_CALLS} known calls: {sum(extra.values())}")
+            print(f"  beside the road, to know what is frozen: {reads // 2} reads")
             if profile:
                 _print_steps(steps(guard, principal, times=200), median(cost.pings))
                 profiled(guard, times=1_000)
@@ -274,6 +276,7 @@ async def _first_sights(guard: Guard, client: redis.asyncio.Redis, ping: float, 
     for tokens in FIRST_SIGHTS:
         seconds = median([await first_sight(guard, f"timed-{tokens}-{number}", tokens) for number in range(rounds)])
         got = await sent(client, partial(first_sight, guard, f"counted-{tokens}", tokens))
+        got.pop("hvals", None)  # beside the road: what is frozen
         once = once and got == Counter(evalsha=1)
         print(f"first sight of {tokens} new tokens: {seconds / ping:.2f} PINGs; commands: {dict(+got)}")
     return once

@@ -1,7 +1,10 @@
 """Approvals: requests on Redis, votes that are signed, counted in one place, and waited for."""
 
+from agentguard.approval.brake import Brake, Running
 from agentguard.approval.channel import Channel, How, Opened
+from agentguard.approval.deeds import Attempt, Deeds, InTheWay, Run
 from agentguard.approval.desk import Desk, Shown
+from agentguard.approval.freezes import Freezes
 from agentguard.approval.roster import Person, Roster, Signer
 from agentguard.approval.roster_file import read_roster
 from agentguard.approval.stored import RecordMac, Stored
@@ -10,13 +13,20 @@ from agentguard.approval.votes import check_vote, recount, sign_vote
 from agentguard.approval.waiting import Waiters
 
 __all__ = [
+    "Attempt",
+    "Brake",
     "Channel",
+    "Deeds",
     "Desk",
+    "Freezes",
     "How",
+    "InTheWay",
     "Opened",
     "Person",
     "RecordMac",
     "Roster",
+    "Run",
+    "Running",
     "Shown",
     "Signer",
     "Standing",

@@ -24,7 +24,7 @@ from agentguard.approval.stored import RecordMac, Stored, read_stored
 from agentguard.errors import DecisionRefused, GuardUnavailable, RequestNotFound
 from agentguard.model.approvals import Request, State, Vote
 from agentguard.store.names import Names
-from agentguard.store.redis import Connection, Script
+from agentguard.store.redis import Connection, Part, Script
 
 LEASE_MS = 30_000
 """How long a permit counts as running without being renewed."""
@@ -157,12 +157,18 @@ class Channel:
         word, state = await self._move(moves.EXPIRE, request_id, "votes", self.retention_ms, self.events_max)
         return self._settled(word, state, request_id)
 
-    async def redeem(self, request_id: str, expected_version: str, fence: str, *, lease_ms: int = LEASE_MS) -> None:
-        """Take the one permit of an approved request. Raises RequestNotFound, and DecisionRefused: ended, changed."""
-        word, state = await self._move(
-            moves.REDEEM, request_id, "claim", expected_version, fence, lease_ms, self.retention_ms, self.events_max
-        )
-        self._settled(word, state, request_id)
+    async def redeem(self, stored: Stored, fence: str, *, lease_ms: int = LEASE_MS) -> None:
+        """Take the one permit of an approved request, as it was read and verified.
+
+        Raises RequestNotFound, and DecisionRefused: ended, changed, frozen.
+        """
+        request = stored.request
+        keys = [*self._keys(request.id), self.names.events, self.names.freezes]
+        args: list[Part] = [
+            request.id, stored.version, fence, lease_ms, self.retention_ms, self.events_max, request.principal.agent, request.tool,
+        ]  # fmt: skip
+        word, state = self._heard(await self.connection.run(moves.REDEEM, keys, args))
+        self._settled(word, state, request.id)
 
     async def renew(self, request_id: str, fence: str, *, lease_ms: int = LEASE_MS) -> None:
         """Say that the call still runs. Raises RequestNotFound, and DecisionRefused ("ended")."""
@@ -231,6 +237,8 @@ class Channel:
                 raise RequestNotFound(request_id)
             case "ended":
                 raise DecisionRefused("ended", f"request {request_id} is already {state}")
+            case "frozen":
+                raise DecisionRefused("frozen", f"request {request_id} is frozen: nothing runs until that is lifted")
             case "changed":
                 raise DecisionRefused("changed", f"request {request_id} changed meanwhile; look at it again")
             case _:

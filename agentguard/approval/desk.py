@@ -15,12 +15,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from agentguard.approval.channel import Channel
+from agentguard.approval.deeds import Deeds, Run
 from agentguard.approval.roster import Roster
+from agentguard.approval.signing import check_comment, check_signature, signed
 from agentguard.approval.stored import Stored, forged
 from agentguard.approval.tally import Tally, Uncounted, entitled_to, requester_of, tally
-from agentguard.approval.votes import check_comment, check_vote, recount, sign_vote
+from agentguard.approval.votes import check_vote, recount, sign_vote
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Request, Resolution, State, Vote
+from agentguard.model.approvals import Decision, Found, Request, Resolution, Settlement, State, Vote
 from agentguard.store.keys import SigningKey
 
 
@@ -93,7 +95,7 @@ class Desk:
         bad_signature, no_key, unknown_signer, other_card, changed, forged.
         """
         check_comment(comment)
-        name = self._known(person)
+        name = self.roster.person(person)
         ballot = Ballot(
             person=name, decision=decision, comment=comment, card_digest=card_digest, signer=signer or name, key=key
         )
@@ -110,6 +112,35 @@ class Desk:
                 if refused.code != "changed":
                     raise
         raise DecisionRefused("changed", f"request {request_id} keeps changing; look at it again")
+
+    async def undone(self) -> Sequence[Run]:
+        """The deeds that began and are not known to be done, the newest first."""
+        return await Deeds(channel=self.channel).undone()
+
+    async def settle(
+        self, subject: str, found: Found, *, person: str, key: SigningKey, comment: str = "", signer: str | None = None
+    ) -> Settlement:
+        """Sign and put a person's word on a run that may have happened: that of a request, or of a deed.
+
+        Raises RequestNotFound, and DecisionRefused: still_runs, ended, settled_otherwise, unknown_person, bad_comment, no_key, ...
+        """
+        await self.channel.learn_time()
+        who, deeds = self.roster.person(person), Deeds(channel=self.channel)
+        run = await deeds.run_of(subject)
+        settlement = Settlement(
+            tenant=self.channel.names.tenant,
+            subject=subject,
+            fence=run.fence,
+            found=found,
+            comment=check_comment(comment),
+            person=who,
+            time_ms=self.channel.clock.now_ms(),
+            signer=signer or who,
+        )
+        settlement = signed(settlement, key)
+        check_signature(settlement, self.roster)
+        await deeds.settle(settlement)
+        return settlement
 
     async def _put(self, stored: Stored, ballot: Ballot) -> None:
         if stored.state is not State.PENDING:
@@ -139,13 +170,6 @@ class Desk:
         )
         check_vote(vote, stored.request, self.roster)
         return vote
-
-    def _known(self, person: str) -> str:
-        name = self.roster.find(person)
-        if name is None:
-            told = f"{person[:80]!r} is not in approvers.yaml; only people listed there decide"
-            raise DecisionRefused("unknown_person", told)
-        return name
 
     def _may_decide(self, stored: Stored, person: str) -> Sequence[str]:
         """The needs that this person may decide. Raises DecisionRefused: self_approval, not_entitled."""

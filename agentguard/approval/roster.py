@@ -12,9 +12,12 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Discriminator, Field, Tag
 
 from agentguard.approval.matching import stands_for
+from agentguard.errors import DecisionRefused
 from agentguard.model.record import Record
 
 Path = tuple[str | int, ...]
@@ -22,20 +25,45 @@ Found = tuple[Path, str, str]
 """Something wrong: where in the document, what, what to write instead."""
 
 
+def _one_or_several(value: Any) -> str:
+    return "several" if isinstance(value, (list, tuple)) else "one"
+
+
+PublicKeys = Annotated[
+    Annotated[str, Tag("one")] | Annotated[tuple[str, ...], Field(min_length=1), Tag("several")],
+    Discriminator(_one_or_several),
+]
+"""A public key, or several while one takes another's place: each of them verifies."""
+
+
 class Person(Record):
-    """One human: how messages reach them, what they belong to, and the public key that their votes verify with."""
+    """One human: how messages reach them, what they belong to, and the public keys that their votes verify with."""
 
     email: str
     slack: str | None = None
     groups: tuple[str, ...] = ()
-    key: str | None = None
+    key: PublicKeys | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key of theirs that counts today."""
+        return _keys(self.key)
 
 
 class Signer(Record):
-    """A server's public key, and for whom its signature counts."""
+    """A server's public keys, and for whom its signature counts."""
 
-    key: str
+    key: PublicKeys
     speaks_for: Literal["everyone"]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key of the server's that counts today."""
+        return _keys(self.key)
+
+
+def _keys(written: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if written is None else (written,) if isinstance(written, str) else written
 
 
 class ApprovalTerms(Protocol):
@@ -73,6 +101,14 @@ class Roster:
     def find(self, who: str) -> str | None:
         """The name of the person with this name, e-mail address or Slack id, as people write them; None for nobody here."""
         return self._names.get(plain(who))
+
+    def person(self, who: str) -> str:
+        """The same, for somebody who wants to decide. Raises DecisionRefused ("unknown_person")."""
+        name = self.find(who)
+        if name is None:
+            told = f"{who[:80]!r} is not in approvers.yaml; only people listed there decide"
+            raise DecisionRefused("unknown_person", told)
+        return name
 
     def members(self, approver: str) -> frozenset[str]:
         """The names of whom `group:NAME`, `person:NAME` or `user:NAME-OR-EMAIL` means today; empty where that is nobody."""

@@ -129,14 +129,22 @@ def _check_keys(read: RosterFile) -> Iterator[Found]:
                 f"{owner} and {owners[key]} have the same key",
                 "each has their own: `agentguard init` makes one",
             )
+    for path, owner, several in _key_lists(read):
+        if len(set(several)) < len(several):
+            yield path, f"a key of {owner} stands there twice", "write each key once"
     for name in read.signers:
         if name in read.people:
             yield ("signers", name), f"{name!r} is a person and a signer", "give the server a name of its own"
 
 
 def _keys(read: RosterFile) -> Iterator[tuple[Path, str, str]]:
+    for path, owner, several in _key_lists(read):
+        for key in several:
+            yield path, owner, key
+
+
+def _key_lists(read: RosterFile) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
     for name, person in read.people.items():
-        if person.key is not None:
-            yield ("people", name, "key"), name, person.key
+        yield ("people", name, "key"), name, person.keys
     for name, signer in read.signers.items():
-        yield ("signers", name, "key"), f"signer {name}", signer.key
+        yield ("signers", name, "key"), f"signer {name}", signer.keys

@@ -2,8 +2,7 @@
 
 Rules:
 - a vote binds tenant, request, revision, digest of the call, digest of the card that was shown, approvals, person, groups,
-  decision, comment and time; the signature covers all of them;
-- it is signed by the person's own key, or by a signer of approvers.yaml that speaks for everyone;
+  decision, comment and time; the signature covers all of them (see `signing`);
 - a vote for another tenant, request, revision, call or card, or of a time after the deadline, is refused, whoever signed it;
 - a vote that nobody's key here verifies is refused; whether its person may decide this is the tally's to say.
 """
@@ -11,20 +10,14 @@ Rules:
 from __future__ import annotations
 
 import hmac
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from agentguard.approval.roster import Roster
+from agentguard.approval.signing import check_comment, check_signature, signed
 from agentguard.approval.tally import Tally, tally
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Request, Vote
-from agentguard.store.keys import SigningKey, verify
-
-COMMENT_MAX = 2000
-"""Characters of a comment."""
-
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories of characters that steer a terminal or hide from a reader."""
+from agentguard.store.keys import SigningKey
 
 
 def sign_vote(
@@ -55,14 +48,13 @@ def sign_vote(
         time_ms=time_ms,
         signer=signer,
     )
-    return vote.model_copy(update={"signature": key.sign(vote.signed_text())})
+    return signed(vote, key)
 
 
 def check_vote(vote: Vote, request: Request, roster: Roster) -> None:
     """Return if `vote` is a genuine vote on this very request as it stands. Raises DecisionRefused."""
     _check_bound(vote, request)
-    if not verify(_key_of(vote, roster), vote.signed_text(), vote.signature):
-        raise DecisionRefused("bad_signature", f"the signature of {vote.signer!r} on this vote does not verify")
+    check_signature(vote, roster)
 
 
 def recount(request: Request, votes: Iterable[Vote], roster: Roster) -> Tally:
@@ -71,18 +63,6 @@ def recount(request: Request, votes: Iterable[Vote], roster: Roster) -> Tally:
     for vote in checked:
         check_vote(vote, request, roster)
     return tally(request.needs, checked, roster, request.principal)
-
-
-def check_comment(comment: str) -> str:
-    """The comment, if it may be stored and shown: not too long, and nothing in it that steers a terminal or hides."""
-    if len(comment) > COMMENT_MAX:
-        told = f"the comment has {len(comment)} characters; write at most {COMMENT_MAX}"
-        raise DecisionRefused("bad_comment", told)
-    for character in comment:
-        if character != "\n" and unicodedata.category(character) in _UNSEEN:
-            told = f"the comment holds the unprintable character U+{ord(character):04X}; write plain text"
-            raise DecisionRefused("bad_comment", told)
-    return comment
 
 
 def _check_bound(vote: Vote, request: Request) -> None:
@@ -98,16 +78,3 @@ def _check_bound(vote: Vote, request: Request) -> None:
             raise DecisionRefused(f"other_{what}", f"the vote is on another {what} than the one that waits here")
     if vote.time_ms >= request.deadline_ms:
         raise DecisionRefused("late", "the vote was signed after the deadline")
-
-
-def _key_of(vote: Vote, roster: Roster) -> str:
-    """The public key that this vote must verify with. A signer's name is never a person's: the roster sees to it."""
-    if vote.signer == vote.person:
-        person = roster.people.get(vote.person)
-        if person is None or person.key is None:
-            raise DecisionRefused("no_key", f"{vote.person!r} has no key in approvers.yaml")
-        return person.key
-    signer = roster.signers.get(vote.signer)
-    if signer is None or signer.speaks_for != "everyone":
-        raise DecisionRefused("unknown_signer", f"{vote.signer!r} may not sign for {vote.person}")
-    return signer.key

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from agentguard import __version__
-from agentguard.cli import approvals, audit, demo, doctor, init, mask, mcp, policy, serve
+from agentguard.cli import approvals, audit, demo, doctor, init, mask, mcp, orders, policy, serve
 from agentguard.cli.screen import complain, say
 from agentguard.errors import AgentGuardError, ConfigurationError
 
@@ -38,6 +38,9 @@ def options(
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("mask")(mask.mask)
+app.command("freeze")(orders.freeze)
+app.command("unfreeze")(orders.unfreeze)
+app.command("freezes")(orders.freezes)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(policy.app, name="policy")

@@ -10,19 +10,18 @@ from typing import Annotated
 import anyio
 import typer
 
-from agentguard.approval import Desk, Shown, Stored
-from agentguard.cli.cards import print_card, print_line, request_json
-from agentguard.cli.options import Json, Policies, Tenant
+from agentguard.approval import Desk, Run, Shown, Stored
+from agentguard.cli.cards import print_card, print_line, print_runs, request_json
+from agentguard.cli.options import Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk, own_key
 from agentguard.errors import ConfigurationError
-from agentguard.model.approvals import Decision, Resolution, State
+from agentguard.model.approvals import Decision, Found, Resolution, Settlement, State
 
 app = typer.Typer(help="See what waits for people, and decide it with your own key.", no_args_is_help=True)
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, or its first characters (6 or more).")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Your words; the model reads them when you reject.")]
-Name = Annotated[str | None, typer.Option("--as", help="Who you are in approvers.yaml, where you have several keys.")]
 Card = Annotated[str | None, typer.Option("--card", help="Digest of the card that you saw; refused if it is another.")]
 DEFAULT = Path("tool_policies")
 ID_LENGTH = 32
@@ -35,15 +34,21 @@ def list_(
     policies: Policies = DEFAULT,
     tenant: Tenant = "default",
     everything: Annotated[bool, typer.Option("--all", help="Ended requests too.")] = False,
+    undone: Annotated[bool, typer.Option("--undone", help="Instead: what may happen once and may have.")] = False,
     json: Json = False,
 ) -> None:
     """List the requests that wait for a decision."""
 
-    async def listing() -> Sequence[Stored]:
+    async def listing() -> tuple[Sequence[Stored], Sequence[Run]]:
         async with open_desk(policies, Settings(), tenant=tenant) as desk:
-            return await desk.list(tuple(State) if everything else [State.PENDING])
+            if undone:
+                return (), await desk.undone()
+            return await desk.list(tuple(State) if everything else [State.PENDING]), ()
 
-    found = anyio.run(listing)
+    found, runs = anyio.run(listing)
+    if undone:
+        print_runs(runs, as_json=json)
+        return
     if json:
         say_json([request_json(stored) for stored in found])
         return
@@ -92,6 +97,33 @@ def reject(
 ) -> None:
     """Reject the call; one rejection ends it."""
     _decide(request_id, Decision.REJECT, comment, name, card, policies, tenant)
+
+
+@app.command()
+def settle(
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="The id in the refusal, or of the request.")],
+    happened: Annotated[
+        bool | None, typer.Option("--happened/--did-not", help="What you found out at the tool's other end.")
+    ] = None,
+    comment: Annotated[str, typer.Option("--comment", "-m", help="How you found out.")] = "",
+    name: Name = None,
+    policies: Policies = DEFAULT,
+    tenant: Tenant = "default",
+) -> None:
+    """Say whether a call that may have run did."""
+    if happened is None:
+        raise ConfigurationError("what did you find out? --happened or --did-not")
+    settings = Settings()
+    person, key = own_key(settings, name)
+    found = Found.HAPPENED if happened else Found.DID_NOT
+
+    async def settling() -> Settlement:
+        async with open_desk(policies, settings, tenant=tenant) as desk:
+            subject = await _whole(desk, request_id)
+            return await desk.settle(subject, found, person=person, key=key, comment=comment)
+
+    settlement = anyio.run(settling)
+    say(f"{settlement.subject} {found.value.replace('-', ' ')}, says {person}; that is on record")
 
 
 def _decide(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from agentguard.approval import Shown, Stored
+from agentguard.approval import Run, Shown, Stored
 from agentguard.cards import face_of, line, text_of
 from agentguard.cards.face import shape_of
 from agentguard.cards.outcome import clock
-from agentguard.cli.screen import out, say
+from agentguard.cli.screen import out, say, say_json
 
 _STYLES = {"low": "green", "medium": "cyan", "high": "yellow", "critical": "bold red"}
 
@@ -50,3 +51,20 @@ def request_json(stored: Stored) -> dict[str, Any]:
         "deadline_ms": request.deadline_ms,
         "assurance": request.assurance,
     }
+
+
+def print_runs(runs: Sequence[Run], *, as_json: bool = False) -> None:
+    """Attempts at what may happen once that are not known to have ended well, one in a line."""
+    for run in runs:
+        how = run.outcome or "running, or its process is gone"
+        attempt = run.attempt
+        if as_json:
+            told = None if attempt is None else attempt.model_dump(mode="json")
+            say_json({"id": run.subject, "outcome": run.outcome, "attempt": told})
+        elif attempt is not None:
+            whom = attempt.user or "nobody (autonomous)"
+            say(line(f"{run.subject}  {how}  {attempt.tool}  by {attempt.agent} for {whom}"))
+        else:
+            say(line(f"{run.subject}  {how}"))
+    if not runs and not as_json:
+        say("nothing may have happened that a person must find out")

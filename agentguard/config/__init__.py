@@ -16,7 +16,7 @@ from agentguard.config.files import (
     read_policies,
     read_roster,
 )
-from agentguard.config.opening import masker_of, open_connection, open_desk, open_guard
+from agentguard.config.opening import masker_of, open_brake, open_connection, open_desk, open_guard
 from agentguard.config.settings import Settings, assurance_of, journal_keys, kept_calls, keyring_of, own_key
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "keyring_of",
     "lock_file",
     "masker_of",
+    "open_brake",
     "open_connection",
     "open_desk",
     "open_guard",

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from agentguard.approval import Channel, Desk, RecordMac
+from agentguard.approval import Brake, Channel, Desk, RecordMac, Roster
 from agentguard.audit import Journal
 from agentguard.config.files import read_all, read_roster
 from agentguard.config.server import Closer, Server
@@ -18,9 +18,11 @@ from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import Budgets
 from agentguard.guard.carding import Carding
+from agentguard.guard.freezing import Freezing
 from agentguard.guard.in_force import InForce
 from agentguard.guard.judging import Judging
 from agentguard.guard.link import Link
+from agentguard.guard.once import Once
 from agentguard.guard.pipeline import Guard
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
@@ -29,6 +31,7 @@ from agentguard.guard.settling import Settling
 from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import DEFAULT_DETECTORS, Detector, Masker
+from agentguard.model.calls import Principal
 from agentguard.policy import Policy
 from agentguard.session import Habits, Ledger, Sessions
 from agentguard.store.background import Background
@@ -89,14 +92,26 @@ def open_guard(
         ledger=Ledger(names=names, key=keyring.derive("subjects")[0]),
         binding=binding,
     )
+
+    def people() -> Roster:
+        return read_roster(Path(policies))
+
+    def masked_words(principal: Principal, words: str) -> str:
+        return str(in_force().masker.mask(words, tokens.ids(principal)).value)
+
+    freezing = Freezing(
+        background=background, link=link, names=names, records=records, people=people, masked_words=masked_words
+    )
+    once = Once(background=background, link=link, binding=binding, records=records, people=people)
     asking = Asking(
         requests=Requests(background=background, link=link),
         spent=Spent(settings.state_dir / "spent"),
         binding=binding,
         sealer=Sealer(keyring.derive("input")),
-        people=lambda: read_roster(Path(policies)),
+        people=people,
         records=records,
-        masked_words=lambda principal, words: str(in_force().masker.mask(words, tokens.ids(principal)).value),
+        freezing=freezing,
+        masked_words=masked_words,
         assurance=assurance_of(settings),
     )
     carding = Carding(
@@ -112,10 +127,12 @@ def open_guard(
         tokens=tokens,
         judging=Judging(tokens=tokens, budgets=budgets),
         records=records,
+        freezing=freezing,
+        once=once,
         asking=asking,
         carding=carding,
-        settler=Settling(in_force=in_force, tokens=tokens, records=records, asking=asking, budgets=budgets),
-        closing=Closer(background=background, link=link, journal=journal, server=server),
+        settler=Settling(in_force=in_force, tokens=tokens, records=records, asking=asking, budgets=budgets, once=once),
+        closing=Closer(freezing=freezing, background=background, link=link, journal=journal, server=server),
     )
 
 
@@ -144,6 +161,13 @@ async def open_desk(policies: Path, settings: Settings, *, tenant: str = "defaul
     roster = read_roster(policies)
     async with open_connection(settings) as connection:
         yield Desk(channel=Channel(connection=connection, names=Names(tenant)), roster=roster)
+
+
+@asynccontextmanager
+async def open_brake(policies: Path, settings: Settings, *, tenant: str = "default") -> AsyncIterator[Brake]:
+    """The same, to stop calls and let them go on."""
+    async with open_desk(policies, settings, tenant=tenant) as desk:
+        yield Brake(channel=desk.channel, roster=desk.roster)
 
 
 def _now_ms() -> int:

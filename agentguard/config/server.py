@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agentguard.audit import Journal
 from agentguard.config.settings import Settings
 from agentguard.errors import GuardUnavailable
+from agentguard.guard.freezing import Freezing
 from agentguard.guard.link import Link
 from agentguard.store.background import Background
 from agentguard.store.embedded import Embedded, Lease
@@ -45,6 +46,7 @@ class Server:
 class Closer:
     """Closes what a guard holds, in the order in which each needs the next."""
 
+    freezing: Freezing
     background: Background
     link: Link
     journal: Journal
@@ -57,6 +59,7 @@ class Closer:
             stack.callback(self.background.close)
             stack.callback(self._close_link)
             stack.callback(self.journal.close)
+            stack.callback(self.freezing.close)
 
     def _close_link(self) -> None:
         with suppress(TimeoutError, GuardUnavailable):

@@ -5,6 +5,7 @@ Rules:
 - what people see is masked and computed here; what they signed is verified here, with today's roster;
 - the policy in force judges again before the permit, with the facts of the request and with those of now: stricter means stale;
 - the stored input is parsed again and must give the same snapshot;
+- while calls like it are frozen it gets none, and its request stays as it is;
 - a permit is redeemed once, before the tool runs; whoever comes second is told so, and one that Redis gives twice is forged;
 - a call that is cancelled takes its request back, and a permit that it may have got, whenever it is cancelled.
 """
@@ -30,6 +31,7 @@ from agentguard.errors import (
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import Bill
+from agentguard.guard.freezing import Freezing
 from agentguard.guard.permit import Claim
 from agentguard.guard.records import Records
 from agentguard.guard.requests import Requests
@@ -80,6 +82,7 @@ class Asking:
     people: Callable[[], Roster]
     records: Records
     spent: Spent
+    freezing: Freezing
     masked_words: Callable[[Principal, str], str]
     assurance: Assurance
 
@@ -111,10 +114,12 @@ class Asking:
 
     async def _permit(self, case: Case, stored: Stored, rejudge: Rejudge) -> tuple[Case, Claim]:
         """Step 6: what people said is verified and judged against today, then redeemed."""
+        await self._must_not_be_settled(case, stored)
         self._must_be_approved(case, stored)
         case = self._adopt(case, stored)
         await self._check_votes(case, stored)
         await self._check_still_fits(case, stored, await rejudge(case, stored.request.facts))
+        await self.freezing.check(case.principal, case.tool.name)
         return case, await self._redeem(case, stored)
 
     def _must_be_possible(self, case: Case) -> None:
@@ -151,6 +156,13 @@ class Asking:
             redeem_by_ms=0,
             assurance=self.assurance,
         )
+
+    async def _must_not_be_settled(self, case: Case, stored: Stored) -> None:
+        """A run that may have happened, of which a person found out: the answer is theirs."""
+        if stored.state is State.UNKNOWN:
+            word = await self.requests.word_on(stored.request.id, self._roster())
+            if word is not None:
+                raise refusals.settled(case.tool.name, stored.request.id, word.found)
 
     def _must_be_approved(self, case: Case, stored: Stored) -> None:
         match stored.state:
@@ -206,7 +218,9 @@ class Asking:
         request, fence = stored.request, secrets.token_hex(16)
         try:
             await self.requests.redeem(stored, fence)
-        except DecisionRefused:
+        except DecisionRefused as refused:
+            if refused.code == "frozen":
+                await self.freezing.know(case.principal, case.tool.name)
             raise self._overtaken(case, await self.requests.read(request.id)) from None
         claim = Claim(request_id=request.id, fence=fence, renewing=self.requests.renewing(request.id, fence))
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from agentguard.guard.budgets import NO_BILL, Bill
 from agentguard.guard.snapshot import Snapshot
+from agentguard.guard.undertaking import NOTHING, Undertaking
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
@@ -26,7 +27,7 @@ class Claim:
 class Permit:
     """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once.
 
-    `bill`: what the call takes from its limits.
+    `bill`: what the call takes from its limits. `undertaking`: what it may do once.
     """
 
     call: ToolCall
@@ -36,6 +37,7 @@ class Permit:
     admitted_ns: int
     claim: Claim | None = None
     bill: Bill = NO_BILL
+    undertaking: Undertaking = NOTHING
     settled: list[str] = field(default_factory=list)
 
     @property

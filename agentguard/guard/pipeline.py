@@ -7,7 +7,7 @@
 - the verdict is on record before anything else happens, and a refusal before it is told;
 - a call is judged, masked and shown to people by one policy and its masker; its permit and its result are held against those of then;
 - Redis is reached only for a token or a label that this process has not seen, for session state that a clause reads, for limits that
-  concern the tool, and to ask.
+  concern the tool, for what may happen once, and to ask; and first of all where this process does not know what is frozen now.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from agentguard.guard.answering import Answering
 from agentguard.guard.asking import Asking, Case
 from agentguard.guard.blocking import BlockingGuard
 from agentguard.guard.carding import Carding
+from agentguard.guard.freezing import Freezing
 from agentguard.guard.in_force import InForce, Now
 from agentguard.guard.judging import Judgement, Judging
+from agentguard.guard.once import Once
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
@@ -69,6 +71,8 @@ class Guard:
     tokens: TokenBook
     judging: Judging
     records: Records
+    freezing: Freezing
+    once: Once
     asking: Asking
     carding: Carding
     settler: Settling
@@ -231,7 +235,9 @@ class Guard:
         )
         match verdict.effect:
             case Effect.ALLOW:
-                return permit
+                deeds = self.once.named(policy, arguments, verdict)
+                await self.freezing.check(principal, tool.name)
+                return replace(permit, undertaking=await self.once.begin(principal, call, deeds)) if deeds else permit
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
@@ -241,15 +247,32 @@ class Guard:
 
     async def _asked(self, case: Case, permit: Permit) -> Permit:
         """The permit that people gave. What the call takes from limits is held while they think, and spent before it runs."""
+        deeds = self.once.named(self.policy, case.snapshot.arguments, case.verdict)
+        await self.freezing.check(case.principal, case.tool.name)
+        await self.once.must_be_free(case.principal, case.call, deeds)
         with self.judging.budgets.held(case.bill):
             approved, claim = await self.asking.ask(case, self._judge_again)
+            permit = replace(permit, snapshot=approved.snapshot, claim=claim)
             try:
+                permit = await self._undertaken(approved, permit)
                 bill = await self.judging.spend(self.policy, approved)
             except BaseException:
+                await self.once.end(permit.undertaking, None)
                 await self.asking.finish(claim, State.FAILED)
                 raise
         self.carding.learn(self.policy, approved.tool.name, approved.snapshot)
-        return replace(permit, snapshot=approved.snapshot, claim=claim, bill=bill)
+        return replace(permit, bill=bill)
+
+    async def _undertaken(self, approved: Case, permit: Permit) -> Permit:
+        """The permit with what the approved call may do once begun, under the fence of its claim."""
+        deeds = self.once.named(self.policy, approved.snapshot.arguments, approved.verdict)
+        if permit.claim is None or not deeds:
+            return permit
+        claim = permit.claim
+        undertaking = await self.once.begin(
+            approved.principal, approved.call, deeds, fence=claim.fence, request=claim.request_id
+        )
+        return replace(permit, undertaking=undertaking)
 
     async def _case(
         self, rules: InForce, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, judged: Judgement

@@ -28,9 +28,21 @@ from agentguard.guard.budgets import NOT_COUNTED, Bill, Headcount
 from agentguard.guard.permit import Permit
 from agentguard.guard.snapshot import Snapshot
 from agentguard.masking import Masked
-from agentguard.model.approvals import Request
+from agentguard.model.approvals import Freeze, Request, Settlement
 from agentguard.model.calls import Principal, ToolCall
-from agentguard.model.events import Answered, Asked, Counted, Ended, Faulted, Judged, Permitted, Refused, Settled
+from agentguard.model.events import (
+    Answered,
+    Asked,
+    Cleared,
+    Counted,
+    Ended,
+    Faulted,
+    FreezeSeen,
+    Judged,
+    Permitted,
+    Refused,
+    Settled,
+)
 from agentguard.model.facts import Facts
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Effect, Verdict
@@ -150,6 +162,24 @@ class Records:
             policy_version=self.journal.policy_version, principal=principal, shown=dict(shown), kept=dict(kept)
         )
         await self._write("answered", line, durable=True)
+
+    async def cleared(self, principal: Principal, call: ToolCall, deed: str, word: Settlement) -> None:
+        """A person's word by which a deed may be done anew."""
+        line = Cleared(
+            principal=principal,
+            call_id=self.binding.call_id(call.id),
+            tool=call.tool,
+            deed=deed,
+            person=word.person,
+            signer=word.signer,
+        )
+        await self._write("cleared", line, durable=True)
+
+    def freeze_seen(self, freeze: Freeze, what: Literal["stands", "lifted"]) -> None:
+        """A freeze that this process learnt of, or that ended; the calls that it stops are on record themselves."""
+        line = FreezeSeen(freeze=freeze.id, scope=freeze.scope, name=freeze.name, person=freeze.person, what=what)
+        with suppress(GuardUnavailable):
+            self.journal.append("freeze", line, durable=True)
 
     def forged(self, principal: Principal, call: ToolCall, request_id: str, code: str) -> None:
         """Somebody put into Redis what no person signed; said as loudly as a library can."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agentguard.approval import Run
 from agentguard.errors import CallRefused, InvalidArguments, RefusalReason, ResultRefused
 from agentguard.masking import Left, Why
-from agentguard.model.approvals import Resolution, State
+from agentguard.model.approvals import Found, Freeze, Resolution, Scope, State
 from agentguard.model.verdicts import Clause, Effect, Verdict
+from agentguard.policy import NoDeed
 
 
 def denied(verdict: Verdict) -> CallRefused:
@@ -95,6 +97,41 @@ def over_limit(tool: str, over: Sequence[str], asks: bool) -> ResultRefused:
     then = "Call it again to have people asked first, or ask for less." if asks else "Ask for less, or tell the user."
     return ResultRefused(
         f"over a limit: {tool} ran, and its result would go over {named}, so it is not handed out. {then}", tool=tool
+    )
+
+
+def no_deed(tool: str, missing: NoDeed) -> CallRefused:
+    """A call may happen once, and says nothing by which a second one could be known."""
+    told = f"denied by policy: {missing.clause.kind} {missing.clause.id} says once: {missing.written}, and the call has no value there"
+    return CallRefused(RefusalReason.DENIED, f"{told}. The call did not run. Give that value.", tool=tool)
+
+
+def done_before(tool: str, run: Run, is_known: bool) -> CallRefused:
+    """A deed that may happen once was done, or may have been."""
+    if is_known:
+        told = "already done: policy lets this happen once, and it happened. It did not run again; do not repeat it."
+        return CallRefused(RefusalReason.ALREADY_DONE, told, tool=tool)
+    told = (
+        "may have run: policy lets this happen once, and an earlier call that would do it runs now, failed, or never reported back. "
+        f"This one did not run; do not repeat it. A person finds out, then: agentguard approvals settle {run.subject}"
+    )
+    return CallRefused(RefusalReason.MAY_HAVE_RUN, told, tool=tool)
+
+
+def settled(tool: str, request_id: str, found: Found) -> CallRefused:
+    """This very call may have run, and a person found out."""
+    what = "it happened" if found is Found.HAPPENED else "it did not happen; call the tool anew if it is still wanted"
+    told = f"already done: this very call was permitted before, and a person found that {what}. It did not run again."
+    return CallRefused(RefusalReason.ALREADY_DONE, told, tool=tool, request_id=request_id)
+
+
+def frozen(tool: str, freeze: Freeze, reason: str) -> CallRefused:
+    """People stopped such calls; `reason` is what the model may read of their words."""
+    told = f'frozen: a person stopped calls of this {freeze.scope}, and said: "{reason}".'
+    if freeze.scope is Scope.ALL:
+        told = f'frozen: a person stopped all calls, and said: "{reason}".'
+    return CallRefused(
+        RefusalReason.FROZEN, f"{told} The call did not run. Do not try another way; tell the user.", tool=tool
     )
 
 

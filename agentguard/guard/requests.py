@@ -13,10 +13,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 
-from agentguard.approval import Opened, Stored
+from agentguard.approval import Deeds, Opened, Roster, Stored
 from agentguard.errors import DecisionRefused, GuardUnavailable
 from agentguard.guard.link import Link
-from agentguard.model.approvals import Request, State
+from agentguard.model.approvals import Request, Settlement, State
 from agentguard.store.background import Background
 
 RENEW_SECONDS = 10.0
@@ -56,14 +56,14 @@ class Requests:
 
     def take_back(self, request_id: str) -> None:
         """Withdraw, soon, the request of a call that was cancelled."""
-        self.background.start(lambda: _insist(lambda: self._withdraw(request_id, _CANCELLED)))
+        self.background.start(lambda: insist(lambda: self._withdraw(request_id, _CANCELLED)))
 
     async def redeem(self, stored: Stored, fence: str) -> None:
         """Take the permit of an approved request; one that was cut short is given back, since nobody will use it."""
         try:
             await self.background.hop(lambda: self._redeem(stored, fence))
         except (asyncio.CancelledError, KeyboardInterrupt):
-            self.background.start(lambda: _insist(lambda: self._finish(stored.request.id, fence, State.FAILED)))
+            self.background.start(lambda: insist(lambda: self._finish(stored.request.id, fence, State.FAILED)))
             raise
 
     async def finish(self, request_id: str, fence: str, state: State) -> None:
@@ -74,6 +74,10 @@ class Requests:
     def renewing(self, request_id: str, fence: str) -> Future[None]:
         """Renew the permit until this future is cancelled."""
         return self.background.start(lambda: self._renew(request_id, fence))
+
+    async def word_on(self, request_id: str, roster: Roster) -> Settlement | None:
+        """What a person verifiably said of the run of a request that may have run."""
+        return await self.background.hop(lambda: self._word_on(request_id, roster))
 
     async def _open(self, request: Request, sealed_input: bytes) -> Opened:
         async with self.link.using() as there:
@@ -93,7 +97,12 @@ class Requests:
 
     async def _redeem(self, stored: Stored, fence: str) -> None:
         async with self.link.using() as there:
-            await there.channel.redeem(stored.request.id, stored.version, fence)
+            await there.channel.redeem(stored, fence)
+
+    async def _word_on(self, request_id: str, roster: Roster) -> Settlement | None:
+        async with self.link.using() as there:
+            deeds = Deeds(channel=there.channel)
+            return await deeds.word_on(await deeds.run_of(request_id), roster)
 
     async def _finish(self, request_id: str, fence: str, state: State) -> None:
         async with self.link.using() as there:
@@ -107,7 +116,7 @@ class Requests:
                     await there.channel.renew(request_id, fence)
 
 
-async def _insist(move: Callable[[], Awaitable[None]]) -> None:
+async def insist(move: Callable[[], Awaitable[None]]) -> None:
     """Make a move for a call that was cancelled; what the move needs may still be on its way to Redis."""
     for seconds in TAKE_BACK_AFTER_SECONDS:
         await asyncio.sleep(seconds)

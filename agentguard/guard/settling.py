@@ -21,6 +21,7 @@ from agentguard.guard import refusals
 from agentguard.guard.asking import Asking
 from agentguard.guard.budgets import Budgets
 from agentguard.guard.in_force import Now
+from agentguard.guard.once import Once
 from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
 from agentguard.guard.tokens import TokenBook
@@ -42,6 +43,7 @@ class Settling:
     records: Records
     asking: Asking
     budgets: Budgets
+    once: Once
 
     async def returned(self, permit: Permit, result: Any) -> Any:
         """What the model may see of `result`. Raises ResultWithheld where masking, Redis or the journal fails."""
@@ -99,6 +101,7 @@ class Settling:
 
     async def _finish(self, permit: Permit, ended: Ended) -> None:
         """Tell Redis. Where it is away the request will look as if it may have run; the journal knows better."""
+        await self.once.end(permit.undertaking, State(ended.value))
         if permit.claim is not None:
             with suppress(GuardUnavailable):
                 await self.asking.finish(permit.claim, State(ended.value))

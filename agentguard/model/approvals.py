@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from agentguard.model.calls import Principal
 from agentguard.model.canonical import canonical_json
@@ -105,31 +105,105 @@ class Decision(StrEnum):
     REJECT = "reject"
 
 
-class Vote(Record):
-    """One person's signed decision on one revision of one request.
+class Signed(Record):
+    """What a person says in a tenant, signed. `time_ms` stands on Redis's clock.
 
-    `approvals` are the needs that the person speaks to; `groups` the groups they were in; `signer` is the name of the person
-    or of the server in `signers:`; `signature` is Ed25519 over `signed_text()`, base64.
+    `signer` is the name of the person or of the server in `signers:`; `signature` is Ed25519 over `signed_text()`, base64.
     """
 
+    purpose: ClassVar[str]
+
     tenant: str
-    request: str
-    revision: int
-    digest: str
-    card_digest: str
-    approvals: tuple[str, ...]
     person: str
-    groups: tuple[str, ...]
-    decision: Decision
-    comment: str = ""
     time_ms: int
     signer: str
     signature: str = ""
 
     def signed_text(self) -> bytes:
-        """What the signature covers: the whole vote but the signature itself."""
+        """What the signature covers: what kind of statement it is, and all of it but the signature itself."""
         fields: dict[str, Json] = self.model_dump(mode="json", exclude={"signature"})
-        return b"agentguard vote 1\n" + canonical_json(fields).encode()
+        return f"agentguard {self.purpose} 1\n{canonical_json(fields)}".encode()
+
+
+class Vote(Signed):
+    """One person's signed decision on one revision of one request.
+
+    `approvals` are the needs that the person speaks to; `groups` the groups they were in.
+    """
+
+    purpose = "vote"
+
+    request: str
+    revision: int
+    digest: str
+    card_digest: str
+    approvals: tuple[str, ...]
+    groups: tuple[str, ...]
+    decision: Decision
+    comment: str = ""
+
+
+class Found(StrEnum):
+    """What a person found out about a run that may have happened."""
+
+    HAPPENED = "happened"
+    DID_NOT = "did-not"
+
+
+class Settlement(Signed):
+    """One person's word on a run that may have happened: that of request or deed `subject`, under this fence."""
+
+    purpose = "settlement"
+
+    subject: str
+    fence: str
+    found: Found
+    comment: str = ""
+
+
+class Scope(StrEnum):
+    """What a freeze stops: the calls of an agent, of a tool, of a tenant, or of everybody on this server."""
+
+    AGENT = "agent"
+    TOOL = "tool"
+    TENANT = "tenant"
+    ALL = "all"
+
+
+class Freeze(Signed):
+    """A person's order that nothing runs until a second person lifts it. `name` is the agent's or the tool's, else empty."""
+
+    purpose = "freeze"
+
+    id: str
+    scope: Scope
+    name: str = ""
+    reason: str
+
+    def stops(self, tenant: str, agent: str, tool: str) -> bool:
+        """Whether a call of this agent with this tool may not run."""
+        if self.scope is Scope.ALL:
+            return True
+        wanted = {Scope.AGENT: agent, Scope.TOOL: tool, Scope.TENANT: ""}[self.scope]
+        return self.tenant == tenant and self.name == wanted
+
+    def digest(self) -> str:
+        """SHA-256 of the freeze, signature and all: a lift says which order it ends."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def __str__(self) -> str:
+        """In words, for people."""
+        return f"{self.scope} {self.name}".strip()
+
+
+class Lift(Signed):
+    """A second person's word that a freeze ends."""
+
+    purpose = "lift"
+
+    freeze: str
+    freeze_digest: str
+    reason: str = ""
 
 
 class Resolution(Record):

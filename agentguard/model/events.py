@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from agentguard.errors import RefusalReason
-from agentguard.model.approvals import Decision
+from agentguard.model.approvals import Decision, Scope
 from agentguard.model.calls import Principal
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Effect, Risk, Said, Spoke, Verdict
@@ -199,6 +199,27 @@ class Answered(Record):
     kept: dict[str, int] = Field(default_factory=dict)
 
 
+class Cleared(Record):
+    """A run that may have happened, of which a person signed that it did not: what it would have done may be done again."""
+
+    principal: Principal
+    call_id: str | None
+    tool: str
+    deed: str
+    person: str
+    signer: str
+
+
+class FreezeSeen(Record):
+    """An order to stop calls, as a process saw it come, and saw it lifted by a second person."""
+
+    freeze: str
+    scope: Scope
+    name: str
+    person: str
+    what: Literal["stands", "lifted"]
+
+
 class Faulted(Record):
     """Something was broken, so a call did not run or its end is unknown. `code` holds no value."""
 
@@ -235,6 +256,8 @@ KINDS: dict[str, type[Record]] = {
     "permitted": Permitted,
     "settled": Settled,
     "answered": Answered,
+    "cleared": Cleared,
+    "freeze": FreezeSeen,
     "faulted": Faulted,
     "reloaded": Reloaded,
     "closed": Closed,

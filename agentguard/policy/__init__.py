@@ -3,6 +3,7 @@
 from agentguard.policy.cases import Case, CaseResult, Expectation, read_cases, run_cases, verdict_of
 from agentguard.policy.changes import Answer, Change, between
 from agentguard.policy.comparing import compare
+from agentguard.policy.deeds import NoDeed
 from agentguard.policy.directions import Way
 from agentguard.policy.document import Document, MaskingSection
 from agentguard.policy.lint import lint
@@ -25,6 +26,7 @@ __all__ = [
     "Expectation",
     "Lock",
     "MaskingSection",
+    "NoDeed",
     "NotUsable",
     "Pins",
     "Policy",

@@ -115,6 +115,7 @@ _RULE: dict[str, Judge] = {
     "ask": there_is(Way.STRICTER),
     "deny": there_is(Way.STRICTER),
     "risk": of_risk,
+    "once": there_is(Way.STRICTER),
     "mode": of_mode,
 }
 _LIMIT: dict[str, Judge] = {

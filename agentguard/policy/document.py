@@ -119,12 +119,21 @@ UseEntry = Annotated[
         "write library:NAME, or the path of a .yaml file relative to this one",
     ),
 ]
+_VALUE_FORM = r"args(\.[^.\s]{1,200}){1,16}|params\.[a-z][a-z0-9_]{0,63}"
 SumPath = Annotated[
     str,
     _Form(
-        r"args(\.[^.\s]{1,200}){1,16}|params\.[a-z][a-z0-9_]{0,63}",
+        _VALUE_FORM,
         "an amount",
         "write such as args.amount or params.amount",
+    ),
+]
+OncePath = Annotated[
+    str,
+    _Form(
+        _VALUE_FORM,
+        "what names a deed",
+        "write such as args.order_id or params.recipient",
     ),
 ]
 Dimension = Literal["tenant", "agent", "user", "session", "tool"]
@@ -183,6 +192,7 @@ RevealTerms = Annotated[
 class ToolEntry(Record):
     """A tool's risk and its knobs. `labels` left out: its results count as untrusted. `undo` is for people: how, or that nothing can.
 
+    `once`: calls with the same value there do the same deed, which may happen once.
     `override` (policy.yaml only): this entry stands in place of what a file taken in says.
     """
 
@@ -194,6 +204,7 @@ class ToolEntry(Record):
     reveal: dict[ArgumentPath, RevealTerms] = {}
     title: Sentence | None = None
     undo: Literal[False] | Sentence | None = None
+    once: OncePath | None = None
     mode: Mode | None = None
     override: Literal[True] | None = None
 
@@ -202,7 +213,7 @@ ToolTermsWritten = Annotated[Annotated[Risk, Tag("short")] | Annotated[ToolEntry
 
 
 class RuleEntry(Record):
-    """What makes a call stricter: an approval, a denial or a higher risk, always or where the condition is met."""
+    """What makes a call stricter, always or where the condition is met: an approval, a denial, a higher risk, or that it happens once."""
 
     id: Name
     tools: Annotated[tuple[Pattern, ...], Field(min_length=1)]
@@ -210,6 +221,7 @@ class RuleEntry(Record):
     ask: Name | None = None
     deny: Literal[True] | None = None
     risk: Risk | None = None
+    once: OncePath | None = None
     reason: Sentence | None = None
     mode: Mode | None = None
 

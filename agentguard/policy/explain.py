@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from agentguard.model.verdicts import CONFIRM, Clause, Effect, Mode, Need, Verdict
+from agentguard.policy.deeds import Once
 
 _WORDS = {Effect.ALLOW: "is allowed", Effect.ASK: "must be asked about", Effect.DENY: "is denied"}
 
 
-def explain(verdict: Verdict) -> str:
-    """What was decided, which clauses said so and where they stand, and who would have to approve."""
+def explain(verdict: Verdict, once: Iterable[Once] = ()) -> str:
+    """What was decided, which clauses said so and where they stand, what happens once, and who would have to approve."""
     lines = [f"{verdict.tool} {_WORDS[verdict.effect]}; risk {verdict.risk}"]
     lines += [f"  {_clause(clause)}" for clause in verdict.clauses]
+    if verdict.effect is not Effect.DENY:
+        lines += [f"  {each.clause.kind} {each.deed_of} happens once by {each.written}" for each in once]
     lines += [f"  needs {_need(need)}" for need in verdict.needs]
     if verdict.shadow is not None:
         shadowed = [clause for clause in verdict.shadow.clauses if clause.mode is Mode.SHADOW]

@@ -54,6 +54,8 @@ def _idle_rules(document: Document) -> Iterator[Found]:
 def _adds_nothing(document: Document, rule: RuleEntry, entry: ToolEntry) -> bool:
     """Whether an entry already does, at its risk or above, all that a rule could add."""
     effect, ask = tool_effect(document, entry)
+    if rule.once is not None:
+        return effect is Effect.DENY
     if effect is Effect.DENY:
         return rule.risk is None or rule.risk.rank <= entry.risk.rank
     if rule.risk is not None and rule.risk.rank > entry.risk.rank:

@@ -3,7 +3,7 @@
 Rules:
 - a condition that reads `args.x` of a tool that has no x is an error: it would fail, and count as met, at every call;
 - one that only asks `has(args.x)` is an error where no tool that it is about has x: it would never be met;
-- a path of `params` or `reveal` that the pinned tools of its entry lack is an error: what it guards would go unguarded;
+- a path of `params`, `reveal` or `once` that the pinned tools of its entry lack is an error: what it guards would go unguarded;
 - a schema that permits any argument, or can't be read, settles nothing.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from agentguard.model.record import Json
 from agentguard.policy.document import Document, RuleEntry
+from agentguard.policy.limits import paths_of
 from agentguard.policy.patterns import is_exact, literals, matches
 from agentguard.policy.pins import Pin
 from agentguard.policy.soundness import Found
@@ -36,6 +37,8 @@ def check_pinned(pins: Mapping[str, Pin], document: Document) -> Iterator[Found]
             yield from _check_paths(pins, names, ("tools", pattern, "params", role), paths)
         for path in entry.reveal:
             yield from _check_paths(pins, names, ("tools", pattern, "reveal", path), (path,))
+        if entry.once is not None:
+            yield from _check_paths(pins, names, ("tools", pattern, "once"), paths_of(entry.once, entry.params))
 
 
 def reads(condition: str) -> tuple[set[str], set[str]]:

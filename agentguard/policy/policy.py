@@ -21,6 +21,7 @@ from agentguard.model.problems import Place
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
 from agentguard.policy.conditions import Condition, Language, Reading
+from agentguard.policy.deeds import deeds_of, once_of
 from agentguard.policy.document import Document, MaskingSection
 from agentguard.policy.explain import explain
 from agentguard.policy.highlights import read_arguments
@@ -96,6 +97,10 @@ class Policy:
         found = (each.limit.charge(arguments, principal) for each in self._plan(tool, PinState.SAME).limits)
         return tuple(charge for charge in found if charge is not None)
 
+    def deeds(self, arguments: Mapping[str, Json], verdict: Verdict) -> tuple[str, ...]:
+        """The text that names each thing which a call with this verdict may do once. Raises NoDeed."""
+        return deeds_of(self.document, self.terms(verdict.tool), verdict, arguments)
+
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
         return self._plan(tool, PinState.SAME).terms if is_tool_name(tool) else ToolTerms(pattern="")
@@ -128,7 +133,7 @@ class Policy:
 
     def explain(self, verdict: Verdict) -> str:
         """A verdict in plain words, with file:line of each clause."""
-        return explain(verdict)
+        return explain(verdict, once_of(self.document, verdict))
 
     def _refuse_name(self, tool: str) -> Verdict:
         reason = "a tool's name is 1 to 64 of letters, digits, '_' and '-'"

@@ -142,8 +142,9 @@ def _touch(one: str, other: str) -> bool:
 
 def _check_rules(document: Document) -> Iterator[Found]:
     for index, rule in enumerate(document.rules):
-        if rule.ask is None and rule.deny is None and rule.risk is None:
-            yield ("rules", index), f"the rule {rule.id!r} does nothing", "add ask: NAME, deny: true or risk: LEVEL"
+        if rule.ask is None and rule.deny is None and rule.risk is None and rule.once is None:
+            instead = "add ask: NAME, deny: true, risk: LEVEL or once: args.NAME"
+            yield ("rules", index), f"the rule {rule.id!r} does nothing", instead
 
 
 def _check_limit(path: Path, limit: LimitEntry, masking: MaskingSection) -> Iterator[Found]:

@@ -100,7 +100,7 @@ def signer_key(settings: Settings, server: ServerSettings, roster: Roster) -> Si
         SigningKey.new().save(path)
     key = SigningKey.load(path)
     signer = roster.signers.get(server.signer)
-    if signer is None or signer.key != key.public:
+    if signer is None or key.public not in signer.keys:
         wrong = "does not list this server" if signer is None else f"has another key for {server.signer!r}"
         raise ConfigurationError(
             f"{APPROVERS} {wrong}, so its votes would not count. If it may sign for the people it authenticates, put there:\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from agentguard.approval import Shown, Standing, Stored, Uncounted
-from agentguard.approval.votes import COMMENT_MAX
+from agentguard.approval.signing import COMMENT_MAX
 from agentguard.model.approvals import Assurance, Card, Decision, State
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Need

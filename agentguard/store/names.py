@@ -14,6 +14,10 @@ from functools import cached_property
 _PLAIN = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
 
+EVERYBODY = "*"
+"""The tenant whose freezes stop every tenant; a plain tenant's part of a key can't be this."""
+
+
 @dataclass(frozen=True)
 class Names:
     """The keys of one tenant."""
@@ -58,6 +62,28 @@ class Names:
     def join(self, session: str, digest: str) -> str:
         """Index from a call's digest to its pending request in the session."""
         return f"{self._prefix}join:{_part(session)}:{_part(digest)}"
+
+    def deed(self, deed_id: str) -> str:
+        """Hash of the last attempt at what may happen once; the agent's side writes it."""
+        return f"{self._prefix}deed:{_part(deed_id)}"
+
+    @property
+    def undone(self) -> str:
+        """Sorted set of the deeds that began and are not known to be done, by time."""
+        return self._prefix + "undone"
+
+    def settled(self, fence: str) -> str:
+        """A person's word on the run under this fence; the approvers' side writes it."""
+        return f"{self._prefix}settled:{_part(fence)}"
+
+    @property
+    def freezes(self) -> str:
+        """Hash of what is frozen, by scope and name; the approvers' side writes it."""
+        return self._prefix + "freezes"
+
+    def lift(self, freeze_id: str) -> str:
+        """A second person's word that ends a freeze; the approvers' side writes it."""
+        return f"{self._prefix}lift:{_part(freeze_id)}"
 
     def vault(self, session: str) -> str:
         """Hash of a session's tokens, sealed."""

@@ -46,7 +46,7 @@ async def approved(agent: Channel, **changed: Any) -> Stored:
 async def executing(agent: Channel, fence: str = "fence", lease_ms: int = 30_000) -> Stored:
     """A request whose call runs under `fence`."""
     stored = await approved(agent)
-    await agent.redeem(stored.request.id, stored.version, fence, lease_ms=lease_ms)
+    await agent.redeem(stored, fence, lease_ms=lease_ms)
     return await agent.read(stored.request.id)
 
 
@@ -368,7 +368,7 @@ class TestWithdraw:
         stored = await approved(agent)
         await agent.withdraw(stored.request.id, "")
         with pytest.raises(DecisionRefused, match="already withdrawn"):
-            await agent.redeem(stored.request.id, stored.version, "fence")
+            await agent.redeem(stored, "fence")
 
     async def test_what_runs_cannot_be_taken_back(self, agent: Channel) -> None:
         """It may have run."""
@@ -437,7 +437,7 @@ class TestRedeem:
         stored = await approved(agent)
 
         # when
-        tries = (agent.redeem(stored.request.id, stored.version, f"fence-{number}") for number in range(50))
+        tries = (agent.redeem(stored, f"fence-{number}") for number in range(50))
         got = await asyncio.gather(*tries, return_exceptions=True)
 
         # then
@@ -448,27 +448,27 @@ class TestRedeem:
     async def test_t7_a_lost_reply_does_not_lose_the_permit(self, agent: Channel) -> None:
         """The same fence again gets it again, and only once in the events."""
         stored = await executing(agent)
-        await agent.redeem(stored.request.id, stored.version, "fence")
+        await agent.redeem(stored, "fence")
         assert (await kinds(agent)).count("redeemed") == 1
 
     async def test_t7_the_same_fence_gets_nothing_once_its_lease_ran_out(self, agent: Channel) -> None:
         """By then others were told that it may have run."""
         stored = await executing(agent, lease_ms=0)
         with pytest.raises(DecisionRefused, match="already unknown"):
-            await agent.redeem(stored.request.id, stored.version, "fence")
+            await agent.redeem(stored, "fence")
 
     async def test_t7_the_same_fence_gets_nothing_once_it_finished(self, agent: Channel) -> None:
         """A permit is for one run."""
         stored = await executing(agent)
         await agent.finish(stored.request.id, "fence", State.FAILED)
         with pytest.raises(DecisionRefused, match="already failed"):
-            await agent.redeem(stored.request.id, stored.version, "fence")
+            await agent.redeem(stored, "fence")
 
     @pytest.mark.parametrize("version", ["1.0", "1.2", "2.1", ""])
     async def test_only_the_votes_that_were_verified_give_a_permit(self, agent: Channel, version: str) -> None:
         """Another version is refused."""
         stored = await approved(agent)
-        assert await refusal(agent.redeem(stored.request.id, version, "fence")) == "changed"
+        assert await refusal(agent.redeem(replace(stored, version=version), "fence")) == "changed"
 
     async def test_t7_taking_back_and_redeeming_at_once_has_one_winner(self, agent: Channel) -> None:
         """Either it runs or it was taken back."""
@@ -477,7 +477,7 @@ class TestRedeem:
 
         # when
         got = await asyncio.gather(
-            agent.redeem(stored.request.id, stored.version, "fence"),
+            agent.redeem(stored, "fence"),
             agent.withdraw(stored.request.id, ""),
             return_exceptions=True,
         )
@@ -490,14 +490,14 @@ class TestRedeem:
         """Nobody approved it."""
         stored = await opened(agent)
         with pytest.raises(DecisionRefused, match="already pending"):
-            await agent.redeem(stored.request.id, stored.version, "fence")
+            await agent.redeem(stored, "fence")
 
     async def test_t8_a_permit_expires_on_its_own(self, agent: Channel) -> None:
         """From redeem_by_ms on, an approval gives none."""
         stored = await approved(agent)
         await hurry(agent, stored, "redeem_by_ms")
         with pytest.raises(DecisionRefused, match="already expired"):
-            await agent.redeem(stored.request.id, stored.version, "fence")
+            await agent.redeem(stored, "fence")
 
 
 class TestRunning:
@@ -715,7 +715,7 @@ async def test_every_move_is_legal_in_a_cluster() -> None:
     joined = await agent.open(a_request(digest=first.request.digest, principal=principal), b"")
     await voted(agent, first)
     now = await agent.read(first.request.id)
-    await agent.redeem(first.request.id, now.version, "fence")
+    await agent.redeem(now, "fence")
     await agent.renew(first.request.id, "fence")
     await agent.finish(first.request.id, "fence", State.DONE)
     other = await opened(agent, principal=principal)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentguard.approval import check_vote, recount
-from agentguard.approval.votes import COMMENT_MAX
+from agentguard.approval.signing import COMMENT_MAX
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, State
 from tests.approval.people import KEYS, ROSTER, a_principal, a_request, a_vote

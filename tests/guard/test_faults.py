@@ -18,6 +18,7 @@ import pytest
 from agentguard.audit import verify
 from agentguard.config import journal_keys
 from agentguard.errors import CallRefused, Fault, GuardUnavailable, OutcomeUnknown, ResultWithheld
+from agentguard.guard.freezing import FRESH_SECONDS
 from agentguard.model.approvals import State
 from agentguard.model.calls import ToolCall
 from agentguard.store.embedded import Embedded, Lease
@@ -142,12 +143,15 @@ async def test_t7_an_agent_killed_while_the_tool_runs_never_runs_it_again(world:
 
 
 async def test_t5_without_redis_a_call_that_must_ask_does_not_run(own_world: World, own_server: Lease) -> None:
-    """It fails closed and says what is broken; what needs no Redis goes on."""
+    """It fails closed and says what is broken; so does, soon, what needs no Redis: nobody knows what is frozen."""
     with own_world.open() as guard, guard.session(user=ANN):
+        assert await own_world.call(guard, "echo", value="hello") == "hello"
         os.kill(server_pid(own_server), signal.SIGKILL)
         with pytest.raises(GuardUnavailable, match="redis"):
             await own_world.call(guard, "refund", "c1", order_id=1)
-        assert await own_world.call(guard, "echo", value="hello") == "hello"
+        await asyncio.sleep(FRESH_SECONDS)
+        with pytest.raises(GuardUnavailable, match="redis"):
+            await own_world.call(guard, "echo", value="hello")
     assert own_world.tools.ran == [("echo", {"value": "hello"})]
 
 
@@ -156,6 +160,7 @@ async def test_t5_without_redis_a_result_with_new_personal_data_is_not_shown(
 ) -> None:
     """The tool ran, but a token that nobody could restore is not handed out."""
     with own_world.open() as guard, guard.session(user=ANN):
+        await own_world.call(guard, "echo", value="hello")
         os.kill(server_pid(own_server), signal.SIGKILL)
         with pytest.raises(ResultWithheld, match="redis") as withheld:
             await own_world.call(guard, "find_customer", customer_id=7)

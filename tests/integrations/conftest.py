@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentguard.guard.pipeline import Guard
+from tests.approval.server import Server
 from tests.guard.world import World
 from tests.integrations.fake_openai import FakeOpenAI
 
@@ -27,7 +28,7 @@ def guard(world: World) -> Iterator[Guard]:
 
 @pytest.fixture
 def lonely_world(state_dir: Path, tenant: str) -> World:
-    """The same policies, and no server: what needs none works, the rest is unavailable."""
+    """The same policies, and no server: nobody knows what is frozen, so nothing runs."""
     return World(folder=state_dir, redis_url=f"unix://{state_dir}/none.sock", tenant=tenant)
 
 
@@ -35,6 +36,22 @@ def lonely_world(state_dir: Path, tenant: str) -> World:
 def lonely_guard(lonely_world: World) -> Iterator[Guard]:
     """A guard without a server."""
     with lonely_world.open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def doomed_server() -> Iterator[Server]:
+    """A server of one test's own, which a tool of the test kills."""
+    server = Server()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def doomed_guard(state_dir: Path, tenant: str, doomed_server: Server) -> Iterator[Guard]:
+    """A guard on that server."""
+    with World(folder=state_dir, redis_url=doomed_server.url, tenant=tenant).open() as opened:
         yield opened
 
 

@@ -28,6 +28,7 @@ from agentguard.errors import ConfigurationError, NoSession, OutcomeUnknown, Res
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.langchain import guard_tools, guarded
 from agentguard.model.approvals import Decision
+from tests.approval.server import Server
 from tests.guard.world import CUSTOMER, World
 from tests.integrations.shapes import Scripted, agent_of, calling, graph_of, sync_function, with_state, written
 
@@ -398,16 +399,19 @@ async def test_a_guard_that_is_unavailable_is_told_and_nothing_runs(lonely_guard
     assert lonely_world.tools.ran == []
 
 
-async def test_a_result_that_cannot_be_recorded_is_raised_and_not_shown(lonely_guard: Guard) -> None:
+async def test_a_result_that_cannot_be_recorded_is_raised_and_not_shown(
+    doomed_guard: Guard, doomed_server: Server
+) -> None:
     """The tool ran, and a model that is told nothing of it might run it again: a person must look."""
 
     def send_email() -> str:
         """Give an address, which can't be remembered."""
+        doomed_server.kill()
         return "dan@acme.example"
 
-    agent, _ = agent_of(guard_tools(lonely_guard, [send_email]), calling(written("send_email", {}, "c1")))
+    agent, _ = agent_of(guard_tools(doomed_guard, [send_email]), calling(written("send_email", {}, "c1")))
 
-    with lonely_guard.session(user="ann@acme.example"), pytest.raises(ResultWithheld, match="redis") as raised:
+    with doomed_guard.session(user="ann@acme.example"), pytest.raises(ResultWithheld, match="redis") as raised:
         await agent.ainvoke(GO)
 
     assert "dan@" not in "".join(traceback.format_exception(raised.value))

@@ -17,6 +17,7 @@ from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.openai import Dispatch, dispatch
 from agentguard.model.approvals import Decision
+from tests.approval.server import Server
 from tests.guard.world import CUSTOMER, World
 from tests.integrations.fake_openai import FakeOpenAI, call, calls, free_text, text
 
@@ -333,24 +334,29 @@ async def test_a_guard_that_is_unavailable_is_told_and_nothing_runs(lonely_guard
     assert lonely_world.tools.ran == []
 
 
-async def test_a_fault_after_the_tool_ran_is_raised_once_the_other_calls_have_ended(lonely_guard: Guard) -> None:
+async def test_a_fault_after_the_tool_ran_is_raised_once_the_other_calls_have_ended(
+    doomed_guard: Guard, doomed_server: Server
+) -> None:
     """A model that does not know what a call did might do it again, so a person must look; other calls end as ever."""
     ran: list[str] = []
 
-    ended = asyncio.Event()
+    began, ended = asyncio.Event(), asyncio.Event()
 
     async def address() -> str:
+        await began.wait()
         ran.append("address")
+        doomed_server.kill()
         ended.set()
         return "dan@acme.example"  # can't be remembered, so it can't be shown
 
     async def echo() -> None:
+        began.set()
         await ended.wait()
         await asyncio.sleep(0.1)
         ran.append("echo")
 
-    tools = dispatch(lonely_guard, {"send_email": address, "echo": echo})
-    with lonely_guard.session(user="ann@acme.example"), pytest.raises(ResultWithheld, match="redis"):
+    tools = dispatch(doomed_guard, {"send_email": address, "echo": echo})
+    with doomed_guard.session(user="ann@acme.example"), pytest.raises(ResultWithheld, match="redis"):
         await tools.chat({"tool_calls": [_written("a", "send_email", "{}"), _written("b", "echo", "{}")]})
 
     assert ran == ["address", "echo"]

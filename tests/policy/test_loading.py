@@ -64,7 +64,6 @@ def test_the_whole_language_loads_but_for_clauses_that_nothing_enforces() -> Non
     problems = told(source(WHOLE_LANGUAGE)).splitlines()
 
     assert problems == [
-        "policy.yaml:14:38: tools.*.once is not enforced by this version; remove it",
         "policy.yaml:30:74: approvals.*.notify is not enforced by this version; remove it",
     ]
 
@@ -91,7 +90,7 @@ def test_the_whole_language_without_those_clauses_loads() -> None:
         ("deployment: x", "deployment"),
         ("grants: []", "grants"),
         ("tools: {a: {risk: low, defer: 1h}}", "tools.*.defer"),
-        ("rules: [{id: r, tools: [a], deny: true, once: x}]", "rules.*.once"),
+        ("rules: [{id: r, tools: [a], deny: true, notify: x}]", "rules.*.notify"),
         ("masking: {thresholds: {PERSON: 0.5}}", "masking.thresholds"),
         ("masking: {actions: {PERSON: hmac}}", "masking action hmac"),
         ("masking: {actions: {PERSON: generalise}}", "masking action generalise"),
@@ -104,7 +103,7 @@ def test_a_clause_without_an_enforcer_is_refused_by_name(written: str, clause: s
 
 def test_removing_clauses_keeps_the_rest_in_its_place() -> None:
     """The form of what is left is still checked, at the same paths."""
-    marked = read_yaml("notify: x\ntools: {a: {risk: low, once: b}}\nrules: [{notify: x}]\n", "f.yaml")
+    marked = read_yaml("notify: x\ntools: {a: {risk: low, wait: b}}\nrules: [{notify: x}]\n", "f.yaml")
 
     left = without(marked.value, {path for path, _ in unenforced(marked.value)})
 

@@ -103,7 +103,7 @@ async def done(base: str, agent: Channel, request: Request, receiver: Receiver) 
     """Ann approves, which is told, and the call runs."""
     await approve(base, request)
     await next_of(receiver)
-    await agent.redeem(request.id, (await agent.read(request.id)).version, "fence")
+    await agent.redeem(await agent.read(request.id), "fence")
     await agent.finish(request.id, "fence", State.DONE)
 
 

@@ -1,0 +1,111 @@
+"""What is frozen, as this process knows it: looked at before every permit, and never older than a second.
+
+Rules:
+- a call goes by what was read from Redis less than FRESH_SECONDS ago; what is older is read again first, and where that fails the
+  call does not run: a guard that can't know of a freeze behaves as if there were one;
+- while calls are made, one small read a few times a second keeps it fresh, beside the road; nothing is read while none is made;
+- whoever saw a freeze goes on only with a second person's lift that verifies: one that is just gone from Redis still stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from agentguard.approval import Freezes, Roster
+from agentguard.errors import GuardUnavailable
+from agentguard.guard import refusals
+from agentguard.guard.link import Link
+from agentguard.guard.records import Records
+from agentguard.model.approvals import Freeze
+from agentguard.model.calls import Principal
+from agentguard.store.background import Background
+from agentguard.store.names import Names
+
+FRESH_SECONDS = 0.8
+"""How old what is known may be when a permit is given."""
+
+READ_EVERY_SECONDS = 0.3
+IDLE_SECONDS = 3.0
+"""After so long without a call nothing is read any more."""
+
+_log = logging.getLogger("agentguard.guard")
+
+
+@dataclass(kw_only=True)
+class Freezing:
+    """One guard's knowledge of freezes. `masked_words` is what the model may read of what a person wrote."""
+
+    background: Background
+    link: Link
+    names: Names
+    records: Records
+    people: Callable[[], Roster]
+    masked_words: Callable[[Principal, str], str]
+    _known: Mapping[str, Freeze] = field(default_factory=dict)
+    _read_at: float = float("-inf")
+    _asked_at: float = float("-inf")
+    _reading: Future[None] | None = None
+    _pid: int = 0
+
+    async def check(self, principal: Principal, tool: str) -> None:
+        """Return if nothing stops this call now. Raises CallRefused (frozen), or GuardUnavailable where nobody knows."""
+        if self._pid != os.getpid():
+            self._forget()
+        self._asked_at = now = time.monotonic()
+        if now - self._read_at > FRESH_SECONDS:
+            await self.background.hop(self._read)
+        if self._reading is None or self._reading.done():
+            self._reading = self.background.start(self._keep_fresh)
+        for freeze in self._known.values():
+            if freeze.stops(principal.tenant, principal.agent, tool):
+                raise refusals.frozen(tool, freeze, self.masked_words(principal, freeze.reason))
+
+    async def know(self, principal: Principal, tool: str) -> None:
+        """The same, whatever was known before: Redis said that something stops this call."""
+        self._read_at = float("-inf")
+        await self.check(principal, tool)
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._reading is not None and self._pid == os.getpid():
+            self._reading.cancel()
+
+    async def _keep_fresh(self) -> None:
+        while time.monotonic() - self._asked_at < IDLE_SECONDS:
+            await asyncio.sleep(READ_EVERY_SECONDS)
+            with suppress(GuardUnavailable):
+                await self._read()
+
+    async def _read(self) -> None:
+        began = time.monotonic()
+        async with self.link.using() as there:
+            freezes = Freezes(connection=there.connection, names=self.names)
+            standing = await freezes.standing()
+            before = self._known
+            gone = [freeze for freeze in before.values() if freeze.id not in standing]
+            lifted = await freezes.lifted(gone, self.people()) if gone else frozenset[str]()
+        self._known = {**standing, **{freeze.id: freeze for freeze in gone if freeze.id not in lifted}}
+        self._read_at = max(began, self._read_at)
+        self._tell(before, standing, lifted)
+
+    def _tell(self, before: Mapping[str, Freeze], standing: Mapping[str, Freeze], lifted: frozenset[str]) -> None:
+        """Put on record what changed, once."""
+        for freeze in standing.values():
+            if freeze.id not in before:
+                _log.warning("frozen: %s", freeze)
+                self.records.freeze_seen(freeze, "stands")
+        for freeze in before.values():
+            if freeze.id in lifted:
+                _log.warning("lifted: %s", freeze)
+                self.records.freeze_seen(freeze, "lifted")
+
+    def _forget(self) -> None:
+        """In a forked child: what reads for the parent does not read here. What is frozen stays so."""
+        self._reading, self._read_at, self._pid = None, float("-inf"), os.getpid()

@@ -1,0 +1,167 @@
+"""Freezes reach every guard within a second, and are lifted by a second person alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agentguard.audit import read
+from agentguard.config import open_brake
+from agentguard.errors import CallRefused, RefusalReason
+from agentguard.guard.freezing import FRESH_SECONDS, IDLE_SECONDS, READ_EVERY_SECONDS
+from agentguard.guard.pipeline import Guard
+from agentguard.model.approvals import Freeze, Scope, State
+from agentguard.store.names import Names
+from tests.guard.world import World
+
+pytestmark = pytest.mark.anyio
+
+ANN = "ann@acme.example"
+ROOT = Path(__file__).parents[2]
+
+
+async def freeze(world: World, scope: Scope, name: str = "", person: str = "bob") -> Freeze:
+    """A person's order."""
+    async with open_brake(world.policies, world.settings, tenant=world.tenant) as brake:
+        return await brake.freeze(scope, name, reason="mail bob@acme.example", person=person, key=world.keys[person])
+
+
+async def lift(world: World, order: Freeze, person: str = "cem") -> None:
+    """A second person's."""
+    async with open_brake(world.policies, world.settings, tenant=world.tenant) as brake:
+        await brake.lift(order, reason="", person=person, key=world.keys[person])
+
+
+async def refused(world: World, guard: Guard, tool: str, **arguments: object) -> CallRefused:
+    """The refusal that a call gets soon, while it is made again and again (benchmarks/freeze.py measures how soon)."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await world.call(guard, tool, **arguments)
+            except CallRefused as refusal:
+                return refusal
+            await asyncio.sleep(0.005)
+
+
+async def allowed(world: World, guard: Guard, tool: str, **arguments: object) -> None:
+    """Return once a call runs again."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await world.call(guard, tool, **arguments)
+            except CallRefused:
+                await asyncio.sleep(0.005)
+            else:
+                return
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"), [(Scope.AGENT, "support"), (Scope.TOOL, "echo"), (Scope.TENANT, ""), (Scope.ALL, "")]
+)
+async def test_a_plain_allowed_call_is_refused_too(world: World, guard: Guard, scope: Scope, name: str) -> None:
+    """It needs nothing of Redis; the model reads why, masked, and it is on record. Lifted, it runs again."""
+    with guard.session(user=ANN):
+        await world.call(guard, "echo", value=1)
+        order = await freeze(world, scope, name)
+        refusal = await refused(world, guard, "echo", value=1)
+        await lift(world, order)
+        await allowed(world, guard, "echo", value=1)
+    assert refusal.reason is RefusalReason.FROZEN
+    assert "said: " in str(refusal)
+    assert "bob@" not in str(refusal)
+    kinds = [(entry.kind, entry.body.get("what")) for entry in read(world.folder / "state" / "journal", since_ms=0)]
+    assert kinds.count(("freeze", "stands")) == kinds.count(("freeze", "lifted")) == 1
+
+
+async def test_what_is_not_meant_goes_on(world: World, guard: Guard) -> None:
+    """Another agent, another tool."""
+    await freeze(world, Scope.AGENT, "billing")
+    await freeze(world, Scope.TOOL, "refund")
+    with guard.session(user=ANN):
+        assert await world.call(guard, "echo", value=1) == 1
+
+
+async def test_nobody_is_asked_while_frozen(world: World, guard: Guard) -> None:
+    """The call is refused before a request is opened."""
+    await freeze(world, Scope.TOOL, "refund")
+    with guard.session(user=ANN), pytest.raises(CallRefused, match="frozen"):
+        await world.call(guard, "refund", "c1", order_id=1)
+    assert await world.open_requests() == []
+
+
+async def test_an_approved_call_does_not_run_while_frozen_and_runs_once_lifted(world: World, guard: Guard) -> None:
+    """The same call then finds its request, approved as it was."""
+    with guard.session(user=ANN, id="thread"):
+        # given
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        (request,) = await world.waiting()
+        order = await freeze(world, Scope.TENANT)
+
+        # when
+        await world.decide(request, "bob")
+        with pytest.raises(CallRefused, match="frozen"):
+            await call
+
+        # then
+        assert await world.state(request) is State.APPROVED
+        assert world.tools.ran == []
+        await lift(world, order)
+        await allowed(world, guard, "echo", value=1)
+        assert await world.call(guard, "refund", "c1", order_id=1) == "refunded"
+
+
+async def test_the_first_call_after_a_pause_knows_too(world: World, guard: Guard) -> None:
+    """Nothing is read while nobody calls, so the call itself asks first."""
+    with guard.session(user=ANN):
+        await world.call(guard, "echo", value=1)
+        guard.freezing._asked_at = time.monotonic() - IDLE_SECONDS
+        await asyncio.sleep(FRESH_SECONDS + READ_EVERY_SECONDS + 0.1)
+        assert guard.freezing._reading is not None
+        assert guard.freezing._reading.done()
+        await freeze(world, Scope.TOOL, "echo")
+        with pytest.raises(CallRefused, match="frozen"):
+            await world.call(guard, "echo", value=1)
+
+
+async def test_t32_an_order_that_just_vanishes_from_redis_still_stands(world: World, guard: Guard) -> None:
+    """Only a second person's signed lift ends it for whoever saw it; also written by hand it must verify."""
+    order = await freeze(world, Scope.TOOL, "echo")
+    with guard.session(user=ANN):
+        await refused(world, guard, "echo", value=1)
+        async with open_brake(world.policies, world.settings, tenant=world.tenant) as brake:
+            await brake.channel.connection.execute("DEL", Names(world.tenant).freezes)
+        await asyncio.sleep(1)
+        with pytest.raises(CallRefused, match="frozen"):
+            await world.call(guard, "echo", value=1)
+    assert order.person == "bob"
+
+
+async def test_a_frozen_call_stays_frozen_in_a_forked_child(world: World, guard: Guard) -> None:
+    """It knows what its parent knew, and reads for itself."""
+    await freeze(world, Scope.TOOL, "echo")
+    with guard.session(user=ANN):
+        await refused(world, guard, "echo", value=1)
+        child = os.fork()
+        if child == 0:
+            code = 3
+            try:
+                guard.freezing._forget()
+                code = 0 if guard.freezing._known else 4
+            finally:
+                os._exit(code)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.slow
+async def test_within_a_second_no_process_gives_a_permit(world: World) -> None:
+    """Several processes that call all the time; see benchmarks/freeze.py for fifty."""
+    words = [sys.executable, "benchmarks/freeze.py", "--processes", "4", "--seconds", "1.2"]
+    ran = await asyncio.to_thread(subprocess.run, words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
