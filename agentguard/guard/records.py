@@ -77,7 +77,7 @@ class Records:
             verdict,
             principal=principal,
             call_id=self.binding.call_id(call.id),
-            arguments=_text(masked.value),
+            arguments=_written(snapshot, masked),
             snapshot_digest=self.binding.value(snapshot.text),
             entities=dict(masked.entities),
             revealed=dict(revealed),
@@ -217,6 +217,11 @@ class Records:
             await wait_for(pending)
 
 
+def _written(snapshot: Snapshot, masked: Masked) -> str:
+    """The masked arguments as text, which is the snapshot's own where there was nothing to mask or to hide."""
+    return _text(masked.value) if masked.changed or snapshot.shown_text is not None else snapshot.text
+
+
 def _digestible(masked: Any) -> bytes:
     """The masked result as JSON, or as Python writes it, for a keyed digest; never written."""
     try:
@@ -227,9 +232,9 @@ def _digestible(masked: Any) -> bytes:
 
 def _text(masked: Any) -> str:
     """Masked values as text; what has no JSON form is named by its type, since only masked text may be written."""
-    return _written.encode(masked)
+    return _encoder.encode(masked)
 
 
-_written = json.JSONEncoder(
+_encoder = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), default=lambda value: f"<{type(value).__name__}>"
 )

@@ -9,14 +9,13 @@ what was judged.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agentguard.errors import AgentGuardError, InvalidArguments, NotCanonical
 from agentguard.model.calls import Parsed, Tool
-from agentguard.model.canonical import canonical_json
+from agentguard.model.canonical import canonical_json, read_canonical
 from agentguard.model.record import Json
 
 
@@ -32,19 +31,19 @@ class Snapshot:
     @property
     def arguments(self) -> dict[str, Json]:
         """The parsed arguments, JSON-ready."""
-        arguments: dict[str, Json] = json.loads(self.text)
+        arguments: dict[str, Json] = read_canonical(self.text)
         return arguments
 
     @property
     def shown(self) -> dict[str, Json]:
         """The parsed arguments with secrets hidden: what may be masked, recorded and shown."""
-        shown: dict[str, Json] = json.loads(self.shown_text or self.text)
+        shown: dict[str, Json] = read_canonical(self.shown_text or self.text)
         return shown
 
     @property
     def input(self) -> dict[str, Json]:
         """What the tool is called with."""
-        given: dict[str, Json] = json.loads(self.input_text)
+        given: dict[str, Json] = read_canonical(self.input_text)
         return given
 
 
@@ -53,7 +52,7 @@ def take_snapshot(tool: Tool, restored: str) -> Snapshot:
 
     Raises InvalidArguments, with paths and rules, never a value.
     """
-    fresh: dict[str, Json] = json.loads(restored)  # a copy that nobody else holds: what is parsed now is what may run
+    fresh: dict[str, Json] = read_canonical(restored)  # a copy that nobody else holds: what is parsed now is what may run
     parsed = _parsed(tool, fresh)
     input_text = _canonical(tool, {**fresh, **parsed.filled}) if parsed.filled else restored
     return _snapshot(tool, parsed, input_text)
@@ -61,7 +60,7 @@ def take_snapshot(tool: Tool, restored: str) -> Snapshot:
 
 def read_again(tool: Tool, input_text: str) -> Snapshot:
     """The snapshot that a stored input gives now; nothing is filled in twice. Raises InvalidArguments."""
-    return _snapshot(tool, _parsed(tool, json.loads(input_text)), input_text)
+    return _snapshot(tool, _parsed(tool, read_canonical(input_text)), input_text)
 
 
 def _snapshot(tool: Tool, parsed: Parsed, input_text: str) -> Snapshot:

@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agentguard.masking import words as known
@@ -33,21 +34,48 @@ class Key(NamedTuple):
 NO_KEY = Key()
 
 
-class Scope(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scope:
     """Where in a value a key stands: what the keys above it said, and how far the policy's paths are matched.
 
-    `columns`: the names of the cells, where rows of cells follow.
+    `shapes`: the objects that were seen here, by their keys.
     """
 
     above: str = ""
     inherited: Key = NO_KEY
     states: frozenset[tuple[int, int]] = frozenset()
     personal: bool = False
-    columns: tuple[str, ...] = ()
+    shapes: dict[tuple[Any, ...], Shape] = field(default_factory=dict, repr=False)
 
 
 Said = tuple[Key, Scope]
 """What a key says, and the scope of what lies under it."""
+
+
+class Shape(NamedTuple):
+    """The keys of an object, in order: what each says, and by number those that may themselves be personal.
+
+    `plans`: how to walk such an object, by the types of its values.
+    """
+
+    said: tuple[Said, ...]
+    personal: tuple[int, ...]
+    plans: dict[tuple[type, ...], Plan]
+
+
+class Plan(NamedTuple):
+    """Which values of an object are text, which are numbers, and which may hold more, so that nobody asks each of them again.
+
+    `texts` says it for every value, `slots` counts the texts, `said` is theirs, and `telling` are those whose key says what
+    they are.
+    """
+
+    texts: tuple[bool, ...]
+    slots: tuple[int, ...]
+    said: tuple[Said, ...]
+    telling: tuple[int, ...]
+    numbers: tuple[int, ...]
+    deeper: tuple[int, ...]
 
 
 class _Around(NamedTuple):
@@ -67,19 +95,39 @@ class Fields:
     def __init__(self, paths: Mapping[str, str] | None = None) -> None:
         globs = [(tuple(path.split(".")), entity) for path, entity in (paths or {}).items()]
         self._globs = globs
-        self._cache: dict[tuple[Scope, tuple[Any, ...]], tuple[Said, ...]] = {}
+        self._shapes = 0
         self.root = Scope(states=self._closed((index, 0) for index in range(len(globs))))
 
     def keys(self, scope: Scope, names: tuple[Any, ...]) -> tuple[Said, ...]:
         """For the keys of one object, in order: what each says. A key that is no text says nothing."""
-        found = self._cache.get((scope, names))
+        return self.shape(scope, names).said
+
+    def shape(self, scope: Scope, names: tuple[Any, ...]) -> Shape:
+        """All that the keys of one object tell."""
+        found = scope.shapes.get(names)
         if found is None:
-            found = self._read(scope, tuple([str(name) if isinstance(name, str) else "" for name in names]))
-            if len(names) <= CACHED_KEYS:
-                if len(self._cache) >= _CACHED_SHAPES:
-                    self._cache.clear()
-                self._cache[scope, names] = found
+            said = self._read(scope, tuple([str(name) if isinstance(name, str) else "" for name in names]))
+            found = Shape(said, tuple([i for i, name in enumerate(names) if _may_be_personal(name)]), {})
+            if len(names) <= _CACHED_KEYS:
+                self._keep(scope, names, found)
         return found
+
+    def plan(self, shape: Shape, kinds: tuple[type, ...]) -> Plan:
+        """How to walk an object of this shape whose values have these types."""
+        found = shape.plans.get(kinds)
+        if found is None:
+            found = _planned(shape.said, kinds)
+            if len(kinds) <= _CACHED_KEYS and len(shape.plans) < _CACHED_PLANS:
+                shape.plans[kinds] = found
+        return found
+
+    def _keep(self, scope: Scope, names: tuple[Any, ...], shape: Shape) -> None:
+        """Shapes hang on the scopes of shapes: where the first are let go, all are."""
+        if self._shapes >= _CACHED_SHAPES:
+            self.root.shapes.clear()
+            self._shapes = 0
+        self._shapes += 1
+        scope.shapes[names] = shape
 
     def _read(self, scope: Scope, names: tuple[str, ...]) -> tuple[Said, ...]:
         phrases = [split(name) for name in names]
@@ -96,7 +144,7 @@ class Fields:
         ruled = next((self._globs[i][1] for i, at in sorted(states) if at == len(self._globs[i][0])), None)
         key = Key(ruled, phrase, policy=True) if ruled is not None else _key(scope, phrase, meaning, around)
         above = phrase if meaning.kind is not Kind.VALUE else scope.above
-        return key, Scope(above, key, states, around.personal)
+        return key, Scope(above=above, inherited=key, states=states, personal=around.personal)
 
     def _closed(self, states: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
         """States with those that follow without a key: `**` may stand for nothing."""
@@ -123,10 +171,33 @@ class Fields:
         return self._closed(following)
 
 
-CACHED_KEYS = 64
+_CACHED_KEYS = 64
 """Objects with more keys than this are read anew each time."""
 
 _CACHED_SHAPES = 2048
+_CACHED_PLANS = 64
+_NEVER_DEEPER = frozenset({str, int, float, bool, type(None)})
+
+
+def _planned(said: tuple[Said, ...], kinds: tuple[type, ...]) -> Plan:
+    slots = tuple(slot for slot, kind in enumerate(kinds) if kind is str)
+    theirs = tuple(said[slot] for slot in slots)
+    numbers = tuple(slot for slot, kind in enumerate(kinds) if kind is int or kind is float)
+    return Plan(
+        texts=tuple(kind is str for kind in kinds),
+        slots=slots,
+        said=theirs,
+        telling=tuple(at for at, (key, _) in enumerate(theirs) if key.entity is not None),
+        numbers=numbers,
+        deeper=tuple(slot for slot, kind in enumerate(kinds) if kind not in _NEVER_DEEPER),
+    )
+
+
+def _may_be_personal(name: Any) -> bool:
+    """Most keys are names of fields: only those with a mark or a digit in them can hold what a pattern finds."""
+    if type(name) is not str:
+        return True
+    return not name.isidentifier() or len(name) > 30 or any(c.isdigit() for c in name)
 
 
 def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:

@@ -51,15 +51,25 @@ def is_just(key: Key, text: str) -> bool:
 
     Such a value is masked whole: `masks_whole` says so as well.
     """
-    form = _JUST.get(key.entity or "")
-    return form is not None and form.match(text) is not None and (key.entity != "PERSON" or masks_whole(key, text))
+    form = _JUST.get(key.entity or "") or (_PLACE if key.policy else None)
+    if form is None or form.match(text) is None:
+        return False
+    if form is not _NAME and form is not _PLACE:
+        return True
+    plain = text.lower()
+    return plain not in known.NOTHING and (form is _PLACE or _OF_UNITS.isdisjoint(plain.split(" ")))
 
 
+_NAME = re.compile(r"[A-Z][a-z]{1,13}(?: [A-Z][a-z]{1,13}){1,3}\Z")
+# No word is as long as the id of a token, and no two numbers stand together.
+_PLACE = re.compile(r"(?:[0-9]{1,5} )?[A-Z][a-z]{1,8}(?:[ \-][A-Za-z][a-z]{1,8}){0,4}(?: [0-9]{1,5}[a-z]?)?\Z")
 _JUST = {
     "EMAIL_ADDRESS": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]{0,62}@[A-Za-z0-9][A-Za-z0-9.\-]{0,250}[A-Za-z]\Z"),
     "PHONE_NUMBER": re.compile(r"\+?(?:[0-9][ \-]?){6,14}[0-9]\Z"),
     "CREDIT_CARD": re.compile(r"(?:[0-9][ \-]?){11,18}[0-9]\Z"),
-    "PERSON": re.compile(r"[A-Z][a-z]{1,13}(?: [A-Z][a-z]{1,13}){1,3}\Z"),
+    "PERSON": _NAME,
+    "ADDRESS": _PLACE,
+    "CITY": _PLACE,
 }
 
 
@@ -96,6 +106,7 @@ def _is_organisation(text: str) -> bool:
 
 
 _LEGAL_FORMS = frozenset({"inc", "llc", "ltd", "gmbh", "corp", "plc", "sarl", "srl", "bv", "limited", "corporation"})
+_OF_UNITS = known.ORGANISATION | _LEGAL_FORMS
 
 
 def _fits_number(text: str) -> bool:

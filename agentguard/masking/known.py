@@ -79,6 +79,8 @@ class KnownValues:
         """Where known values stand in a text, in order of place. Some may overlap."""
         if not self._wanted:
             return []
+        if len(text) <= _BLOCK:
+            return self._found(text)
         found: list[Sighting] = []
         for first in range(0, len(text), _BLOCK):
             block = text[first : first + _BLOCK + _OVERLAP]
@@ -144,22 +146,27 @@ class KnownValues:
                 self._anchors[row[at]] = self._anchors.get(row[at], frozenset()) | {(at, len(row))}
                 self._wanted.add(row[at])
 
-    def _found(self, text: str) -> Iterator[Sighting]:
+    def _found(self, text: str) -> list[Sighting]:
         words = Words(text)
+        if self._wanted.isdisjoint(words.words):
+            return []
+        found: list[Sighting] = []
         done = -1
-        numbers = list(words.among(self._wanted))
+        numbers = words.among(self._wanted)
         lower = {words.words[number] for number in numbers if not words.is_capital(number)}
         for number in numbers:
-            yield from self._rows_at(words, number)
+            if words.words[number] in self._anchors:
+                found += self._rows_at(words, number)
             if number > done and words.words[number] in self._alone:
                 seen = self._name_at(words, number, lower)
                 if seen is not None:
                     first, done, name = seen
                     start, end = words.start(first), words.end(done)
-                    yield Sighting(start, end, "PERSON", name.value or text[start:end])
+                    found.append(Sighting(start, end, "PERSON", name.value or text[start:end]))
+        return found
 
     def _rows_at(self, words: Words, number: int) -> Iterator[Sighting]:
-        for before, length in self._anchors.get(words.words[number], ()):
+        for before, length in self._anchors[words.words[number]]:
             first, row = _row(words, number, before, length)
             value = self._rows.get(row)
             if value is not None:

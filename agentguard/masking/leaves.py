@@ -20,11 +20,10 @@ import pathlib
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from itertools import repeat
-from typing import Any, NamedTuple
+from itertools import compress, repeat
+from typing import Any
 
-from agentguard.masking.fields import CACHED_KEYS, NO_KEY, Fields, Said, Scope
+from agentguard.masking.fields import NO_KEY, Fields, Said, Scope, Shape
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.remaking import remade
 
@@ -42,17 +41,15 @@ _WRITTEN = (
 _LONGEST_NUMBER = 4000
 
 
-class _Node(NamedTuple):
-    """A container: where it stands in its own container, and its parts in order (a dict's keys, for a dict)."""
-
-    value: Any
-    parent: int
-    slot: int
-    parts: tuple[Any, ...]
+_Node = tuple[Any, int, int, tuple[Any, ...]]
+"""A container, its own container's number and the slot there, and its parts in order (a dict's keys, for a dict)."""
 
 
 class Walk:
-    """The leaves of one value: `texts[i]` stands under what `said[i]` says; `rebuilt({i: new text})` is the value with those in place."""
+    """The leaves of one value: `texts[i]` stands under what `said[i]` says; `rebuilt({i: new text})` is the value with those in place.
+
+    `telling`: the leaves whose key says what they are.
+    """
 
     def __init__(self, value: Any, fields: Fields, limits: Limits) -> None:
         self._value, self._fields, self._limits = value, fields, limits
@@ -64,8 +61,13 @@ class Walk:
         self._count = 1
         self.texts: list[str] = []
         self.said: list[Said] = []
+        self.telling: list[int] = []
         while self._pending:
-            self._visit(*self._pending.pop())
+            part, node, slot, depth, said = self._pending.pop()
+            if type(part) is dict:
+                self._mapping(part, node, slot, depth, said[1])
+            else:
+                self._visit(part, node, slot, depth, said)
         self._check_characters(sum(map(len, self.texts)))
 
     def rebuilt(self, texts: Mapping[int, str]) -> Any:
@@ -76,10 +78,8 @@ class Walk:
             changes.setdefault(node, {})[slot] = self._made[index](text) if index in self._made else text
         for number in range(len(self._nodes) - 1, -1, -1):
             if number in changes:
-                opened = self._nodes[number]
-                changes.setdefault(opened.parent, {})[opened.slot] = remade(
-                    opened.value, opened.parts, changes.pop(number)
-                )
+                value, parent, slot, parts = self._nodes[number]
+                changes.setdefault(parent, {})[slot] = remade(value, parts, changes.pop(number))
         return changes[-1][0] if changes else self._value
 
     def _visit(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
@@ -120,6 +120,8 @@ class Walk:
     def _leaf(self, text: str, node: int, slot: int, said: Said) -> None:
         self._characters += len(text)
         self._check_characters(self._characters)
+        if said[0].entity is not None:
+            self.telling.append(len(self.texts))
         self._spots.append((node, slot))
         self.texts.append(text)
         self.said.append(said)
@@ -143,26 +145,27 @@ class Walk:
         self._count += len(parts)
         if self._count > self._limits.nodes:
             raise refused(f"more than {self._limits.nodes} values in one, or one that holds itself")
-        self._nodes.append(_Node(value, node, slot, parts))
+        self._nodes.append((value, node, slot, parts))
         return len(self._nodes) - 1
 
     def _mapping(self, value: Mapping[Any, Any], node: int, slot: int, depth: int, scope: Scope) -> None:
         """Slots of a mapping: the value of key i is at i, the key itself at -1 - i."""
         names = tuple(value)
         at = self._opened(value, node, slot, depth, names)
-        self._parts(value.values(), self._fields.keys(scope, names), at, depth + 1)
-        said = (NO_KEY, scope)
-        for i in _personal_names(names):
-            self._part(names[i], at, -1 - i, depth + 1, said)
+        shape = scope.shapes.get(names) or self._fields.shape(scope, names)
+        self._planned(tuple(value.values()), shape, at, depth + 1)
+        for i in shape.personal:
+            self._part(names[i], at, -1 - i, depth + 1, (NO_KEY, scope))
 
     def _sequence(self, value: Iterable[Any], node: int, slot: int, depth: int, said: Said) -> None:
         parts = tuple(value)
         at = self._opened(value, node, slot, depth, parts)
         names = getattr(type(value), "_fields", None)
         if names is not None and isinstance(value, tuple):
-            self._parts(parts, self._fields.keys(said[1], names), at, depth + 1)
-        else:
-            self._parts(parts, repeat(said, len(parts)), at, depth + 1)
+            self._planned(parts, self._fields.shape(said[1], names), at, depth + 1)
+            return
+        for i, inner in enumerate(parts):
+            self._part(inner, at, i, depth + 1, said)
 
     def _record(self, value: Any, node: int, slot: int, depth: int, scope: Scope) -> None:
         """A dataclass or a pydantic model: its fields are keys."""
@@ -172,27 +175,23 @@ class Walk:
                 f"a value of type {type(value).__name__} can't be read; return text, numbers, lists, dicts or models"
             )
         at = self._opened(value, node, slot, depth, names)
-        self._parts([getattr(value, name) for name in names], self._fields.keys(scope, names), at, depth + 1)
+        parts = tuple([getattr(value, name) for name in names])
+        self._planned(parts, self._fields.shape(scope, names), at, depth + 1)
 
-    def _parts(self, parts: Iterable[Any], said: Iterable[Said], node: int, depth: int) -> None:
-        """One pass over the parts of a container, written out because most of a value's cost is here.
-
-        Text is a leaf at once, what says nothing is passed over, and whatever may hold more waits its turn.
-        """
-        texts, saids, spots, pending = self.texts, self.said, self._spots, self._pending
-        slot = -1
-        for inner, its in zip(parts, said, strict=True):
-            slot += 1
-            kind = type(inner)
-            if kind is str:
-                texts.append(inner)
-                saids.append(its)
-                spots.append((node, slot))
-            elif kind is int or kind is float:
-                if its[0].entity is not None or not -1_000_000 < inner < 1_000_000:
-                    self._number(inner, node, slot, its)
-            elif inner is not None and kind is not bool:
-                pending.append((inner, node, slot, depth, its))
+    def _planned(self, parts: tuple[Any, ...], shape: Shape, node: int, depth: int) -> None:
+        """Text is a leaf at once, what says nothing is passed over, and whatever may hold more waits its turn."""
+        kinds = tuple(map(type, parts))
+        plan = shape.plans.get(kinds) or self._fields.plan(shape, kinds)
+        if plan.telling:
+            first = len(self.texts)
+            self.telling += [first + at for at in plan.telling]
+        self.texts += compress(parts, plan.texts)
+        self.said += plan.said
+        self._spots += zip(repeat(node), plan.slots)
+        for slot in plan.numbers:
+            self._number(parts[slot], node, slot, shape.said[slot])
+        for slot in plan.deeper:
+            self._pending.append((parts[slot], node, slot, depth, shape.said[slot]))
 
     def _part(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         if type(value) is str:
@@ -208,23 +207,6 @@ def record_fields(value: Any) -> tuple[str, ...] | None:
     if isinstance(getattr(type(value), "model_fields", None), dict):
         return (*type(value).model_fields, *(getattr(value, "model_extra", None) or ()))
     return None
-
-
-def _personal_names(names: tuple[Any, ...]) -> tuple[int, ...]:
-    """Which keys may themselves be personal. Most are names of fields, and a shape that was seen is known."""
-    return _known_personal_names(names) if len(names) <= CACHED_KEYS else _read_personal_names(names)
-
-
-def _read_personal_names(names: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(i for i, name in enumerate(names) if type(name) is not str or _may_be_personal(name))
-
-
-_known_personal_names = lru_cache(maxsize=2048)(_read_personal_names)
-
-
-def _may_be_personal(name: str) -> bool:
-    """Only names with a mark or a digit in them can hold what a pattern finds."""
-    return not name.isidentifier() or len(name) > 30 or any(c.isdigit() for c in name)
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:

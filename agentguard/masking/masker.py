@@ -75,6 +75,7 @@ class Masker:
             (detector, frozenset(map(int, detector.anchors)) if isinstance(detector, Anchored) else None)
             for detector in (DEFAULT_DETECTORS if detectors is None else detectors)
         ]
+        self._asked: dict[frozenset[int], list[Detector]] = {}
         self._fields = Fields(fields)
         self._actions = dict(actions or {})
         self._limits = limits or Limits()
@@ -86,7 +87,7 @@ class Masker:
         """What is personal or secret in a text, in order of place."""
         if len(text) > self._limits.characters:
             raise refused(f"more than {self._limits.characters} characters in one value")
-        sheet = Sheet([text], [(NO_KEY, self._fields.root)], self._fields)
+        sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
         found = self._findings(sheet, KnownValues(), _TOKENS).get(0, ())
         return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, _TOKENS)]
 
@@ -182,9 +183,7 @@ class Masker:
         """For each leaf that holds something: its findings in order."""
         found, doubtful = list(sheet.found), list[Finding]()
         page = sheet.page
-        for detector, anchors in self._detectors:
-            if anchors is not None and anchors.isdisjoint(page.anchors):
-                continue
+        for detector in self._asked.get(page.anchors) or self._to_ask(page.anchors):
             try:
                 for finding in detector.find(page):
                     (found if finding.score >= THRESHOLD else doubtful).append(finding)
@@ -203,11 +202,18 @@ class Masker:
                 placed.setdefault(leaf, []).append(meant)
         return placed if sheet.plain else {leaf: one_per_place(several) for leaf, several in placed.items()}
 
+    def _to_ask(self, anchors: frozenset[int]) -> list[Detector]:
+        """The detectors that can find something on a page with these anchors."""
+        asked = [detector for detector, needed in self._detectors if needed is None or not needed.isdisjoint(anchors)]
+        if len(self._asked) < _COMBINATIONS_KEPT:
+            self._asked[anchors] = asked
+        return asked
+
     def _replaced(self, value: Any, replacement: Replacement, kept: Kept, known: KnownValues) -> Any:
         walk = Walk(value, self._fields, self._limits)
         if not walk.texts:
             return value
-        sheet = Sheet(walk.texts, walk.said, self._fields)
+        sheet = Sheet(walk.texts, walk.said, walk.telling, self._fields)
         found = self._findings(sheet, known, kept)
         plain = sheet.plain and not kept.everywhere and _KEPT.isdisjoint(sheet.page.anchors) and _is_trimmed(found)
         texts = {}
@@ -298,6 +304,7 @@ def _whole_number(placed: Placed, bare: Sequence[Bare]) -> tuple[int, int, str]:
     return placed.start, placed.end, ""
 
 
+_COMBINATIONS_KEPT = 512
 _SHORTEST_TOKEN = 10
 _KEPT = frozenset({Anchor.TOKEN, Anchor.REDACTED})
 _REDACTED = re.compile(r"\[[A-Z0-9_]{2,40} redacted\]")

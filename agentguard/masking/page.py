@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cached_property
 from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor, anchors_in
@@ -46,17 +45,19 @@ class Page:
         self.text = text
         self.anchors = anchors_in(text)
         self._starts, self._keys = starts, keys
+        self._digit_runs: list[DigitRun] | None = None
 
-    @cached_property
+    @property
     def digit_runs(self) -> list[DigitRun]:
         """Stretches of digits and the marks that people write between them, at least seven characters long."""
-        if Anchor.DIGITS not in self.anchors:
-            return []
-        return [
-            DigitRun(match.start(), match.end(), len(match.group().encode().translate(None, _MARKS)))
-            for match in _DIGITS.finditer(self.text)
-            if match.lastindex
-        ]
+        if self._digit_runs is None:
+            found = _DIGITS.finditer(self.text) if Anchor.DIGITS in self.anchors else ()
+            self._digit_runs = [
+                DigitRun(match.start(), match.end(), len(match.group().encode().translate(None, _MARKS)))
+                for match in found
+                if match.lastindex
+            ]
+        return self._digit_runs
 
     def key_at(self, offset: int) -> Key:
         """The key of the part that holds this offset."""

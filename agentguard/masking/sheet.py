@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from operator import itemgetter
+from operator import add, itemgetter
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -47,14 +47,16 @@ class Sheet:
     """Leaves laid out on one page: each text in its place, and after them all the texts that were found inside texts.
 
     `page` is what detectors search, `found` what the names of fields already say, and `place` takes a finding back to its leaf.
-    `settled`: leaves whose key says all there is to say; they are not on the page.
+    `telling`: the leaves whose key says what they are. `settled`: those of them whose key says all there is to say, which are
+    not on the page.
     `plain`: every leaf stands on the page as it is, and nothing else does.
     """
 
-    def __init__(self, texts: Sequence[str], said: Sequence[Said], fields: Fields) -> None:
+    def __init__(self, texts: Sequence[str], said: Sequence[Said], telling: Sequence[int], fields: Fields) -> None:
         self._fields = fields
         self._texts = list(texts)
-        self._keys = [key for key, _ in said]
+        self._keys = list(map(_key_of, said))
+        self._telling = telling
         self._leaf_of = list(range(len(texts)))
         self._views: dict[int, View] = {}
         self._inner: dict[int, list[tuple[int, Key]]] = {}
@@ -99,8 +101,8 @@ class Sheet:
 
     def _join(self) -> str:
         """The text of the page, with the texts as they are now."""
-        self._starts = [0, *accumulate([len(text) + 1 for text in self._texts])]
-        self._starts.pop()
+        lengths = accumulate(map(len, self._texts), initial=0)
+        self._starts = list(map(add, lengths, range(len(self._texts))))
         return SEPARATOR.join(self._texts)
 
     def _page(self, joined: str) -> Page:
@@ -114,9 +116,10 @@ class Sheet:
     def _settle(self) -> dict[int, Placed]:
         """Take the leaves off the page that are what their key promises and plainly nothing else."""
         settled = {}
-        for at, key in enumerate(self._keys):
-            if key.entity is not None and is_just(key, text := self._texts[at]):
-                settled[at] = Placed(0, len(text), key.entity, CERTAIN, FIELD, text)
+        for at in self._telling:
+            key, text = self._keys[at], self._texts[at]
+            if is_just(key, text):
+                settled[at] = Placed(0, len(text), key.entity or "", CERTAIN, FIELD, text)
                 self._texts[at] = ""
         return settled
 
@@ -126,9 +129,9 @@ class Sheet:
         for at in special:
             key, scope = said[at]
             self._lay(at, self._texts[at], key, scope, None, 0)
-        for at, key in enumerate(self._keys[: len(said)]):
-            if key.entity is not None and at not in special:
-                self._find(at, 0, len(self._texts[at]), key)
+        for at in self._telling:
+            if at not in self.settled and at not in special:
+                self._find(at, 0, len(self._texts[at]), self._keys[at])
 
     def _lay(self, at: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
         """Put a text in its place, and behind all others the texts inside it that are written in another way."""
@@ -262,6 +265,7 @@ def _unescaped(written: str) -> str:
     return _SHORT_ESCAPES.get(written[1], written[1])
 
 
+_key_of = itemgetter(0)
 _OPENING = frozenset("{[")
 _MARKS = "\n%&\\:={[<"
 _TIME = re.compile(

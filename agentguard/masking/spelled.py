@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
@@ -59,11 +59,9 @@ class Words:
         lengths = map(len, self._written) if self._ascii else (len(word.decode()) for word in self._written)
         return [0, *accumulate(length + 1 for length in lengths)]
 
-    def among(self, wanted: Set[bytes]) -> Iterator[int]:
+    def among(self, wanted: Set[bytes]) -> list[int]:
         """The numbers of the words that are wanted."""
-        if wanted.isdisjoint(self.words):
-            return iter(())
-        return (number for number, word in enumerate(self.words) if word in wanted)
+        return [number for number, word in enumerate(self.words) if word in wanted]
 
     def start(self, number: int) -> int:
         """Where a word begins in the text."""

@@ -48,8 +48,8 @@ class Cards:
 
 def _score(page: Page, match: re.Match[str]) -> float:
     start, end = match.span()
-    digits = "".join(filter(str.isdigit, match.group()))
-    if not 12 <= len(digits) <= 19 or not _ISSUERS.match(digits) or len(set(digits)) == 1:
+    digits = match.group().encode().translate(None, b" .-").decode()
+    if not 12 <= len(digits) <= 19 or not _ISSUERS.match(digits) or digits.count(digits[0]) == len(digits):
         return 0.0
     if _glued(page.text, start, end):
         return 0.0
