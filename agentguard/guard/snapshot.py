@@ -52,7 +52,8 @@ def take_snapshot(tool: Tool, restored: str) -> Snapshot:
 
     Raises InvalidArguments, with paths and rules, never a value.
     """
-    fresh: dict[str, Json] = read_canonical(restored)  # a copy that nobody else holds: what is parsed now is what may run
+    # A copy that nobody else holds: what is parsed now is what may run.
+    fresh: dict[str, Json] = read_canonical(restored)
     parsed = _parsed(tool, fresh)
     input_text = _canonical(tool, {**fresh, **parsed.filled}) if parsed.filled else restored
     return _snapshot(tool, parsed, input_text)
