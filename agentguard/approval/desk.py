@@ -19,7 +19,7 @@ from agentguard.approval.deeds import Deeds, Run
 from agentguard.approval.roster import Roster
 from agentguard.approval.signing import check_comment, check_signature, signed
 from agentguard.approval.stored import Stored, forged
-from agentguard.approval.tally import Tally, Uncounted, entitled_to, requester_of, tally
+from agentguard.approval.tally import Tally, Uncounted, barred, entitled_to, requester_of, tally
 from agentguard.approval.votes import check_vote, recount, sign_vote
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Found, Request, Resolution, Settlement, State, Vote
@@ -179,6 +179,9 @@ class Desk:
         if needs:
             return needs
         others = ", ".join(sorted(frozenset().union(*entitled.values()))) or "nobody"
+        if person != requester_of(request.principal, self.roster) and person in barred(request.principal, self.roster):
+            told = f"{person} made the agent's credentials, or is named like it; those who can: {others}"
+            raise DecisionRefused("self_approval", told)
         if person == requester_of(request.principal, self.roster):
             told = (
                 f"{person} asked for this call and cannot approve it; those who can: {others}. "

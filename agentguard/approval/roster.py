@@ -37,9 +37,13 @@ PublicKeys = Annotated[
 
 
 class Person(Record):
-    """One human: how messages reach them, what they belong to, and the public keys that their votes verify with."""
+    """One human: how messages reach them, what they belong to, and the public keys that their votes verify with.
+
+    `aliases`: whatever else they are called where sessions or servers name a user.
+    """
 
     email: str
+    aliases: tuple[str, ...] = ()
     slack: str | None = None
     groups: tuple[str, ...] = ()
     key: PublicKeys | None = None
@@ -78,6 +82,10 @@ class ApprovalTerms(Protocol):
         """How many distinct people."""
 
     @property
+    def reject_quorum(self) -> int:
+        """How many distinct people end it by rejecting."""
+
+    @property
     def from_each(self) -> bool:
         """Whether the quorum is wanted of each approver entry."""
 
@@ -90,6 +98,16 @@ class Document(Protocol):
         """The approvals by name."""
 
 
+class Agent(Record):
+    """Whose credentials an agent acts with: who made them approves none of its calls."""
+
+    minted_by: tuple[str, ...]
+
+
+Users = Literal["anyone", "listed"]
+"""For whom agents may ask: for anybody, or only for people who are listed, so that it can be told who must not approve."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Roster:
     """Today's people. Read it with `read_roster` (approval/roster_file.py), which checks it."""
@@ -97,9 +115,11 @@ class Roster:
     people: Mapping[str, Person]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     signers: Mapping[str, Signer] = field(default_factory=dict)
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+    users: Users = "anyone"
 
     def find(self, who: str) -> str | None:
-        """The name of the person with this name, e-mail address or Slack id, as people write them; None for nobody here."""
+        """The name of the person with this name, address, Slack id or alias, as people write them; None for nobody here."""
         return self._names.get(plain(who))
 
     def person(self, who: str) -> str:
@@ -152,6 +172,10 @@ class Roster:
                 yield place, *self._unknown(approver)
 
     def _check_quorum(self, path: Path, terms: ApprovalTerms) -> Iterator[Found]:
+        distinct = len(self.entitled(terms.approvers))
+        if terms.reject_quorum > distinct:
+            what = f"{terms.reject_quorum} must reject, but there are only {distinct} distinct people, so nobody could"
+            yield (*path, "reject_quorum"), what, f"write a reject_quorum of at most {distinct}"
         if terms.from_each:
             if stands_for([self.members(approver) for approver in terms.approvers], terms.quorum) is None:
                 what = f"{terms.quorum} from each of {', '.join(terms.approvers)} takes more people than there are"
@@ -175,7 +199,8 @@ class Roster:
     def _names(self) -> dict[str, str]:
         by_mail = {plain(person.email): name for name, person in self.people.items()}
         by_slack = {plain(person.slack): name for name, person in self.people.items() if person.slack is not None}
-        return by_slack | by_mail | {name: name for name in self.people}
+        by_alias = {plain(alias): name for name, person in self.people.items() for alias in person.aliases}
+        return by_alias | by_slack | by_mail | {name: name for name in self.people}
 
     @cached_property
     def _members(self) -> dict[str, frozenset[str]]:

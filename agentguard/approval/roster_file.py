@@ -2,7 +2,7 @@
 
 Rules:
 - unknown keys, wrong types and keys that stand twice are errors, and so is a list of people that is empty;
-- no two people, and no person and signer, share a name, an e-mail, a Slack id or a key;
+- no two people, and no person and signer, share a name, an e-mail, a Slack id, an alias or a key, nor one of these for another;
 - a key is an Ed25519 public key on the curve and of full order, or the roster does not load;
 - a group names people who are listed; one that is empty is an error;
 - a group whose members a command would give is an error: nothing here would run it.
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pydantic import Field
 
 from agentguard.approval.public_keys import is_public_key
-from agentguard.approval.roster import Found, Path, Person, Roster, Signer, plain
+from agentguard.approval.roster import Agent, Found, Path, Person, Roster, Signer, Users, plain
 from agentguard.errors import PolicyError
 from agentguard.model.marked_yaml import Marked, parse, read_yaml
 from agentguard.model.problems import Problem
@@ -35,6 +35,8 @@ class RosterFile(Record):
     people: dict[str, Person]
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     signers: dict[str, Signer] = Field(default_factory=dict)
+    agents: dict[str, Agent] = Field(default_factory=dict)
+    users: Users = "anyone"
 
 
 def read_roster(text: str, file: str) -> Roster:
@@ -43,7 +45,7 @@ def read_roster(text: str, file: str) -> Roster:
     _refuse(marked, _not_enforced(marked))
     read = parse(RosterFile, marked)
     _refuse(marked, [*_check_names(read), *_check_people(read), *_check_groups(read), *_check_keys(read)])
-    return Roster(people=read.people, groups=read.groups, signers=read.signers)
+    return Roster(people=read.people, groups=read.groups, signers=read.signers, agents=read.agents, users=read.users)
 
 
 def _refuse(marked: Marked, found: Iterable[Found]) -> None:
@@ -106,6 +108,33 @@ def _check_people(read: RosterFile) -> Iterator[Found]:
                 f"{name} and {other} have the same Slack id",
                 "one human is one person: merge them",
             )
+
+    yield from _check_aliases(read)
+
+
+def _check_aliases(read: RosterFile) -> Iterator[Found]:
+    """One human is one person: no way of naming one names another too."""
+    owners = {plain(name): (name, "name") for name in read.people}
+    for name, person in read.people.items():
+        ways = [("email", person.email), *((("slack", person.slack),) if person.slack else ())]
+        ways += [("aliases", alias) for alias in person.aliases]
+        for key, way in ways:
+            other, kind = owners.setdefault(plain(way), (name, key))
+            if other != name and (key != kind or key == "aliases"):
+                yield (
+                    ("people", name, key),
+                    f"{name} and {other} go by the same name",
+                    "one human is one person: merge them",
+                )
+            if not plain(way):
+                yield ("people", name, key), f"a name of {name} is empty", "leave it out"
+    for agent, entry in read.agents.items():
+        for index, name in enumerate(entry.minted_by):
+            if name not in read.people:
+                instead = f"people: {', '.join(sorted(read.people)) or 'none'}"
+                yield ("agents", agent, "minted_by", index), f"no person {name!r} in approvers.yaml", instead
+        if not entry.minted_by:
+            yield ("agents", agent, "minted_by"), "nobody is named", "name who made the agent's credentials"
 
 
 def _check_groups(read: RosterFile) -> Iterator[Found]:

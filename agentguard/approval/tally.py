@@ -4,8 +4,10 @@ Rules:
 - every need must be met, each on its own; a request that needs nothing is never approved;
 - a person is one person, whatever groups they are in and however often they vote; the order of votes never matters;
 - who a person is and what they may decide is today's roster, never what a vote claims;
-- an approval counts for the needs that its vote names; a rejection by anybody entitled to any need ends the request;
-- the requester is no approver, by name or by e-mail, through any group; where no user stands behind the agent, nobody is left out;
+- an approval counts for the needs that its vote names;
+- as many rejections as a need's `reject_quorum`, by distinct people entitled to it, end the request;
+- the requester is no approver, under whatever name and through whatever group; nor is the agent, nor who made its credentials;
+- where no user stands behind the agent, nobody is left out; where only listed people may ask, a user who isn't listed gets no approval;
 - the need `confirm` is met by the requester alone, counts in no quorum, and cannot be met for an autonomous agent;
 - with `from_each`, `quorum` people are needed of each approver entry, and nobody stands for two of them;
 - nobody to ask (no approvers, an unknown or empty group, fewer people than the quorum) never passes, and is said.
@@ -61,16 +63,14 @@ def tally(needs: Sequence[Need], votes: Iterable[Vote], roster: Roster, requeste
     by_person = _by_person(votes)
     entitled = {need.name: entitled_to(need, roster, requester) for need in needs}
     standings = tuple(_standing(need, by_person, entitled[need.name], roster) for need in needs)
-    rejected_by = tuple(
-        person
-        for person, cast in sorted(by_person.items())
-        if _rejects(cast) and any(person in people for people in entitled.values())
-    )
+    rejecting = frozenset(person for person, cast in by_person.items() if _rejects(cast))
+    rejected_by = frozenset[str]().union(*(rejecting & people for people in entitled.values()))
+    is_rejected = any(len(rejecting & entitled[need.name]) >= _enough_to_reject(need) for need in needs)
     blocked = tuple(obstacles(needs, roster, requester))
     return Tally(
-        state=_state(standings, rejected_by, blocked),
+        state=_state(standings, is_rejected, blocked),
         standings=standings,
-        rejected_by=rejected_by,
+        rejected_by=tuple(sorted(rejected_by)),
         uncounted=tuple(_uncounted(by_person, entitled, roster, requester)),
         obstacles=blocked,
     )
@@ -81,11 +81,18 @@ def entitled_to(need: Need, roster: Roster, requester: Principal) -> frozenset[s
     asker = requester_of(requester, roster)
     if need.name == CONFIRM:
         return frozenset() if asker is None else frozenset({asker})
-    return roster.entitled(need.approvers) - {asker}
+    return roster.entitled(need.approvers) - barred(requester, roster)
+
+
+def barred(requester: Principal, roster: Roster) -> frozenset[str]:
+    """Who approves nothing of this agent's for this user: the user, the agent, and who made its credentials."""
+    minted = roster.agents[requester.agent].minted_by if requester.agent in roster.agents else ()
+    own = (requester_of(requester, roster), roster.find(requester.agent))
+    return frozenset({*minted, *(name for name in own if name is not None)})
 
 
 def requester_of(requester: Principal, roster: Roster) -> str | None:
-    """The person on whose behalf the agent acts, if the roster knows them by name, e-mail or Slack id."""
+    """The person on whose behalf the agent acts, if the roster knows them under any name."""
     return None if requester.user is None else roster.find(requester.user)
 
 
@@ -93,6 +100,8 @@ def obstacles(needs: Sequence[Need], roster: Roster, requester: Principal) -> It
     """Why these needs can never be met by these people, whoever votes; nothing where they can."""
     if not needs:
         yield "no approval is named, so nothing could approve this"
+    if roster.users == "listed" and requester.user is not None and requester_of(requester, roster) is None:
+        yield "the user on whose behalf the agent acts is not in approvers.yaml, and only listed users may ask"
     for need in needs:
         yield from _obstacles(need, roster, requester)
 
@@ -160,8 +169,12 @@ def _approves(cast: Sequence[Vote], need: str) -> bool:
     return not _rejects(cast) and any(need in vote.approvals for vote in cast)
 
 
-def _state(standings: Sequence[Standing], rejected_by: Sequence[str], blocked: Sequence[str]) -> State:
-    if rejected_by:
+def _enough_to_reject(need: Need) -> int:
+    return 1 if need.name == CONFIRM else need.reject_quorum
+
+
+def _state(standings: Sequence[Standing], is_rejected: bool, blocked: Sequence[str]) -> State:
+    if is_rejected:
         return State.REJECTED
     if standings and not blocked and all(standing.met for standing in standings):
         return State.APPROVED
@@ -178,6 +191,8 @@ def _uncounted(
             yield Uncounted(person=person, why="is not in approvers.yaml")
         elif not may_decide and person == asker:
             yield Uncounted(person=person, why="is the requester, who never approves their own call")
+        elif not may_decide and person in barred(requester, roster):
+            yield Uncounted(person=person, why="made the agent's credentials, or is named like it")
         elif not may_decide:
             yield Uncounted(person=person, why="is in none of the groups that may decide this")
         elif not _rejects(cast) and not any(need in vote.approvals for vote in cast for need in may_decide):

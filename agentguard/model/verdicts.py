@@ -54,13 +54,15 @@ CONFIRM = "confirm"
 class Need(Record):
     """One approval that a request must get.
 
-    `approvers` are `group:NAME` or `person:NAME`; empty only for the need named CONFIRM. `quorum` counts distinct people; with
+    `approvers` are `group:NAME` or `person:NAME`; empty only for the need named CONFIRM. `quorum` counts distinct people, and so does
+    `reject_quorum`, which ends the request; with
     `from_each` it counts in each of the groups, and nobody stands for two of them.
     """
 
     name: str
     approvers: tuple[str, ...] = ()
     quorum: int = 1
+    reject_quorum: int = 1
     from_each: bool = False
     deadline_seconds: int
 

@@ -130,6 +130,7 @@ _LIMIT: dict[str, Judge] = {
 _APPROVAL: dict[str, Judge] = {
     "approvers": wider_is(Way.LAXER),
     "quorum": more_is(Way.STRICTER),
+    "reject_quorum": more_is(Way.LAXER),
     "from_each": there_is(Way.STRICTER),
     "deadline_seconds": more_is(Way.LAXER),
 }

@@ -259,6 +259,7 @@ class ApprovalEntry(Record):
 
     approvers: tuple[Approver, ...]
     quorum: Annotated[int, Field(ge=1, le=1000)] = 1
+    reject_quorum: Annotated[int, Field(ge=1, le=1000)] = 1
     from_each: bool = False
     deadline: Duration
 

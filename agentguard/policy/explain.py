@@ -56,4 +56,5 @@ def _need(need: Need) -> str:
     if need.name == CONFIRM:
         return f"the user's own confirmation {minutes}"
     each = " in each of" if need.from_each else " of"
-    return f"{need.name}: {need.quorum}{each} {', '.join(need.approvers)}, {minutes}"
+    rejecting = f", {need.reject_quorum} rejections end it" if need.reject_quorum > 1 else ""
+    return f"{need.name}: {need.quorum}{each} {', '.join(need.approvers)}, {minutes}{rejecting}"

@@ -58,6 +58,7 @@ def _need(document: Document, name: str) -> Need:
         name=name,
         approvers=tuple(sorted(approval.approvers)),
         quorum=approval.quorum,
+        reject_quorum=approval.reject_quorum,
         from_each=approval.from_each,
         deadline_seconds=approval.deadline_seconds,
     )

@@ -32,7 +32,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("rules", _ANY, "notify"),
     ("rules", _ANY, "labels"),
     ("approvals", _ANY, "notify"),
-    ("approvals", _ANY, "reject_quorum"),
     ("approvals", _ANY, "remind"),
     ("approvals", _ANY, "reminders"),
     ("approvals", _ANY, "escalate"),

@@ -40,6 +40,7 @@ class Terms:
     approvers: tuple[str, ...]
     quorum: int = 1
     from_each: bool = False
+    reject_quorum: int = 1
 
 
 @dataclass
@@ -92,6 +93,10 @@ def test_the_groups_of_a_person_are_those_of_both_sides() -> None:
     assert people().groups_of("ann") == ("on-call", "stewards")
 
 
+BOB = "{email: bob@acme.example"
+AFTER = "groups:\n"
+
+
 @pytest.mark.parametrize(
     ("change", "place", "what"),
     [
@@ -110,6 +115,17 @@ def test_the_groups_of_a_person_are_those_of_both_sides() -> None:
         pytest.param(("  bob:", "  Bob!:"), "approvers.yaml:4:", "no name", id="odd name"),
         pytest.param(("groups: [stewards, security]", "slack: U024BE7LH"), "approvers.yaml:3:", "same Slack id", id="same slack"),
         pytest.param(("  bob:", "  confirm:"), "approvers.yaml:4:", "reserved", id="reserved name"),
+        pytest.param((BOB, BOB + ", aliases: [ANN]"), "approvers.yaml:4:", "ann go by", id="alias is a name"),
+        pytest.param((BOB, BOB + ", aliases: [u024be7lh]"), "approvers.yaml:4:", "ann go by", id="alias is a Slack id"),
+        pytest.param((BOB, BOB + ", aliases: [DAN@acme.example]"), "approvers.yaml:4:", "dan go by", id="alias is an e-mail"),
+        pytest.param(("{email: Ann", "{aliases: [bob@acme.example], email: Ann"), "approvers.yaml:4:", "ann go by", id="e-mail is alias"),
+        pytest.param((BOB, BOB + ', aliases: [" "]'), "approvers.yaml:4:", "empty", id="empty alias"),
+        pytest.param((AFTER, "agents: {clerk: {minted_by: [eve]}}\n" + AFTER), "approvers.yaml:5:", "no person 'eve'", id="minter"),
+        pytest.param((AFTER, "agents: {clerk: {minted_by: []}}\n" + AFTER), "approvers.yaml:5:", "nobody is named", id="no minter"),
+        pytest.param((AFTER, "users: some\n" + AFTER), "approvers.yaml:5:", "listed", id="odd users"),
+        pytest.param((f'"{OTHER_KEY}"', f'["{OTHER_KEY}", "{OTHER_KEY}"]'), "approvers.yaml:8:", "twice", id="one key twice"),
+        pytest.param((f'"{OTHER_KEY}"', f'["{OTHER_KEY}", "{KEY}"]'), "approvers.yaml:8:", "same key", id="another's key in a list"),
+        pytest.param((f'"{OTHER_KEY}"', "[]"), "approvers.yaml:8:", "at least 1", id="no key in a list"),
     ],
 )  # fmt: skip
 def test_a_faulty_roster_does_not_load(change: tuple[str, str], place: str, what: str) -> None:
@@ -177,6 +193,7 @@ def test_a_fresh_key_is_a_key() -> None:
         pytest.param(Terms(("group:stewards", "person:ann"), 3), ("quorum",), "only 2 distinct", id="counts people, not entries"),
         pytest.param(Terms(("person:dan", "group:security"), 1, True), ("quorum",), "more people", id="one human for two groups"),
         pytest.param(Terms(("group:stewards", "group:security"), 2, True), ("quorum",), "more people", id="quorum in each"),
+        pytest.param(Terms(("group:stewards",), 1, reject_quorum=3), ("reject_quorum",), "only 2 distinct", id="nobody could reject"),
     ],
 )  # fmt: skip
 def test_an_approval_that_nobody_could_give_is_a_problem(terms: Terms, path: tuple[str | int, ...], what: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agentguard.approval import Person, Roster, tally
 from agentguard.approval.matching import seat, stands_for
+from agentguard.approval.roster import Agent
 from agentguard.model.approvals import Decision, State, Vote
 from agentguard.model.verdicts import Need
 from tests.approval.people import BOARD, CONFIRMED, ONE, ROSTER, TWO, a_principal, a_request, a_vote
@@ -32,9 +33,21 @@ def need(approvers: tuple[str, ...], quorum: int = 1, from_each: bool = False) -
     return Need(name="stewards", approvers=approvers, quorum=quorum, from_each=from_each, deadline_seconds=60)
 
 
+def refusing(count: int) -> Need:
+    """Two of the stewards; so many rejections end it."""
+    return TWO.model_copy(update={"reject_quorum": count})
+
+
 @pytest.mark.parametrize(
     ("needs", "votes", "state"),
     [
+        pytest.param([refusing(2)], no("ann"), PENDING, id="one rejection of two"),
+        pytest.param([refusing(2)], no("ann", "ann"), PENDING, id="one person rejects once"),
+        pytest.param([refusing(2)], no("ann", "cat"), PENDING, id="a rejection by who is not entitled is none of two"),
+        pytest.param([refusing(2)], no("ann", "bob"), REJECTED, id="two rejections of two"),
+        pytest.param([refusing(2)], [*yes("ann", "dan"), *no("bob")], APPROVED, id="outvoted"),
+        pytest.param([refusing(2), BOARD], no("cat"), REJECTED, id="each need has its own"),
+        pytest.param([refusing(0)], yes("ann"), REJECTED, id="a reject_quorum of none never passes"),
         pytest.param([ONE], [], PENDING, id="nobody yet"),
         pytest.param([ONE], yes("ann"), APPROVED, id="one of one"),
         pytest.param([TWO], yes("ann"), PENDING, id="one of two"),
@@ -282,3 +295,80 @@ def test_the_order_of_votes_never_matters(order: list[str], rejecting: set[str])
 
     # then
     assert counted == tally([TWO, BOARD], [cast[person] for person in sorted(order)], ROSTER, a_principal())
+
+
+@pytest.mark.parametrize("person", ["bob", "clerk"])
+def test_t13_neither_the_agent_nor_who_made_its_credentials_approves(person: str) -> None:
+    """Whatever groups they are in."""
+    people = ROSTER.people | {"clerk": Person(email="clerk@acme.example", groups=("stewards",))}
+    roster = Roster(people=people, agents={"clerk": Agent(minted_by=("bob",))})
+    found = tally([ONE], [a_vote(a_request(), person)], roster, a_principal())
+    assert found.state is PENDING
+    assert [each.person for each in found.uncounted] == [person]
+    assert tally([ONE], yes("ann"), roster, a_principal()).state is APPROVED
+
+
+def test_t13_who_made_another_agents_credentials_does() -> None:
+    """They could not act as this one."""
+    roster = Roster(people=ROSTER.people, agents={"other": Agent(minted_by=("ann",))})
+    assert tally([ONE], yes("ann"), roster, a_principal()).state is APPROVED
+
+
+@pytest.mark.parametrize(
+    ("user", "state"), [("stranger@mail.example", PENDING), ("dan@acme.example", APPROVED), (None, APPROVED)]
+)
+def test_t14_where_only_listed_users_ask_a_stranger_gets_no_approval(user: str | None, state: State) -> None:
+    """Nobody can tell who must not approve it. An autonomous agent has no user to be told."""
+    roster = Roster(people=ROSTER.people, users="listed")
+    found = tally([ONE], yes("ann"), roster, a_principal(user))
+    assert found.state is state
+    assert ("only listed users may ask" in " ".join(found.obstacles)) is (state is PENDING)
+
+
+_HUMANS = ("h0", "h1", "h2", "h3", "h4")
+
+
+@st.composite
+def _alias_graphs(draw: st.DrawFn) -> Roster:
+    """Humans with any number of names each; no name is two humans'."""
+    counts = draw(st.lists(st.integers(0, 3), min_size=5, max_size=5))
+    return Roster(
+        people={
+            human: Person(
+                email=f"{human}@acme.example",
+                slack=f"U{human}",
+                aliases=tuple(f"{human}-alias-{number}" for number in range(count)),
+                groups=tuple(group for group in ("a", "b") if draw(st.booleans())),
+            )
+            for human, count in zip(_HUMANS, counts, strict=True)
+        }
+    )
+
+
+def _any_name(draw: st.DrawFn, roster: Roster, human: str) -> str:
+    person = roster.people[human]
+    name = draw(st.sampled_from([human, person.email, f"U{human}", *person.aliases]))
+    return draw(st.sampled_from([name, name.upper(), f"  {name} "]))
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_t15_k_of_n_counts_humans_over_any_graph_of_names(data: st.DataObject) -> None:
+    """Whatever names they come under, the requester's human counts for nothing and each other one once."""
+    # given
+    roster = data.draw(_alias_graphs())
+    asker = data.draw(st.sampled_from(_HUMANS))
+    voters = data.draw(st.lists(st.sampled_from(_HUMANS), max_size=10))
+    quorum = data.draw(st.integers(1, 4))
+    wanted = need(tuple(f"person:{human}" for human in _HUMANS if roster.people[human].groups), quorum)
+
+    # when
+    named = [_any_name(data.draw, roster, voter) for voter in voters]
+    votes = [a_vote(a_request(), roster.person(name), approvals=("stewards",)) for name in named]
+    found = tally([wanted], votes, roster, a_principal(_any_name(data.draw, roster, asker)))
+
+    # then
+    entitled = {human for human in _HUMANS if roster.people[human].groups} - {asker}
+    counted = set(voters) & entitled
+    assert set(found.standings[0].people) == counted
+    assert (found.state is APPROVED) is (len(counted) >= quorum)
