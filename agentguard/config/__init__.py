@@ -16,7 +16,8 @@ from agentguard.config.files import (
     read_policies,
     read_roster,
 )
-from agentguard.config.opening import masker_of, open_brake, open_connection, open_desk, open_guard
+from agentguard.config.masking import masker_of
+from agentguard.config.opening import open_brake, open_connection, open_desk, open_guard
 from agentguard.config.settings import Settings, assurance_of, journal_keys, kept_calls, keyring_of, own_key
 
 __all__ = [

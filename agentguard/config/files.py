@@ -10,8 +10,8 @@ from pathlib import Path
 
 from agentguard.approval import Roster
 from agentguard.approval import read_roster as roster_of
+from agentguard.config.masking import masking_checks
 from agentguard.errors import ConfigurationError
-from agentguard.masking.checks import check_masking
 from agentguard.model.problems import Problem
 from agentguard.policy import Check, NotUsable, Pins, Policy, Source, lint, load, read_lock, with_used
 from agentguard.policy.layout import ROOT
@@ -144,11 +144,11 @@ def _is_policy(file: Path) -> bool:
 
 
 def _checks(roster: Roster) -> list[Check]:
-    return [*roster.checks(), check_masking]
+    return [*roster.checks(), *masking_checks()]
 
 
 def _library_checks(folder: Path) -> list[Check]:
-    return _checks(read_roster(folder)) if has_people(folder) else [check_masking]
+    return _checks(read_roster(folder)) if has_people(folder) else masking_checks()
 
 
 def _folder(path: Path) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from agentguard.approval import Brake, Channel, Desk, RecordMac, Roster
 from agentguard.audit import Journal
 from agentguard.config.files import read_all, read_roster
+from agentguard.config.masking import maskers_of
 from agentguard.config.server import Closer, Server
 from agentguard.config.settings import Settings, assurance_of, kept_calls, keyring_of
 from agentguard.config.watching import Watched
@@ -30,9 +31,8 @@ from agentguard.guard.requests import Requests
 from agentguard.guard.settling import Settling
 from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
-from agentguard.masking import DEFAULT_DETECTORS, Detector, Masker
+from agentguard.masking import Detector
 from agentguard.model.calls import Principal
-from agentguard.policy import Policy
 from agentguard.session import Habits, Ledger, Sessions
 from agentguard.store.background import Background
 from agentguard.store.names import Names
@@ -74,7 +74,7 @@ def open_guard(
     in_force = Watched(
         folder=Path(policies),
         reading=reading,
-        make=lambda policy: InForce(policy=policy, masker=masker_of(policy, detectors)),
+        make=lambda policy: InForce(policy=policy, maskers=maskers_of(policy, detectors)),
         journal=journal,
     )
     kept = kept_calls(settings, keyring)
@@ -134,11 +134,6 @@ def open_guard(
         settler=Settling(in_force=in_force, tokens=tokens, records=records, asking=asking, budgets=budgets, once=once),
         closing=Closer(freezing=freezing, background=background, link=link, journal=journal, server=server),
     )
-
-
-def masker_of(policy: Policy, detectors: Sequence[Detector] = ()) -> Masker:
-    """The masker that a policy's `masking` section describes, with these detectors beside the default ones."""
-    return Masker([*DEFAULT_DETECTORS, *detectors], fields=policy.masking.fields, actions=policy.masking.actions)
 
 
 @asynccontextmanager

@@ -49,7 +49,11 @@ class Settling:
         """What the model may see of `result`. Raises ResultWithheld where masking, Redis or the journal fails."""
         _once(permit)
         try:
-            masked = _readable(lambda: self.in_force().masker.mask(result, self.tokens.ids(permit.principal)))
+            masked = _readable(
+                lambda: (
+                    self.in_force().maskers.of_result(permit.call.tool).mask(result, self.tokens.ids(permit.principal))
+                )
+            )
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             if not counted.withholding:
                 await self._keep(permit, masked, permit.verdict.labels)
@@ -76,7 +80,11 @@ class Settling:
         _once(permit)
         try:
             shown, masked = _readable(
-                lambda: self.in_force().masker.mask_error(error, self.tokens.ids(permit.principal))
+                lambda: (
+                    self.in_force()
+                    .maskers.of_result(permit.call.tool)
+                    .mask_error(error, self.tokens.ids(permit.principal))
+                )
             )
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             if not counted.withholding:

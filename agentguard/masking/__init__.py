@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from agentguard.masking.actions import ACTIONS, Action
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Detector
-from agentguard.masking.finding import Finding
+from agentguard.masking.finding import ALL, Finding
 from agentguard.masking.known import KnownValues
 from agentguard.masking.limits import Limits
-from agentguard.masking.masker import ACTIONS, Masked, Masker
+from agentguard.masking.lists import AllowList, DenyList
+from agentguard.masking.masker import Masked, Masker
 from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
+from agentguard.masking.recognisers import BadPattern, Recogniser, Recognisers
 from agentguard.masking.restoring import Left, Restoring, Why, by_parameter, restore
 from agentguard.masking.standins import Form, is_stand_in
 from agentguard.masking.tokens import TOKEN_PATTERN, TokenIds, form_wanted, takes_placeholder
@@ -16,8 +19,13 @@ from agentguard.masking.wanted import Wanted
 
 __all__ = [
     "ACTIONS",
+    "ALL",
     "DEFAULT_DETECTORS",
     "TOKEN_PATTERN",
+    "Action",
+    "AllowList",
+    "BadPattern",
+    "DenyList",
     "Detector",
     "Finding",
     "Form",
@@ -27,6 +35,8 @@ __all__ = [
     "Masked",
     "Masker",
     "Page",
+    "Recogniser",
+    "Recognisers",
     "Restoring",
     "TokenIds",
     "Wanted",

@@ -57,7 +57,7 @@ _PIECES = {
     Anchor.SSN: rb"SSN|ssn|ocial",
     Anchor.AT: rb"@",
     Anchor.TOKEN: TOKEN_FORM,
-    Anchor.REDACTED: rb" redacted\]",
+    Anchor.REDACTED: rb" redacted\]| hmac [a-p]",
 }
 
 

@@ -23,12 +23,14 @@ class Key(NamedTuple):
     """What a field's name says: `entity` of the whole value (None: nothing), and its words as context.
 
     `shaped`: only where the value looks like a person's name. `policy`: named by the operator, no questions asked.
+    `under`: which of the paths of actions lead here, by number.
     """
 
     entity: str | None = None
     words: str = ""
     shaped: bool = False
     policy: bool = False
+    under: tuple[int, ...] = ()
 
 
 NO_KEY = Key()
@@ -87,14 +89,17 @@ class _Around(NamedTuple):
 
 
 class Fields:
-    """Reads keys. `paths`: globs of dotted paths to entity types, as in the policy's `masking.fields`.
+    """Reads keys.
 
-    `*` is one key, `**` any number; list indexes are no part of a path; keys are compared as they are written.
+    `paths`: globs of dotted paths to entity types, as in the policy's `masking.fields`. `marked`: more globs; a key says which of them
+    lead to it. `*` is one key, `**` any number; list indexes are no part of a path; keys are compared as they are written.
     """
 
-    def __init__(self, paths: Mapping[str, str] | None = None) -> None:
-        globs = [(tuple(path.split(".")), entity) for path, entity in (paths or {}).items()]
-        self._globs = globs
+    def __init__(self, paths: Mapping[str, str] | None = None, marked: Sequence[str] = ()) -> None:
+        named = [(tuple(path.split(".")), entity) for path, entity in (paths or {}).items()]
+        globs = [*named, *((tuple(path.split(".")), None) for path in marked)]
+        self._globs: list[tuple[tuple[str, ...], str | None]] = globs
+        self._named = len(named)
         self._shapes = 0
         self.root = Scope(states=self._closed((index, 0) for index in range(len(globs))))
 
@@ -141,8 +146,11 @@ class Fields:
 
     def _said(self, scope: Scope, name: str, phrase: str, meaning: Meaning, around: _Around) -> Said:
         states = self._stepped(scope.states, name) if scope.states else scope.states
-        ruled = next((self._globs[i][1] for i, at in sorted(states) if at == len(self._globs[i][0])), None)
+        ends = [index for index, at in sorted(states) if at == len(self._globs[index][0])]
+        ruled = next((self._globs[index][1] for index in ends if index < self._named), None)
         key = Key(ruled, phrase, policy=True) if ruled is not None else _key(scope, phrase, meaning, around)
+        under = tuple(index - self._named for index in ends if index >= self._named)
+        key = key if key.under == under else key._replace(under=under)
         above = phrase if meaning.kind is not Kind.VALUE else scope.above
         return key, Scope(above=above, inherited=key, states=states, personal=around.personal)
 

@@ -8,6 +8,9 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
+ALL = "*"
+"""Every entity type of which nothing else is said."""
+
 THRESHOLD = 0.5
 """Below this score nothing is reported."""
 

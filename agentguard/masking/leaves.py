@@ -6,7 +6,8 @@ Rules:
   be masked.
 - Nothing recurses; depth and number of nodes are bounded, so a value that holds itself is refused, not followed.
 - Put back, only containers around a changed leaf are new; all else is the very object that came in. Order and types stay.
-- A number, a date or an Enum that was masked becomes text: the token has no other form.
+- A number, a date or an Enum that was masked becomes text: the token has no other form. A number that became another stays one, and one
+  that was taken out is None.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import datetime
 import decimal
 import enum
 import ipaddress
+import json
 import pathlib
+import re
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +42,8 @@ _WRITTEN = (
     datetime.time,
 )
 _LONGEST_NUMBER = 4000
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,20})(?:\.[0-9]{1,20})?\Z")
+"""A number as JSON writes it."""
 
 
 _Node = tuple[Any, int, int, tuple[Any, ...]]
@@ -136,6 +141,7 @@ class Walk:
             return
         if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
             raise refused("an integer of more than a thousand digits")
+        self._made[len(self.texts)] = _number_or_text
         self._leaf(repr(value) if type(value) in (int, float) else str(value), node, slot, said)
 
     def _opened(self, value: Any, node: int, slot: int, depth: int, parts: tuple[Any, ...]) -> int:
@@ -207,6 +213,12 @@ def record_fields(value: Any) -> tuple[str, ...] | None:
     if isinstance(getattr(type(value), "model_fields", None), dict):
         return (*type(value).model_fields, *(getattr(value, "model_extra", None) or ()))
     return None
+
+
+def _number_or_text(new: str) -> int | float | str | None:
+    if not new:
+        return None
+    return json.loads(new) if NUMBER.match(new) else new
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -10,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agentguard.errors import GuardUnavailable
+from agentguard.masking.actions import TOKEN, Actions, Written, carried_out
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Anchored, Detector
 from agentguard.masking.fields import NO_KEY, Fields
-from agentguard.masking.finding import THRESHOLD, Finding, one_per_place
+from agentguard.masking.finding import ALL, THRESHOLD, Finding, one_per_place
 from agentguard.masking.known import KnownValues, is_findable
-from agentguard.masking.leaves import Walk
+from agentguard.masking.leaves import NUMBER, Walk
 from agentguard.masking.limits import Limits, refused
+from agentguard.masking.lists import AllowList
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
 from agentguard.masking.recalled import KNOWN, recalled
@@ -25,10 +28,7 @@ from agentguard.masking.shown import json_ready
 from agentguard.masking.tokens import TokenIds, candidates, canonical_value
 from agentguard.model.tokens import Token
 
-ACTIONS = ("allow", "mask", "redact", "token")
-"""What may be done with a finding: left in clear, shown in part, named by its type alone, or replaced by a token."""
-
-Replacement = Callable[[str, str], str | None]
+Replacement = Callable[[str, str, Sequence[int]], str | None]
 
 
 class Kept(NamedTuple):
@@ -60,7 +60,8 @@ class Masker:
     """Finds and masks. Pure: no I/O, no clock; one object may serve many threads.
 
     `detectors`: the default ones where None is given. `fields`: globs of dotted paths to entity types, on top of the field names that
-    are known anyway. `actions`: entity type (or `*`) to one of ACTIONS; `token` where nothing is said.
+    are known anyway. `actions`: entity type, `*` or path to an action; `token` where nothing is said. `thresholds`: entity type or `*`
+    to the score from which a finding counts. `allowed`: what stays in clear, whatever finds it.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class Masker:
         detectors: Sequence[Detector] | None = None,
         *,
         fields: Mapping[str, str] | None = None,
-        actions: Mapping[str, str] | None = None,
+        actions: Written | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        allowed: AllowList | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._detectors = [
@@ -76,12 +79,22 @@ class Masker:
             for detector in (DEFAULT_DETECTORS if detectors is None else detectors)
         ]
         self._asked: dict[frozenset[int], list[Detector]] = {}
-        self._fields = Fields(fields)
-        self._actions = dict(actions or {})
+        self._paths = dict(fields or {})
+        self._thresholds = dict(thresholds or {})
+        self._threshold = self._thresholds.get(ALL, THRESHOLD)
+        self._allowed = allowed or AllowList({})
         self._limits = limits or Limits()
-        unknown = sorted(set(self._actions.values()) - set(ACTIONS))
-        if unknown:
-            raise ValueError(f"unknown masking action {unknown[0]!r}; write one of: {', '.join(ACTIONS)}")
+        self._act_by(Actions(actions or {}))
+
+    def under(self, closer: Written) -> Masker:
+        """The same masker with actions that come before its own."""
+        other = copy.copy(self)
+        other._act_by(self._actions.over(closer))
+        return other
+
+    def _act_by(self, actions: Actions) -> None:
+        self._actions = actions
+        self._fields = Fields(self._paths, [rule.path for rule in actions.paths])
 
     def find(self, text: str) -> list[Finding]:
         """What is personal or secret in a text, in order of place."""
@@ -99,19 +112,19 @@ class Masker:
         """
         made: dict[str, Token] = {}
         counted: dict[str, int] = {}
-        acted: dict[tuple[str, str], str | None] = {}
+        acted: dict[tuple[str, str, Sequence[int]], str | None] = {}
         known = KnownValues() if tokens.known is None else tokens.known
 
-        def replacement(entity_type: str, text: str) -> str | None:
+        def replacement(entity_type: str, text: str, under: Sequence[int]) -> str | None:
             counted[entity_type] = counted.get(entity_type, 0) + 1
-            found = entity_type, text
+            found = entity_type, text, under
             if found not in acted:
-                acted[found] = self._acted(entity_type, known.meant(found), tokens, made)
+                acted[found] = self._acted(entity_type, known.meant(found[:2]), under, tokens, made)
             return acted[found]
 
         spans = Kept(tokens.read, everywhere=tokens.has_stand_ins)
         masked = self._replaced(value, replacement, spans, known)
-        gone = [found for found, new in acted.items() if new is not None]
+        gone = list(dict.fromkeys(found[:2] for found, new in acted.items() if new is not None))
         known.learn(gone)
         hidden = _hidden(gone, tokens, known, made) if tokens.has_stand_ins or len(made) < len(gone) else ()
         return Masked(
@@ -136,7 +149,7 @@ class Masker:
                     done = end
             return "".join([*pieces, text[done:]])
 
-        masked = self._replaced(json_ready(value), partial, _TOKENS, KnownValues() if known is None else known)
+        masked = self._replaced(json_ready(value), _partial, _TOKENS, KnownValues() if known is None else known)
         return json_ready(masked, lambda text: visible(resolve(text)))
 
     def mask_error(self, error: BaseException, tokens: TokenIds) -> tuple[BaseException, Masked]:
@@ -164,14 +177,12 @@ class Masker:
             hidden=tuple(hidden.values()),
         )
 
-    def _acted(self, entity_type: str, text: str, tokens: TokenIds, made: dict[str, Token]) -> str | None:
-        action = self._actions.get(entity_type) or self._actions.get("*", "token")
-        if action == "allow":
-            return None
-        if action == "redact":
-            return f"[{entity_type} redacted]"
-        if action == "mask":
-            return partial(entity_type, text)
+    def _acted(
+        self, entity_type: str, text: str, under: Sequence[int], tokens: TokenIds, made: dict[str, Token]
+    ) -> str | None:
+        action = self._actions.of(entity_type, under)
+        if action != TOKEN:
+            return carried_out(action, entity_type, text, tokens)
         token = tokens.token(entity_type, text)
         made.setdefault(token.text, token)
         if tokens.has_stand_ins and (given := tokens.stand_in(token)) is not None:
@@ -182,11 +193,14 @@ class Masker:
     def _findings(self, sheet: Sheet, known: KnownValues, kept: Kept) -> dict[int, list[Placed]]:
         """For each leaf that holds something: its findings in order."""
         found, doubtful = list(sheet.found), list[Finding]()
-        page = sheet.page
+        page, thresholds, threshold = sheet.page, self._thresholds, self._threshold
         for detector in self._asked.get(page.anchors) or self._to_ask(page.anchors):
             try:
                 for finding in detector.find(page):
-                    (found if finding.score >= THRESHOLD else doubtful).append(finding)
+                    counts = finding.score >= (
+                        thresholds.get(finding.entity_type, threshold) if thresholds else threshold
+                    )
+                    (found if counts else doubtful).append(finding)
             except GuardUnavailable:
                 raise
             except Exception:  # noqa: BLE001 - what failed may hold a value: only its name is told, and nothing passes
@@ -199,8 +213,14 @@ class Masker:
         for finding in one_per_place(found):
             for leaf, its in sheet.place(finding):
                 meant = its._replace(value=again.values[finding[:2]]) if finding.detector == KNOWN else its
+                meant = meant._replace(under=sheet.under(leaf, finding)) if self._actions.paths else meant
                 placed.setdefault(leaf, []).append(meant)
+        if self._allowed:
+            placed = {leaf: [one for one in its if not self._is_allowed(one)] for leaf, its in placed.items()}
         return placed if sheet.plain else {leaf: one_per_place(several) for leaf, several in placed.items()}
+
+    def _is_allowed(self, placed: Placed) -> bool:
+        return self._allowed.holds(placed.entity_type, placed.value)
 
     def _to_ask(self, anchors: frozenset[int]) -> list[Detector]:
         """The detectors that can find something on a page with these anchors."""
@@ -227,6 +247,10 @@ class Masker:
         return walk.rebuilt(texts)
 
 
+def _partial(entity_type: str, text: str, _: Sequence[int]) -> str:
+    return partial(entity_type, text)
+
+
 def _hidden(
     gone: Iterable[tuple[str, str]], tokens: TokenIds, known: KnownValues, made: Mapping[str, Token]
 ) -> tuple[Token, ...]:
@@ -238,7 +262,7 @@ def _hidden(
 def _left_alone(text: str, kept: Kept) -> list[tuple[int, int]]:
     """Where tokens and redactions stand in a text, in order."""
     found = [(start, end) for start, end, _ in kept.spans(text)] if len(text) >= _SHORTEST_TOKEN else []
-    if "redacted]" in text:
+    if "redacted]" in text or " hmac " in text:
         found = sorted([*found, *(match.span() for match in _REDACTED.finditer(text))])
     return found
 
@@ -281,7 +305,7 @@ def _around(placed: Placed, text: str, kept: Kept) -> list[Placed]:
 
 def _rewritten(text: str, findings: Sequence[Placed], bare: Sequence[Bare], replacement: Replacement) -> str:
     if len(findings) == 1 and not bare and (only := findings[0]).end - only.start == len(text):
-        new = replacement(only.entity_type, only.value or text)
+        new = replacement(only.entity_type, only.value or text, only.under)
         return text if new is None else new
     pieces: list[str] = []
     done = 0
@@ -289,8 +313,11 @@ def _rewritten(text: str, findings: Sequence[Placed], bare: Sequence[Bare], repl
         start, end, quote = _whole_number(placed, bare) if bare else (placed.start, placed.end, "")
         if start < done:
             continue
-        new = replacement(placed.entity_type, placed.value if not quote and placed.value else text[start:end])
+        meant = placed.value if not quote and placed.value else text[start:end]
+        new = replacement(placed.entity_type, meant, placed.under)
         if new is not None:
+            if quote and (not new or NUMBER.match(new)):
+                new, quote = new or "null", ""
             pieces += (text[done:start], quote, new, quote)
             done = end
     return "".join([*pieces, text[done:]])
@@ -307,4 +334,4 @@ def _whole_number(placed: Placed, bare: Sequence[Bare]) -> tuple[int, int, str]:
 _COMBINATIONS_KEPT = 512
 _SHORTEST_TOKEN = 10
 _KEPT = frozenset({Anchor.TOKEN, Anchor.REDACTED})
-_REDACTED = re.compile(r"\[[A-Z0-9_]{2,40} redacted\]")
+_REDACTED = re.compile(r"\[[A-Z0-9_]{2,64} (?:redacted|hmac [a-p]{20})\]")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from agentguard.masking.anchors import Anchor, anchors_in
 from agentguard.masking.fields import NO_KEY, Key
@@ -58,6 +59,27 @@ class Page:
                 if match.lastindex
             ]
         return self._digit_runs
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The text as RE2 reads it."""
+        return self.text.encode("utf-8", "replace")
+
+    def spans(self, pattern: Any) -> Iterator[tuple[int, int]]:
+        """Where a pattern of RE2 matches, in characters: its first group where it has one. Empty matches are none."""
+        group = min(1, pattern.groups)
+        spans = (match.span(group) for match in pattern.finditer(self.encoded))
+        found = ((start, end) for start, end in spans if 0 <= start < end)
+        return found if len(self.encoded) == len(self.text) else self._in_characters(found)
+
+    def _in_characters(self, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        """Spans of bytes, in order, as spans of characters."""
+        done = characters = 0
+        for start, end in spans:
+            characters += len(self.encoded[done:start].decode("utf-8", "replace"))
+            length = len(self.encoded[start:end].decode("utf-8", "replace"))
+            yield characters, characters + length
+            done, characters = end, characters + length
 
     def key_at(self, offset: int) -> Key:
         """The key of the part that holds this offset."""

@@ -7,6 +7,7 @@ import unicodedata
 
 _WORDS = re.compile(r"[^\W_]+")
 _TAIL = 4
+_HIDDEN = 4
 _BY_TAIL = frozenset(
     "CREDIT_CARD IBAN_CODE PHONE_NUMBER US_SSN US_ITIN ACCOUNT_ID CUSTOMER_ID TAX_ID PASSPORT NATIONAL_ID DRIVER_LICENSE"
     " MEDICAL_RECORD_NUMBER EMPLOYEE_ID".split()
@@ -22,17 +23,18 @@ def partial(entity_type: str, value: str) -> str:
     if entity_type == "PERSON":
         return " ".join(f"{word[0]}." for word in _WORDS.findall(text)) or "***"
     if entity_type in _BY_TAIL:
-        return _tail(text)
+        return tail(text)
     if entity_type == "IP_ADDRESS" and text.count(".") == 3:
         first, second, *_ = text.split(".")
         return f"{first}.{second}.*.*"
     return "***"
 
 
-def _tail(text: str) -> str:
+def tail(text: str, keep: int = _TAIL) -> str:
+    """`***1111`: the last letters and digits, of which at least four stay hidden. The same again on itself."""
     kept = [c for c in text if c.isalnum()]
-    shown = min(_TAIL, max(0, len(kept) - 4)) if not text.startswith("***") else _TAIL
-    return "***" + "".join(kept[len(kept) - shown :])
+    shown = min(keep, max(0, len(kept) - _HIDDEN)) if not text.startswith("***") else keep
+    return "***" + "".join(kept[max(0, len(kept) - shown) :])
 
 
 def visible(text: str) -> str:

@@ -25,7 +25,10 @@ FIELD = "field"
 
 
 class Placed(NamedTuple):
-    """A finding in the offsets of its leaf, and the value in plain form; empty where it has no plain form of its own."""
+    """A finding in the offsets of its leaf, and the value in plain form; empty where it has no plain form of its own.
+
+    `under`: the paths of actions that lead to it.
+    """
 
     start: int
     end: int
@@ -33,6 +36,7 @@ class Placed(NamedTuple):
     score: float
     detector: str
     value: str
+    under: tuple[int, ...] = ()
 
 
 class Bare(NamedTuple):
@@ -77,6 +81,10 @@ class Sheet:
         ]
         self.plain = not self._views and len(self._texts) == len(texts)
 
+    def under(self, leaf: int, finding: Finding) -> tuple[int, ...]:
+        """The paths of actions that lead to a finding: those of its leaf, and those of the field in it."""
+        return tuple(sorted({*self._keys[leaf].under, *self.page.key_at(finding.start).under}))
+
     def place(self, finding: Finding) -> Sequence[tuple[int, Placed]]:
         """The leaf and the finding in its offsets; one for each leaf that the finding touches."""
         start, end, entity_type, score, detector = finding
@@ -119,7 +127,7 @@ class Sheet:
         for at in self._telling:
             key, text = self._keys[at], self._texts[at]
             if is_just(key, text):
-                settled[at] = Placed(0, len(text), key.entity or "", CERTAIN, FIELD, text)
+                settled[at] = Placed(0, len(text), key.entity or "", CERTAIN, FIELD, text, key.under)
                 self._texts[at] = ""
         return settled
 

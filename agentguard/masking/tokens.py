@@ -90,6 +90,7 @@ class TokenIds:
         scope = _joined(tenant, session)
         derived = [KeyedHash(key).digest(b"agentguard token\0" + scope) for key in keys]
         self._newest = KeyedHash(derived[0])
+        self._pseudonyms = (keys[0], tenant)
         self._checks = tuple(blake2b(key=key, digest_size=8) for key in derived)
         self._keyed = tuple(KeyedHash(key).digest for key in derived)
         self._made: dict[tuple[str, str], Token] = {}
@@ -104,6 +105,13 @@ class TokenIds:
                 self._made.clear()
             token = self._made[spelled] = self._new(entity_type, value)
         return token
+
+    def pseudonym(self, entity_type: str, value: str) -> str:
+        """Twenty letters for a value, the same in all sessions of the tenant; nothing turns them back."""
+        key, tenant = self._pseudonyms
+        of_tenant = KeyedHash(KeyedHash(key).digest(b"agentguard pseudonym\0" + _joined(tenant)))
+        digest = of_tenant.digest(_joined(entity_type, canonical_value(entity_type, value)))
+        return "".join(chr(ord("a") + nibble) for byte in digest[:10] for nibble in divmod(byte, 16))
 
     def _new(self, entity_type: str, value: str) -> Token:
         word, prefix = _type_name(entity_type)

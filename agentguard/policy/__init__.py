@@ -5,9 +5,10 @@ from agentguard.policy.changes import Answer, Change, between
 from agentguard.policy.comparing import compare
 from agentguard.policy.deeds import NoDeed
 from agentguard.policy.directions import Way
-from agentguard.policy.document import Document, MaskingSection
+from agentguard.policy.document import Document
 from agentguard.policy.lint import lint
 from agentguard.policy.loading import Source, load
+from agentguard.policy.masking_section import MaskingSection
 from agentguard.policy.pins import Lock, Pins, pin, read_lock, unpinnable, write_lock
 from agentguard.policy.policy import Policy
 from agentguard.policy.replaying import Undecided, judge_kept

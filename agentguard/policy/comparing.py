@@ -118,10 +118,10 @@ def _masking(old: Policy, new: Policy) -> Iterator[Change]:
             way = there_is(Way.STRICTER)(had, has)
             yield Change(way=way, what=f"masking field {path}", how=was("type", has, had), place=place)
     for kind in sorted({*before.actions, *now.actions, "*"}):
-        had, has = (each.actions.get(kind) or each.actions.get("*", "token") for each in (before, now))
-        if had != has:
-            how = was("action", has, had)
-            yield Change(way=of_action(had, has), what=f"masking {kind}", how=how, place=place)
+        then, here = (each.actions.get(kind) or each.actions.get("*", "token") for each in (before, now))
+        if then != here:
+            how = was("action", here, then)
+            yield Change(way=of_action(then, here), what=f"masking {kind}", how=how, place=place)
     for key in sorted(type(now).model_fields.keys() - {"fields", "actions"}):
         if getattr(before, key) != getattr(now, key):
             yield Change(way=Way.UNCLEAR, what=f"masking {key}", how="changed", place=place)

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from agentguard.model.verdicts import Effect, Mode, Risk
 from agentguard.policy.document import ApprovalEntry, LimitEntry, RuleEntry
 
-_ACTIONS = ("allow", "mask", "token", "redact", "drop")
+_ACTIONS = ("allow", "mask", "token", "hmac", "redact", "drop")
 """What becomes of an entity, the one that shows most first."""
 
 

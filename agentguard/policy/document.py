@@ -6,7 +6,6 @@ Each field here has an enforcer. What the language has beyond that is in `unenfo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,43 +13,21 @@ from pydantic import (
     BaseModel,
     Discriminator,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     Tag,
     WithJsonSchema,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError
 
 from agentguard.model.record import Record
 from agentguard.model.verdicts import CONFIRM, Effect, Mode, Risk
+from agentguard.policy.forms import EntityType, Form, Name
+from agentguard.policy.masking_section import MaskingSection, ToolMasking
 from agentguard.policy.patterns import check_pattern
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DEADLINE_SECONDS_MAX = 30 * 86400
 CONFIRM_SECONDS = 600
 """How long the user has to confirm a call."""
-
-
-@dataclass(frozen=True)
-class _Form:
-    """A check that the whole text has a form, for the loader and, as a pattern, for editors."""
-
-    pattern: str
-    what: str
-    instead: str
-
-    def check(self, text: str) -> str:
-        if re.fullmatch(self.pattern, text) is None:
-            told = {"what": f"{text[:80]!r} is not {self.what}", "instead": self.instead}
-            raise PydanticCustomError("form", "{what}", told)
-        return text
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(schema) | {"pattern": f"^(?:{self.pattern})$"}
 
 
 _DURATION_FORM = (  # what `_check_duration` takes, for editors: at most 30 days
@@ -87,8 +64,7 @@ def _list_or_entry(value: Any) -> str:
     return "short" if isinstance(value, (list, tuple)) else "entry"
 
 
-Name = Annotated[str, _Form(r"[a-z0-9][a-z0-9._-]{0,63}", "a name", "write lower-case letters, digits, '.', '_', '-'")]
-Label = Annotated[str, _Form(r"[a-z][a-z0-9-]{0,63}", "a label", "write lower-case letters, digits and '-'")]
+Label = Annotated[str, Form(r"[a-z][a-z0-9-]{0,63}", "a label", "write lower-case letters, digits and '-'")]
 Pattern = Annotated[
     str,
     AfterValidator(_check_pattern),
@@ -97,23 +73,17 @@ Pattern = Annotated[
 Duration = Annotated[
     str, AfterValidator(_check_duration), WithJsonSchema({"type": "string", "pattern": _DURATION_FORM})
 ]
-EntityType = Annotated[
-    str, _Form(r"[A-Z][A-Z0-9_]{0,63}", "an entity type", "write such as EMAIL_ADDRESS, PERSON or US_SSN")
-]
-AnyEntityType = Annotated[
-    str, _Form(r"\*|[A-Z][A-Z0-9_]{0,63}", "an entity type", 'write such as EMAIL_ADDRESS, or "*" for all others')
-]
-Role = Annotated[str, _Form(r"[a-z][a-z0-9_]{0,63}", "a role", "write such as recipient, url, text or amount")]
+Role = Annotated[str, Form(r"[a-z][a-z0-9_]{0,63}", "a role", "write such as recipient, url, text or amount")]
 ArgumentPath = Annotated[
     str,
-    _Form(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,15}", "a path to an argument", "write such as to or customer.email"),
+    Form(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,15}", "a path to an argument", "write such as to or customer.email"),
 ]
 Approver = Annotated[
-    str, _Form(r"(group|person):[a-z0-9][a-z0-9._-]{0,63}", "an approver", "write group:NAME or person:NAME")
+    str, Form(r"(group|person):[a-z0-9][a-z0-9._-]{0,63}", "an approver", "write group:NAME or person:NAME")
 ]
 UseEntry = Annotated[
     str,
-    _Form(
+    Form(
         r"library:[a-z0-9][a-z0-9_-]{0,63}|(?![/~])[^\\:\x00]{1,300}\.yaml",
         "a policy to take in",
         "write library:NAME, or the path of a .yaml file relative to this one",
@@ -122,7 +92,7 @@ UseEntry = Annotated[
 _VALUE_FORM = r"args(\.[^.\s]{1,200}){1,16}|params\.[a-z][a-z0-9_]{0,63}"
 SumPath = Annotated[
     str,
-    _Form(
+    Form(
         _VALUE_FORM,
         "an amount",
         "write such as args.amount or params.amount",
@@ -130,7 +100,7 @@ SumPath = Annotated[
 ]
 OncePath = Annotated[
     str,
-    _Form(
+    Form(
         _VALUE_FORM,
         "what names a deed",
         "write such as args.order_id or params.recipient",
@@ -205,6 +175,7 @@ class ToolEntry(Record):
     title: Sentence | None = None
     undo: Literal[False] | Sentence | None = None
     once: OncePath | None = None
+    masking: ToolMasking | None = None
     mode: Mode | None = None
     override: Literal[True] | None = None
 
@@ -267,18 +238,6 @@ class ApprovalEntry(Record):
     def deadline_seconds(self) -> int:
         """The deadline in seconds."""
         return _seconds(self.deadline)
-
-
-class MaskingSection(Record):
-    """What to mask, and how.
-
-    `fields`: a path of keys, with `*` and `**`, and the entity type of what stands there. `actions`: what happens to
-    each entity type, and to all others under "*". `answer`: the entity types that the final answer to the user may show in clear.
-    """
-
-    fields: dict[Annotated[str, Field(min_length=1, max_length=200)], EntityType] = {}
-    actions: dict[AnyEntityType, Literal["allow", "token", "redact", "mask", "drop"]] = {}
-    answer: tuple[EntityType, ...] = ()
 
 
 class Fragment(Record):

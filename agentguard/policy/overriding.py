@@ -81,6 +81,7 @@ def _as_strict(entry: ToolEntry, other: ToolEntry) -> bool:
         and set(theirs.labels) <= set(mine.labels)
         and all(set(paths) <= set(mine.params.get(role, ())) for role, paths in theirs.params.items())
         and _revealed(mine) <= _revealed(theirs)
+        and entry.masking == other.masking
     )
 
 

@@ -22,10 +22,11 @@ from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
 from agentguard.policy.conditions import Condition, Language, Reading
 from agentguard.policy.deeds import deeds_of, once_of
-from agentguard.policy.document import Document, MaskingSection
+from agentguard.policy.document import Document
 from agentguard.policy.explain import explain
 from agentguard.policy.highlights import read_arguments
 from agentguard.policy.layout import Layout
+from agentguard.policy.masking_section import MaskingSection
 from agentguard.policy.patterns import is_tool_name
 from agentguard.policy.pins import Pins
 from agentguard.policy.planning import Planner

@@ -22,11 +22,11 @@ from agentguard.policy.document import (
     AskFor,
     Document,
     LimitEntry,
-    MaskingSection,
     RevealEntry,
     ToolEntry,
     level_effect,
 )
+from agentguard.policy.masking_section import ActionEntry, Actions, ActionTerms
 from agentguard.policy.patterns import is_exact, literals, overlap
 from agentguard.policy.roles import EXECUTABLE_ROLES, RESERVED
 
@@ -48,7 +48,8 @@ def check(document: Document) -> Iterator[Found]:
         yield from _check_reveal(("tools", pattern), entry)
     yield from _check_rules(document)
     for name, limit in document.limits.items():
-        yield from _check_limit(("limits", name), limit, document.masking)
+        yield from _check_limit(("limits", name), limit)
+        yield from _check_counted(("limits", name), limit, document)
     yield from _check_ambiguous(document)
 
 
@@ -147,7 +148,7 @@ def _check_rules(document: Document) -> Iterator[Found]:
             yield ("rules", index), f"the rule {rule.id!r} does nothing", instead
 
 
-def _check_limit(path: Path, limit: LimitEntry, masking: MaskingSection) -> Iterator[Found]:
+def _check_limit(path: Path, limit: LimitEntry) -> Iterator[Found]:
     if (limit.ask is None) is (limit.deny is None):
         yield path, "a limit asks or denies, one of the two", "write ask: NAME or deny: true"
     if limit.sum is not None and limit.distinct is not None:
@@ -156,13 +157,39 @@ def _check_limit(path: Path, limit: LimitEntry, masking: MaskingSection) -> Iter
         yield (*path, "max"), "calls and subjects are counted whole", "write a whole number"
     if limit.over is None and "session" not in limit.dimensions:
         yield path, "nothing says how far back it counts", "write such as over: 24h, or per: session"
-    if limit.distinct is not None:
-        action = masking.actions.get(limit.distinct) or masking.actions.get("*", "token")
-        if action != "token":
-            what = f"{limit.distinct} is counted by its tokens, and its masking action is {action}"
-            yield (*path, "distinct"), what, f"write masking.actions: {{{limit.distinct}: token}}"
-        if limit.max > SUBJECTS_MAX:
-            yield (*path, "max"), f"at most {SUBJECTS_MAX} subjects are counted", "write a smaller number"
+    if limit.distinct is not None and limit.max > SUBJECTS_MAX:
+        yield (*path, "max"), f"at most {SUBJECTS_MAX} subjects are counted", "write a smaller number"
+
+
+def _check_counted(path: Path, limit: LimitEntry, document: Document) -> Iterator[Found]:
+    """Subjects are told apart by their tokens, so nothing else may happen to them in these tools' results."""
+    kind = limit.distinct
+    if kind is None:
+        return
+    for action in _actions_on(document.masking.actions, kind):
+        what = f"{kind} is counted by its tokens, and its masking action is {action}"
+        yield (*path, "distinct"), what, f"write masking.actions: {{{kind}: token}}"
+    for pattern, entry in document.tools.items():
+        result = entry.masking.result if entry.masking is not None else None
+        if result and any(overlap(pattern, each) for each in limit.tools):
+            for action in _actions_on(result, kind):
+                what = f"{kind} is counted by its tokens, and in results of {pattern} its masking action is {action}"
+                yield (*path, "distinct"), what, f"write masking.result: {{{kind}: token}} for {pattern}"
+
+
+def _actions_on(actions: Actions, kind: str) -> list[str]:
+    """What may happen to a type besides becoming a token."""
+    found: list[ActionTerms] = []
+    flat: dict[str, ActionTerms] = {}
+    for key, there in actions.items():
+        if isinstance(there, dict):
+            found.append(there.get(kind) or there.get("*", "token"))
+        elif "." in key:
+            found.append(there)
+        else:
+            flat[key] = there
+    found.append(flat.get(kind) or flat.get("*", "token"))
+    return sorted({action.action if isinstance(action, ActionEntry) else action for action in found} - {"token"})
 
 
 def _check_ambiguous(document: Document) -> Iterator[Found]:

@@ -25,7 +25,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("tools", _ANY, "wait"),
     ("tools", _ANY, "notify"),
     ("tools", _ANY, "grants"),
-    ("tools", _ANY, "masking"),
     ("rules", _ANY, "override"),
     ("rules", _ANY, "defer"),
     ("rules", _ANY, "wait"),
@@ -40,26 +39,14 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("approvals", _ANY, "wait"),
     ("approvals", _ANY, "defer"),
     ("approvals", _ANY, "edit"),
-    ("masking", "thresholds"),
-    ("masking", "detectors"),
-    ("masking", "patterns"),
-    ("masking", "allow"),
-    ("masking", "limits"),
 )
 """Where each clause stands; `*` is any tool pattern, rule, level or approval."""
-
-ACTIONS = ("hmac", "generalise")
-"""Masking actions of the language that nothing carries out yet."""
 
 
 def unenforced(value: Json) -> Iterator[tuple[Path, str]]:
     """The path and the name of each clause in a document that nothing would enforce."""
     for clause in CLAUSES:
         yield from ((path, ".".join(clause)) for path in _found(value, clause, ()))
-    for path in _found(value, ("masking", "actions", _ANY), ()):
-        action = value["masking"]["actions"][path[-1]]
-        if action in ACTIONS:
-            yield path, f"masking action {action}"
 
 
 def without(value: Json, paths: set[Path], at: Path = ()) -> Json:

@@ -19,7 +19,7 @@ import pytest
 from agentguard.audit import Journal, read
 from agentguard.cli.doctor import _in_force
 from agentguard.config.files import read_all
-from agentguard.config.opening import masker_of
+from agentguard.config.opening import maskers_of
 from agentguard.config.watching import AGAIN_SECONDS, Watched
 from agentguard.errors import CallRefused, ConfigurationError, GuardUnavailable, RefusalReason
 from agentguard.guard.in_force import InForce
@@ -80,7 +80,7 @@ def watch(path: Path, journal: Path, clock: Clock) -> Watched:
     return Watched(
         folder=path,
         reading=reading,
-        make=lambda policy: InForce(policy=policy, masker=masker_of(policy)),
+        make=lambda policy: InForce(policy=policy, maskers=maskers_of(policy)),
         journal=Journal(journal, keys=[bytes(32)], policy_version=reading.policy.version),
         seconds=clock,
         wall_ns=lambda: 2**62,

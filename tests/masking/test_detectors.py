@@ -100,6 +100,7 @@ NOT_FOUND = {
     "loopback": "127.0.0.1 and ::1 and 0.0.0.0",
     "version": "version 10.20.30.40",
     "short-version": "1.2.3.4",
+    "network": "10.20.30.0/24 and 2001:db8:1::/48",
     "octet": "300.1.2.3",
     "clock": "12:30:45",
     "ratio": "a::b",

@@ -158,3 +158,24 @@ def test_a_limit_that_cannot_hold_does_not_load(written: str, wrong: str) -> Non
     """Each problem says what to write instead."""
     with pytest.raises(PolicyError, match=wrong):
         policy(TOOLS + f"limits: {{l: {{{written}}}}}\nmasking: {{actions: {{US_SSN: redact}}}}")
+
+
+@pytest.mark.parametrize(
+    ("masking", "tool"),
+    [
+        ("actions: {'**.ssn': drop}", ""),
+        ("actions: {'**.ssn': {US_SSN: {action: mask, keep: 2}}}", ""),
+        ("actions: {}", "result: {US_SSN: allow}"),
+        ("actions: {}", "result: {'*': redact}"),
+    ],
+)
+def test_subjects_are_counted_only_where_they_become_tokens(masking: str, tool: str) -> None:
+    """An action of a path or of one of the tools that takes the tokens away is a load error; of another tool, or in arguments, it isn't."""
+    limit = "limits: {l: {tools: ['pay_*'], distinct: US_SSN, max: 5, over: 1h, deny: true}}"
+    harmless = "masking: {result: {PERSON: redact}, arguments: {US_SSN: redact}}"
+    own = f"masking: {{{tool}}}" if tool else harmless
+    other = "other_tool: {risk: low, masking: {result: {US_SSN: allow}}}"
+
+    with pytest.raises(PolicyError, match="US_SSN is counted by its tokens"):
+        policy(f"tools:\n  pay_out: {{risk: low, {own}}}\n{limit}\nmasking: {{{masking}}}")
+    assert policy(f"tools:\n  pay_out: {{risk: low, {harmless}}}\n  {other}\n{limit}").version

@@ -91,9 +91,6 @@ def test_the_whole_language_without_those_clauses_loads() -> None:
         ("grants: []", "grants"),
         ("tools: {a: {risk: low, defer: 1h}}", "tools.*.defer"),
         ("rules: [{id: r, tools: [a], deny: true, notify: x}]", "rules.*.notify"),
-        ("masking: {thresholds: {PERSON: 0.5}}", "masking.thresholds"),
-        ("masking: {actions: {PERSON: hmac}}", "masking action hmac"),
-        ("masking: {actions: {PERSON: generalise}}", "masking action generalise"),
     ],
 )
 def test_a_clause_without_an_enforcer_is_refused_by_name(written: str, clause: str) -> None:

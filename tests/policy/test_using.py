@@ -100,6 +100,8 @@ def test_what_cant_be_taken_in_is_told_with_its_place(written: str, used: dict[s
         ("x: high", "'x*': {risk: high, params: {url: [u]}}"),
         ("x: {risk: high, reveal: {to: [PERSON]}}", "'x*': high"),
         ("x: high", "'x*': {risk: high, once: args.id}"),
+        ("x: {risk: high, masking: {result: {'*': allow}}}", "'x*': high"),
+        ("x: high", "'x*': {risk: high, masking: {result: {'*': redact}}}"),
     ],
 )
 def test_t20_a_used_tool_is_not_made_laxer_without_a_word(own: str, used: str) -> None:

@@ -20,13 +20,14 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}\Z")
 _MAC_DASHED = re.compile(
     r"-[0-9A-Fa-f]{2}-(?<=[^0-9A-Za-z-][0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-)(?:[0-9A-Fa-f]{2}-){3}[0-9A-Fa-f]{2}(?![\w-])"
 )
+_PREFIX = re.compile(r"/[1-9][0-9]{0,2}(?![0-9A-Za-z])")
 _HEX = frozenset("0123456789abcdefABCDEF:.")
 _LOGIN = re.compile(r"://[^\s/@:\"'<>\x1f]{0,128}:[^\s/@\"'<>\x1f]{1,256}@[^\s\"'<>\x1f]{1,2000}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{1,24}\Z")
 
 
 class IpAddresses:
-    """IP_ADDRESS, versions 4 and 6. Not: loopback, the unspecified, and what stands after the word version."""
+    """IP_ADDRESS, versions 4 and 6. Not: loopback, the unspecified, whole networks, and what stands after the word version."""
 
     name = "ip"
     anchors = frozenset({Anchor.DIGITS, Anchor.COLONS})
@@ -42,7 +43,7 @@ class IpAddresses:
                 if score:
                     yield Finding(match.start(), match.end(), "IP_ADDRESS", score, self.name)
         for start, end in _around_colons(page):
-            if _is_v6(text[start:end]):
+            if _is_v6(text[start:end]) and not _is_network(page, start, end):
                 yield Finding(start, end, "IP_ADDRESS", 0.9, self.name)
 
 
@@ -89,10 +90,21 @@ def _v4_score(page: Page, match: re.Match[str]) -> float:
     if address.is_loopback or address.is_unspecified or match.group() == "255.255.255.255" or octets[0] == "255":
         return 0.0
     before = page.before(match.start())
+    if _is_network(page, *match.span()):
+        return 0.2
     if _VERSION.search(before) or "version" in page.key_at(match.start()).words:
         return 0.2
     short = sum(map(len, octets)) <= 5
     return 0.75 if not short or _V4_FOR.search(page.context(*match.span())) else 0.3
+
+
+def _is_network(page: Page, start: int, end: int) -> bool:
+    """Whether a span is the address of a network and not of a host: `203.0.113.0/24`."""
+    return (
+        page.text[end : end + 1] == "/"
+        and page.text.endswith((".0", "::"), start, end)
+        and _PREFIX.match(page.text, end) is not None
+    )
 
 
 def _around_colons(page: Page) -> Iterator[tuple[int, int]]:

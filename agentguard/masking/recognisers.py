@@ -1,0 +1,178 @@
+"""Recognisers that are written down rather than programmed: a pattern of RE2, context words, a checksum.
+
+Rules:
+- evidence adds up: what the form is worth by itself, a checksum that holds (or doesn't), a word of the context beside it or in its key;
+- all patterns are searched at once; only those that match somewhere are looked for one by one;
+- what RE2 refuses, and a pattern that matches nothing at all, can't be built; where the search itself fails, the value is refused.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Protocol
+
+import re2
+
+from agentguard.masking.detectors.named_checksums import CHECKSUMS, holds
+from agentguard.masking.finding import Finding
+from agentguard.masking.limits import refused
+from agentguard.masking.page import Page
+from agentguard.masking.phrases import split
+
+FORM_ALONE = 0.6
+FORM_WITH_MORE = 0.3
+"""What a form is worth where nothing else is said: enough by itself, or not enough where a checksum or context words are given."""
+
+BY_CHECKSUM = 0.35
+BY_CONTEXT = 0.35
+MOST = 0.98
+
+_MEMORY = 64 * 1024 * 1024
+_ANYTHING = r"(?s:.)"
+
+
+class BadPattern(ValueError):
+    """A recogniser that can't be built: which key of it is wrong, how, and what to write instead."""
+
+    def __init__(self, key: str, what: str, instead: str) -> None:
+        super().__init__(what)
+        self.key, self.what, self.instead = key, what, instead
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recogniser:
+    """One of them. `score`: what the form alone is worth. Raises BadPattern for a pattern or a checksum that there is not."""
+
+    name: str
+    entity_type: str
+    pattern: str
+    score: float | None = None
+    context: tuple[str, ...] = ()
+    checksum: str | None = None
+    _compiled: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_compiled", _compiled(self.pattern))
+        if self.checksum is not None and self.checksum not in CHECKSUMS:
+            instead = f"there are: {', '.join(sorted(CHECKSUMS))}"
+            raise BadPattern("checksum", f"there is no checksum {self.checksum!r}", instead)
+
+    @property
+    def form(self) -> float:
+        """What the form alone is worth."""
+        if self.score is not None:
+            return self.score
+        return FORM_WITH_MORE if self.context or self.checksum else FORM_ALONE
+
+    def find(self, page: Page) -> Iterator[Finding]:
+        """What matches, with its score."""
+        for start, end in page.spans(self._compiled):
+            yield Finding(start, end, self.entity_type, self._score(page, start, end), self.name)
+
+    def _score(self, page: Page, start: int, end: int) -> float:
+        score = self.form
+        if self.checksum is not None:
+            score += BY_CHECKSUM if holds(self.checksum, page.text[start:end]) else -BY_CHECKSUM
+        if self.context and _speaks(self.context, page.context(start, end)):
+            score += BY_CONTEXT
+        return round(min(MOST, max(0.0, score)), 2)
+
+
+class WrittenRecogniser(Protocol):
+    """A recogniser as a policy or a pack writes it."""
+
+    @property
+    def entity(self) -> str:
+        """The type of what it finds."""
+        ...
+
+    @property
+    def pattern(self) -> str:
+        """In the syntax of RE2."""
+        ...
+
+    @property
+    def score(self) -> float | None:
+        """What the form alone is worth."""
+        ...
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """Words that speak for it."""
+        ...
+
+    @property
+    def checksum(self) -> str | None:
+        """A name of CHECKSUMS."""
+        ...
+
+
+def recogniser_of(name: str, written: WrittenRecogniser) -> Recogniser:
+    """The recogniser that is written so. Raises BadPattern."""
+    return Recogniser(
+        name=name,
+        entity_type=written.entity,
+        pattern=written.pattern,
+        score=written.score,
+        context=written.context,
+        checksum=written.checksum,
+    )
+
+
+class Recognisers:
+    """Many of them as one detector."""
+
+    name = "patterns"
+
+    def __init__(self, recognisers: Sequence[Recogniser]) -> None:
+        self._recognisers = tuple(recognisers)
+        self._set = re2.Set.SearchSet(_options())
+        for recogniser in self._recognisers:
+            self._set.Add(recogniser.pattern)
+        self._sentinel = self._set.Add(_ANYTHING)
+        self._set.Compile()
+
+    def find(self, page: Page) -> Iterator[Finding]:
+        """What any of them finds."""
+        if not page.encoded:
+            return
+        there = self._set.Match(page.encoded) or ()
+        if self._sentinel not in there:
+            raise refused("the search for patterns failed; use fewer or shorter ones")
+        for number in there:
+            if number != self._sentinel:
+                yield from self._recognisers[number].find(page)
+
+
+def _compiled(pattern: str) -> Any:
+    try:
+        compiled = re2.compile(pattern, _options())
+    except re2.error as error:
+        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        what = f"RE2 refuses this pattern: {reason}"
+        raise BadPattern("pattern", what, "write it without look-around and back references") from None
+    if compiled.fullmatch(b"") is not None:
+        raise BadPattern("pattern", "this pattern matches the empty text", "say what must stand there")
+    return compiled
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.log_errors, options.max_mem = False, _MEMORY
+    return options
+
+
+def _speaks(context: tuple[str, ...], around: str) -> bool:
+    """Whether a word of the context stands around a finding. Words and phrases are whole, in any case and without accents."""
+    return _any_word(context).search(around) is not None
+
+
+@lru_cache(maxsize=1024)
+def _any_word(context: tuple[str, ...]) -> Any:
+    lower = [unicodedata.normalize("NFKC", written).lower() for written in context]
+    spelled = {word for written in lower for word in (written, split(written)) if word}
+    words = "|".join(r"[\s_-]+".join(map(re2.escape, word.split())) for word in sorted(spelled))
+    return re2.compile(rf"(?:^|[^\pL\pN])(?:{words})(?:s?$|s?[^\pL\pN])")
