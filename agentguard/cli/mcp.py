@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from agentguard.cli.options import Policies, Tenant
-from agentguard.config import open_guard
+from agentguard.config import Settings, open_guard
 from agentguard.errors import ConfigurationError
 
 DEFAULT = Path("tool_policies")
@@ -50,6 +52,9 @@ def run(
     hold: Annotated[
         float, typer.Option("--hold", min=0.1, max=86_400, help="Seconds that a call waits for people.")
     ] = 45.0,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Take the tools as they are now for those that were first seen.")
+    ] = False,
     policies: Policies = DEFAULT,
     tenant: Tenant = "default",
 ) -> None:
@@ -65,7 +70,14 @@ def run(
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="agentguard: %(levelname)s: %(message)s")
     address = None if listen is None else _address(listen)
     target = url if url is not None else mcp_target.started(command or [])
-    terms = mcp_serving.Terms(user=user, autonomous=autonomous, session=session, hold_seconds=hold)
+    terms = mcp_serving.Terms(
+        user=user,
+        autonomous=autonomous,
+        session=session,
+        hold_seconds=hold,
+        first_sight=_first_sight(url or shlex.join(command or [])),
+        accept_changes=accept_changes,
+    )
 
     async def serve() -> None:
         async with mcp_serving.proxied(guard, target, terms) as server:
@@ -76,6 +88,11 @@ def run(
 
     with open_guard(policies, agent=agent, tenant=tenant) as guard:
         anyio.run(serve)
+
+
+def _first_sight(server: str) -> Path:
+    """Where it is kept what a server's tools first said of themselves."""
+    return Settings().state_dir / "mcp" / f"{hashlib.sha256(server.encode()).hexdigest()[:32]}.json"
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -18,7 +18,7 @@ async def listed(server: str) -> list[Listing]:
     """Every tool that a server lists; `server` is a URL or a command line. Raises ConfigurationError."""
     try:
         async with Client(target(server), read_timeout_seconds=TIMEOUT_SECONDS) as client:
-            return await _all_pages(client)
+            return await all_pages(client)
     except (OSError, MCPError, TimeoutError, RuntimeError, ExceptionGroup) as error:
         raise ConfigurationError(f"the MCP server can't be reached ({type(error).__name__})") from None
 
@@ -33,7 +33,8 @@ def listing(tool: Tool) -> Listing:
     )
 
 
-async def _all_pages(client: Client) -> list[Listing]:
+async def all_pages(client: Client) -> list[Listing]:
+    """Every tool that the server of a connected client lists. Raises ConfigurationError."""
     found: list[Listing] = []
     cursor: str | None = None
     for _ in range(_PAGES_MAX):

@@ -30,6 +30,8 @@ from agentguard.guard.permit import Permit
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
 from agentguard.integrations.mcp_events import Events
+from agentguard.integrations.mcp_first_sight import FirstSight
+from agentguard.integrations.mcp_listing import listing
 from agentguard.integrations.mcp_results import Taken, take_apart
 from agentguard.integrations.mcp_tool import McpTool
 from agentguard.integrations.mcp_virtual import GET_PROMPT, READ_RESOURCE, RESERVED
@@ -53,6 +55,7 @@ class Proxy:
     guard: Guard
     upstream: Client
     events: Events
+    first_sight: FirstSight
     user: str | None
     autonomous: bool = False
     session: str | None = None
@@ -157,11 +160,18 @@ class Proxy:
         return self.tools.get(named) or RefusedTool(name=named, refusal=unknown(named, self.tools))
 
     def _keep(self, listed: list[types.Tool]) -> None:
+        """Know these tools, and tell of those that are not what they were."""
+        fit = [tool for tool in listed if recorded_name(tool.name) == tool.name and tool.name not in RESERVED]
         for tool in listed:
-            if recorded_name(tool.name) != tool.name or tool.name in RESERVED:
+            if tool not in fit:
                 _LOG.warning("a tool of the server is left out: %r is no name that models can call", visible(tool.name))
-            else:
-                self.tools[tool.name] = McpTool(listed=tool)
+        changed = set(self.first_sight.meet(map(listing, fit)))
+        for tool in fit:
+            known = self.tools.get(tool.name)
+            if tool.name in changed and (known is None or known.listed != tool):
+                told = "\n".join(self.first_sight.diff(listing(tool)))
+                _LOG.warning("%s is not what it was when it was first seen:\n%s", tool.name, told)
+            self.tools[tool.name] = McpTool(listed=tool, changed=tool.name in changed)
 
     async def _gated(
         self, ctx: Context, call: ToolCall, tool: Tool, run: Callable[[dict[str, Any]], Awaitable[M]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -24,6 +25,8 @@ from agentguard import __version__
 from agentguard.errors import ConfigurationError
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.mcp_events import Events
+from agentguard.integrations.mcp_first_sight import FirstSight
+from agentguard.integrations.mcp_listing import all_pages
 from agentguard.integrations.mcp_proxy import Proxy
 from agentguard.masking import visible
 
@@ -33,12 +36,14 @@ _CANT_CONNECT = (OSError, MCPError, TimeoutError, RuntimeError, ExceptionGroup)
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """On whose behalf the proxy calls, and how long a call may wait for people."""
+    """On whose behalf the proxy calls, how long a call may wait for people, and where it is kept what tools first said of themselves."""
 
     user: str | None
     autonomous: bool = False
     session: str | None = None
     hold_seconds: float = 45.0
+    first_sight: Path
+    accept_changes: bool = False
 
 
 @asynccontextmanager
@@ -55,11 +60,14 @@ async def proxied(guard: Guard, target: StdioServerParameters | str, terms: Term
             guard=guard,
             upstream=client,
             events=events,
+            first_sight=FirstSight.read(terms.first_sight),
             user=terms.user,
             autonomous=terms.autonomous,
             session=terms.session,
             hold_seconds=terms.hold_seconds,
         )
+        if terms.accept_changes:
+            proxy.first_sight.accept(await all_pages(client))
         async with anyio.create_task_group() as listening:
             listening.start_soon(_listen, client, events)
             yield server_of(proxy)

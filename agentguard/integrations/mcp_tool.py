@@ -31,9 +31,10 @@ _NUMBERS = frozenset({"integer", "number"})
 
 @dataclass(frozen=True, kw_only=True)
 class McpTool:
-    """A tool as the server listed it."""
+    """A tool as the server listed it. `changed`: it says something else of itself than when it was first seen."""
 
     listed: types.Tool
+    changed: bool = False
 
     @property
     def name(self) -> str:

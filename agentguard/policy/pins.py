@@ -106,7 +106,7 @@ def pin_reason(state: PinState, alike: str | None) -> str:
         case PinState.SAME:
             return ""
         case PinState.CHANGED:
-            return "This tool's description or schema changed since it was pinned"
+            return "This tool's description or schema changed since it was pinned or first seen"
         case PinState.UNPINNED:
             return "This tool was never pinned, and others are"
         case PinState.ALIKE:

@@ -153,9 +153,9 @@ class Planner:
 
     def _pin(self, tool: str, pin: PinState) -> Iterator[Speaker]:
         """What is said of a tool that is not what was pinned: critical, and no call for one that may pass itself off as another."""
-        if pin is PinState.SAME or self.pins is None:
+        if pin is PinState.SAME:
             return
-        other = self.pins.alike(tool)
+        other = self.pins.alike(tool) if self.pins else None
         deny = True if pin is PinState.ALIKE else None
         rule = RuleEntry.model_construct(
             id=f"(pin: {pin})",
@@ -165,7 +165,8 @@ class Planner:
             reason=pin_reason(pin, other),
             mode=self.document.mode,
         )
-        yield self._rule(rule, Risk.LOW, self.pins.place(other or tool))
+        place = self.pins.place(other or tool) if self.pins else self.layout.place(("version",))
+        yield self._rule(rule, Risk.LOW, place)
 
     def _limits(self, tool: str, params: Mapping[str, Sequence[str]]) -> Iterator[LimitSpeaker]:
         """The limits that match a tool, in the order of their names."""

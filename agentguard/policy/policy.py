@@ -107,8 +107,10 @@ class Policy:
         return self._plan(tool, PinState.SAME).terms if is_tool_name(tool) else ToolTerms(pattern="")
 
     def pin_state(self, tool: Tool) -> PinState:
-        """How a tool compares with what was pinned of it; the same where nothing is pinned."""
-        return PinState.SAME if self.pins is None else self.pins.state(tool)
+        """How a tool compares with what was pinned of it; where nothing is pinned, with what an integration first saw of it."""
+        if self.pins is not None:
+            return self.pins.state(tool)
+        return PinState.CHANGED if getattr(tool, "changed", False) else PinState.SAME
 
     def reads_session(self, tool: str) -> bool:
         """Whether a clause that can match this tool reads the session's labels."""

@@ -42,7 +42,7 @@ QUESTION = ElicitRequest(
 )
 
 
-def shop() -> tuple[MCPServer[Any], list[tuple[str, Any]]]:  # noqa: C901 - a list of small tools
+def shop(refund_says: str = "Refund an order.") -> tuple[MCPServer[Any], list[tuple[str, Any]]]:  # noqa: C901 - a list of small tools
     """A server, and a note of what ran there."""
     server: MCPServer[Any] = MCPServer("shop", instructions="Ask for orders.\u202e")
     ran: list[tuple[str, Any]] = []
@@ -59,9 +59,8 @@ def shop() -> tuple[MCPServer[Any], list[tuple[str, Any]]]:  # noqa: C901 - a li
         ran.append(("send_email", (to, body)))
         return f"sent to {to}"
 
-    @server.tool()
+    @server.tool(description=refund_says)
     def refund(order_id: int) -> str:
-        """Refund an order."""
         ran.append(("refund", order_id))
         return "refunded"
 
