@@ -17,7 +17,7 @@ from agentguard.config.files import (
     read_roster,
 )
 from agentguard.config.masking import masker_of
-from agentguard.config.opening import open_brake, open_connection, open_desk, open_guard
+from agentguard.config.opening import open_brake, open_connection, open_desk, open_erasure, open_guard
 from agentguard.config.settings import Settings, assurance_of, journal_keys, kept_calls, keyring_of, own_key
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "open_brake",
     "open_connection",
     "open_desk",
+    "open_erasure",
     "open_guard",
     "own_key",
     "policy_files",

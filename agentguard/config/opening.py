@@ -19,6 +19,7 @@ from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import Budgets
 from agentguard.guard.carding import Carding
+from agentguard.guard.erasure import Erasure
 from agentguard.guard.freezing import Freezing
 from agentguard.guard.in_force import InForce
 from agentguard.guard.judging import Judging
@@ -33,7 +34,7 @@ from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Detector
 from agentguard.model.calls import Principal
-from agentguard.session import Habits, Ledger, Sessions
+from agentguard.session import Erasing, Habits, Ledger, Sessions, Vault
 from agentguard.store.background import Background
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
@@ -163,6 +164,27 @@ async def open_brake(policies: Path, settings: Settings, *, tenant: str = "defau
     """The same, to stop calls and let them go on."""
     async with open_desk(policies, settings, tenant=tenant) as desk:
         yield Brake(channel=desk.channel, roster=desk.roster)
+
+
+@asynccontextmanager
+async def open_erasure(settings: Settings, *, tenant: str = "default") -> AsyncIterator[Erasure]:
+    """The agent's side, to erase values from the vaults of a tenant. It holds the keys that open them."""
+    keyring, names = keyring_of(settings), Names(tenant)
+    journal = Journal(
+        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version="none", now_ms=_now_ms
+    )
+    try:
+        async with open_connection(settings) as connection:
+            erasing = Erasing(
+                connection=connection,
+                names=names,
+                vault=Vault(sealer=Sealer(keyring.derive("vault")), keys=keyring.derive("vault values")),
+                ledger=Ledger(names=names, key=keyring.derive("subjects")[0]),
+            )
+            binding = Binding(key=keyring.derive("binding")[0])
+            yield Erasure(tenant=tenant, erasing=erasing, journal=journal, binding=binding)
+    finally:
+        journal.close()
 
 
 def _now_ms() -> int:

@@ -59,6 +59,7 @@ class Answering:
         return shown
 
     async def _restored(self, text: str, done: int, found: Sequence[tuple[int, int, str]]) -> str:
+        await self.tokens.recall(self.principal)
         known = await self.tokens.resolve(self.principal, (name for _, _, name in found))
         may_show = frozenset(self.in_force().policy.masking.answer)
         clear, kept, pieces = Counter[str](), Counter[str](), list[str]()

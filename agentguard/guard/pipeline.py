@@ -214,6 +214,7 @@ class Guard:
         rules = self.in_force()
         policy, terms = rules.policy, rules.policy.terms(tool.name)
         self.tokens.expect(tool, terms.reveal)
+        await self.tokens.recall(principal)
         call = await rules.maskers.outgoing(call, self.tokens, principal)
         restored = await restore_call(call, tool, terms.reveal, self.tokens, principal)  # 1
         snapshot = _snapshot(tool, restored)  # 2

@@ -49,6 +49,7 @@ class Settling:
         """What the model may see of `result`. Raises ResultWithheld where masking, Redis or the journal fails."""
         _once(permit)
         try:
+            await self.tokens.recall(permit.principal)
             masked = _readable(
                 lambda: (
                     self.in_force().maskers.of_result(permit.call.tool).mask(result, self.tokens.ids(permit.principal))
@@ -71,14 +72,16 @@ class Settling:
 
     async def shown(self, principal: Principal, value: Any, origin: str) -> Any:
         """What the model may see of a value that no call gave. Its tokens are kept first."""
+        await self.tokens.recall(principal)
         masked = _readable(lambda: self.in_force().masker.mask(value, self.tokens.ids(principal)))
-        await self.tokens.remember(principal, masked.tokens, (), origin)
+        await self.tokens.remember(principal, (*masked.tokens, *masked.hidden), (), origin)
         return masked.value
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:
         """The error that may be shown: the same type where it can carry the masked text, else ToolFailed."""
         _once(permit)
         try:
+            await self.tokens.recall(permit.principal)
             shown, masked = _readable(
                 lambda: (
                     self.in_force()
@@ -105,7 +108,8 @@ class Settling:
         await self._give_up(permit, Ended.UNKNOWN)
 
     async def _keep(self, permit: Permit, masked: Masked, labels: Sequence[str]) -> None:
-        await self.tokens.remember(permit.principal, masked.tokens, labels, permit.call.tool)
+        found = (*masked.tokens, *masked.hidden)
+        await self.tokens.remember(permit.principal, found, labels, permit.call.tool)
 
     async def _finish(self, permit: Permit, ended: Ended) -> None:
         """Tell Redis. Where it is away the request will look as if it may have run; the journal knows better."""

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agentguard.guard.link import Link
 from agentguard.masking import Form, KnownValues, TokenIds, Wanted, form_wanted
 from agentguard.model.calls import Principal, Tool
 from agentguard.model.tokens import Known, Token
 from agentguard.policy import Reveal
-from agentguard.session import News, Sessions
+from agentguard.session import News, Seen, Sessions
 from agentguard.store.background import Background
 
 SESSIONS_KEPT = 1_024
+
+RECALL_SECONDS = 1.0
+"""How old what is known of other processes' part in a session, and of erasures, may be when a call is made."""
+
+
+class _Recalled(NamedTuple):
+    at: float
+    seen: Seen
+    pid: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +40,7 @@ class TokenBook:
     background: Background
     link: Link
     forms: dict[str, tuple[Form, ...]] = field(default_factory=dict)
+    _recalled: dict[tuple[str, str | None], _Recalled] = field(default_factory=dict)
     _expected: dict[str, tuple[Reveal, ...]] = field(default_factory=dict)
     _ids: dict[tuple[str, str | None], TokenIds] = field(default_factory=dict)
 
@@ -55,6 +68,23 @@ class TokenBook:
                 if form is not None and form not in forms:
                     self.forms[entity_type] = (*forms, form)
 
+    async def recall(self, principal: Principal) -> None:
+        """Know what other processes have seen in this session, and what was erased: as of RECALL_SECONDS ago at most."""
+        key = (principal.session, principal.user)
+        recalled = self._recalled.get(key)
+        if recalled is None or recalled.pid != os.getpid() or time.monotonic() - recalled.at > RECALL_SECONDS:
+            began = time.monotonic()
+            before = recalled.seen if recalled is not None and key in self._ids else None
+            seen, found = await self.background.hop(lambda: self._catch_up(principal, before))
+            if recalled is not None and recalled.seen.erasures != seen.erasures:
+                self._ids.pop(key, None)
+            known = self.ids(principal).known
+            if known is not None:
+                known.learn((entry.token.entity_type, entry.token.value) for entry in found)
+            if len(self._recalled) >= SESSIONS_KEPT:
+                self._recalled.clear()
+            self._recalled[key] = _Recalled(began, seen, os.getpid())
+
     async def resolve(self, principal: Principal, texts: Iterable[str]) -> dict[str, Known]:
         """What these tokens stand for; a text that is no token of this session is absent."""
         wanted = list(dict.fromkeys(texts))
@@ -78,6 +108,10 @@ class TokenBook:
     async def _fetch(self, principal: Principal, texts: Sequence[str]) -> dict[str, Known]:
         async with self.link.using() as there:
             return await self.sessions.fetch(there.connection, principal, texts)
+
+    async def _catch_up(self, principal: Principal, before: Seen | None) -> tuple[Seen, list[Known]]:
+        async with self.link.using() as there:
+            return await self.sessions.catch_up(there.connection, principal, before)
 
     async def _labels(self, principal: Principal) -> tuple[str, ...]:
         async with self.link.using() as there:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agentguard.masking.actions import ACTIONS, Action
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Detector
 from agentguard.masking.finding import ALL, Finding
-from agentguard.masking.known import KnownValues
+from agentguard.masking.known import KnownValues, same_value
 from agentguard.masking.limits import Limits
 from agentguard.masking.lists import AllowList, DenyList
 from agentguard.masking.masker import Masked, Masker
@@ -14,13 +14,22 @@ from agentguard.masking.people import partial, visible
 from agentguard.masking.recognisers import BadPattern, Recogniser, Recognisers
 from agentguard.masking.restoring import Left, Restoring, Why, by_parameter, restore
 from agentguard.masking.standins import Form, is_stand_in
-from agentguard.masking.tokens import TOKEN_PATTERN, TokenIds, form_wanted, takes_placeholder
+from agentguard.masking.tokens import (
+    TOKEN_PATTERN,
+    TokenIds,
+    candidates,
+    canonical_value,
+    form_wanted,
+    takes_placeholder,
+)
 from agentguard.masking.wanted import Wanted
+from agentguard.masking.words import ENTITY_TYPES
 
 __all__ = [
     "ACTIONS",
     "ALL",
     "DEFAULT_DETECTORS",
+    "ENTITY_TYPES",
     "TOKEN_PATTERN",
     "Action",
     "AllowList",
@@ -42,10 +51,13 @@ __all__ = [
     "Wanted",
     "Why",
     "by_parameter",
+    "candidates",
+    "canonical_value",
     "form_wanted",
     "is_stand_in",
     "partial",
     "restore",
+    "same_value",
     "takes_placeholder",
     "visible",
 ]

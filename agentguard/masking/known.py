@@ -19,12 +19,24 @@ from typing import NamedTuple
 from agentguard.masking.limits import refused
 from agentguard.masking.ordinary import MINOR, ORDINARY, TITLES
 from agentguard.masking.spelled import Words, spelled_out, words_of
+from agentguard.masking.tokens import canonical_value
 
 VALUES_KEPT = 20_000
 """How many values one session may know."""
 
 Value = tuple[str, str]
 """An entity type, and a value of it as it was written."""
+
+
+def same_value(one: Value, text: str) -> bool:
+    """Whether a text is another spelling of a value: of a name in either order, of all else its words in their order; in any case."""
+    entity_type, value = one
+    if canonical_value(entity_type, value) == canonical_value(entity_type, text):
+        return True
+    words, others = words_of(spelled_out(value)), words_of(spelled_out(text))
+    if entity_type == "PERSON":
+        words, others = tuple(sorted(_parts(words))), tuple(sorted(_parts(others)))
+    return bool(words) and words == others and entity_type not in SECRETS
 
 
 class Sighting(NamedTuple):

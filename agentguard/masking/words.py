@@ -200,6 +200,11 @@ WHOLE: dict[str, str] = _table(
 )
 """A field's name, or its end, to what it holds."""
 
+ENTITY_TYPES = frozenset(WHOLE.values()) | frozenset(
+    "ADDRESS CITY CRYPTO JWT MAC_ADDRESS PRIVATE_KEY URL ZIP_CODE".split()
+)
+"""The entity types that are found without a policy or a plug-in."""
+
 JOINED = {
     phrase.replace(" ", ""): entity
     for phrase, entity in WHOLE.items()

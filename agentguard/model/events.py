@@ -220,6 +220,19 @@ class FreezeSeen(Record):
     what: Literal["stands", "lifted"]
 
 
+class Erased(Record):
+    """What somebody erased from the vaults: what named it, a keyed digest of that, and how much it was. Written before it is gone."""
+
+    tenant: str
+    by: str
+    named_by: Literal["value", "token", "session"]
+    named: str
+    session: str | None = None
+    tokens: int
+    sessions: int
+    unreadable: int
+
+
 class Faulted(Record):
     """Something was broken, so a call did not run or its end is unknown. `code` holds no value."""
 
@@ -256,6 +269,7 @@ KINDS: dict[str, type[Record]] = {
     "permitted": Permitted,
     "settled": Settled,
     "answered": Answered,
+    "erased": Erased,
     "cleared": Cleared,
     "freeze": FreezeSeen,
     "faulted": Faulted,

@@ -1,7 +1,22 @@
 """What sessions have seen and used: tokens and what they stand for, labels, and limits."""
 
+from agentguard.session.erasing import Erasing, Found
 from agentguard.session.habits import Habits, Traits, Usual
 from agentguard.session.ledger import Charged, Goal, Ledger
-from agentguard.session.sessions import News, Sessions
+from agentguard.session.sessions import News, Seen, Sessions
+from agentguard.session.vault import Vault
 
-__all__ = ["Charged", "Goal", "Habits", "Ledger", "News", "Sessions", "Traits", "Usual"]
+__all__ = [
+    "Charged",
+    "Erasing",
+    "Found",
+    "Goal",
+    "Habits",
+    "Ledger",
+    "News",
+    "Seen",
+    "Sessions",
+    "Traits",
+    "Usual",
+    "Vault",
+]

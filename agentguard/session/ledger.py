@@ -99,11 +99,14 @@ class Ledger:
         """Let go of what is held."""
         await connection.pipeline([["HDEL", self._counter(each), f"h:{hold}"] for each in charges if not each.subjects])
 
+    def subject(self, identity: tuple[str, str]) -> bytes:
+        """The digest by which limits know a value."""
+        named = "\n".join(identity).encode(errors="surrogatepass")
+        return hmac.digest(self.key, named, "sha256")[:_DIGEST_BYTES]
+
     def _subjects(self, tokens: Sequence[Token], entity_type: str) -> list[bytes]:
         """The digests of the distinct values of one type."""
-        texts = {"\n".join(token.identity) for token in tokens if token.entity_type == entity_type}
-        named = (text.encode(errors="surrogatepass") for text in texts)
-        return sorted(hmac.digest(self.key, name, "sha256")[:_DIGEST_BYTES] for name in named)
+        return sorted({self.subject(token.identity) for token in tokens if token.entity_type == entity_type})
 
     def _keys(self, charges: Sequence[Charge], call: str) -> list[str]:
         scoped = [(each, canonical_json(each.scope)) for each in charges]

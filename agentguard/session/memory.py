@@ -97,6 +97,12 @@ class Memory:
             while len(session.tokens) > self._tokens_kept:
                 session.tokens.popitem(last=False)
 
+    def forget(self) -> None:
+        """Know no token of any session any more. Labels stay: they only grow."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.tokens.clear()
+
     def _session(self, principal: Principal, now_ms: int) -> _Session:
         key = (principal.tenant, principal.session, principal.user)
         session = self._sessions.get(key)

@@ -4,7 +4,8 @@ Rules:
 - a token of one session or tenant is nothing in another;
 - labels only grow, and neither a label nor a token lapses while its session goes on;
 - a token that stands for one value never comes to stand for another: two values under one token stop the call;
-- what this process has stored or read it does not store or read again.
+- what this process has stored or read it does not store or read again, unless something was erased since;
+- what an older key sealed is sealed anew when it is read.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from agentguard.store.seal import Sealer
 
 TTL_MS = 7 * 24 * 60 * 60 * 1000
 
-_REMEMBER = Script("remember", (files("agentguard.session") / "scripts" / "remember.lua").read_text(encoding="utf-8"))
+_AT_ONCE = 1_000
+"""Tokens that are read in one command."""
+
+
+def _script(name: str) -> Script:
+    return Script(name, (files("agentguard.session") / "scripts" / f"{name}.lua").read_text(encoding="utf-8"))
+
+
+_REMEMBER, _RESEAL = _script("remember"), _script("reseal")
 
 
 class News(NamedTuple):
@@ -33,6 +42,14 @@ class News(NamedTuple):
 
     tokens: tuple[Token, ...]
     labels: tuple[str, ...]
+
+
+class Seen(NamedTuple):
+    """How far a process has read a session: what was erased in the tenant until then, the size of the vault, its tokens' texts."""
+
+    erasures: int = 0
+    size: int = 0
+    texts: frozenset[str] = frozenset()
 
 
 class Sessions:
@@ -55,6 +72,7 @@ class Sessions:
         self._vault = Vault(sealer=sealer, keys=tuple(keys))
         self._now_ms = now_ms
         self._ttl_ms = ttl_ms
+        self._erasures = 0
         self._memory = Memory(fresh_ms=ttl_ms // 2, sessions_kept=sessions_kept, tokens_kept=tokens_kept)
 
     def unseen(self, principal: Principal, tokens: Sequence[Token], labels: Sequence[str], origin: str) -> News | None:
@@ -75,7 +93,8 @@ class Sessions:
         _check_origin(origin)
         now_ms = self._now_ms()
         entries = [part for token in news.tokens for part in self._vault.entry(principal, token)]
-        arguments = [self._ttl_ms, origin, len(news.labels), *news.labels, *entries]
+        owner = self._vault.owner(principal.tenant, principal.scope)
+        arguments = [self._ttl_ms, owner, origin, len(news.labels), *news.labels, *entries]
         origins = await connection.run(_REMEMBER, self._keys(principal), arguments)
         if len(origins) != len(news.tokens) or None in origins:
             raise _collision()
@@ -102,13 +121,41 @@ class Sessions:
                 *self._keep_alive(principal),
             ]
         )
-        found = {
-            text: self._vault.known(principal, text, value, lines)
-            for text, value, lines in zip(wanted, values, origins, strict=True)
-            if value is not None
-        }
+        found: dict[str, Known] = {}
+        anew: list[str | bytes] = []
+        for text, value, lines in zip(wanted, values, origins, strict=True):
+            if value is not None:
+                entry = self._vault.read(principal.tenant, principal.scope, text, value, lines)
+                found[text] = entry.known
+                anew += [] if entry.anew is None else [text, value, entry.anew]
         self._memory.learn(principal, found.values(), (), now_ms)
+        if anew:
+            await connection.run(_RESEAL, [vault], anew)
         return found
+
+    async def catch_up(
+        self, connection: Connection, principal: Principal, before: Seen | None
+    ) -> tuple[Seen, list[Known]]:
+        """What other processes have put into the session since `before` (None: all of it). Raises GuardUnavailable.
+
+        Where something was erased in the tenant, this process forgets all that it knew, and reads anew.
+        """
+        vault, _ = self._keys(principal)
+        erased, size = await connection.pipeline([["GET", self._names.erasures], ["HLEN", vault]])
+        erasures = int(erased or 0)
+        if erasures != self._erasures:
+            self._memory.forget()
+            self._erasures = erasures
+        if before is not None and (erasures, size) == before[:2]:
+            return before, []
+        since = before.texts if before is not None and erasures == before.erasures else frozenset()
+        fields = await connection.execute("HKEYS", vault) if size else []
+        texts = frozenset(field.decode()[len(VALUE) :] for field in fields if field.startswith(VALUE.encode()))
+        found: list[Known] = []
+        new = sorted(texts - since)
+        for first in range(0, len(new), _AT_ONCE):
+            found += (await self.fetch(connection, principal, new[first : first + _AT_ONCE])).values()
+        return Seen(erasures, size, texts), found
 
     async def labels(self, connection: Connection, principal: Principal) -> tuple[str, ...]:
         """The session's labels, sorted: those in Redis, and those this process put there. Raises GuardUnavailable."""

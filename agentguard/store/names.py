@@ -85,6 +85,21 @@ class Names:
         """A second person's word that ends a freeze; the approvers' side writes it."""
         return f"{self._prefix}lift:{_part(freeze_id)}"
 
+    @property
+    def erasures(self) -> str:
+        """How many times something was erased from the tenant's vaults."""
+        return self._prefix + "erasures"
+
+    @property
+    def vaults(self) -> str:
+        """A pattern that the keys of all vaults match."""
+        return f"{_escaped(self._prefix)}vault:*"
+
+    @property
+    def all_subjects(self) -> str:
+        """A pattern that the keys of all limits' subjects match."""
+        return f"{_escaped(self._prefix)}subjects:*"
+
     def vault(self, session: str) -> str:
         """Hash of a session's tokens, sealed."""
         return f"{self._prefix}vault:{_part(session)}"
@@ -112,6 +127,11 @@ class Names:
     def withheld(self, limit: str, scope: str, call: str) -> str:
         """Mark of a call whose result a limit on subjects kept back."""
         return f"{self._prefix}withheld:{_part(limit)}:{_part(scope)}:{_part(call)}"
+
+
+def _escaped(text: str) -> str:
+    """Text that a pattern of Redis matches as it is."""
+    return re.sub(r"([\\\[\]?*^-])", r"\\\1", text)
 
 
 def _part(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,6 +28,13 @@ class SealBroken(GuardUnavailable):
         super().__init__("vault", "a sealed value does not open; it was changed, moved, or its key is gone")
 
 
+class Unsealed(NamedTuple):
+    """What was sealed, and whether the newest key sealed it."""
+
+    plain: bytes
+    is_newest: bool
+
+
 class Sealer:
     """Seals with the newest key, opens with any. `keys` are 32 bytes each."""
 
@@ -42,12 +50,16 @@ class Sealer:
 
     def open(self, sealed: bytes, context: str) -> bytes:
         """What was sealed for this context. Raises SealBroken."""
+        return self.opened(sealed, context).plain
+
+    def opened(self, sealed: bytes, context: str) -> Unsealed:
+        """What was sealed for this context, and whether with the newest key. Raises SealBroken."""
         nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         if sealed[:1] != VERSION or len(rest) < TAG_BYTES:
             raise SealBroken
-        for cipher in self._ciphers:
+        for number, cipher in enumerate(self._ciphers):
             try:
-                return cipher.decrypt(nonce, rest, _bound(context))
+                return Unsealed(cipher.decrypt(nonce, rest, _bound(context)), number == 0)
             except InvalidTag:
                 continue
         raise SealBroken

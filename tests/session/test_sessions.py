@@ -15,7 +15,18 @@ from agentguard.store.embedded import Embedded
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from agentguard.store.seal import SealBroken, Sealer
-from tests.session.made import DIGEST_KEY, NEWER_KEY, TOOL, TTL_MS, Clock, email, principal, remember, sessions
+from tests.session.made import (
+    DIGEST_KEY,
+    NEWER_KEY,
+    SEAL_KEY,
+    TOOL,
+    TTL_MS,
+    Clock,
+    email,
+    principal,
+    remember,
+    sessions,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -113,7 +124,7 @@ async def test_two_processes_with_one_token_make_one_entry(connection: Connectio
     await remember(sessions(), connection, email(1))
     # then
     assert await connection.execute("HGET", NAMES.vault(principal("thread-1").scope), "v:" + email(1).text) == before
-    assert await connection.execute("HLEN", NAMES.vault(principal("thread-1").scope)) == 2
+    assert await connection.execute("HLEN", NAMES.vault(principal("thread-1").scope)) == 3
 
 
 async def test_500_new_tokens_take_one_round_trip(connection: Connection) -> None:
@@ -167,6 +178,40 @@ async def test_an_entry_of_an_older_key_is_the_same_value(connection: Connection
     await remember(sessions(keys=[NEWER_KEY, DIGEST_KEY]), connection, email(1), origin="read_page")
     # then
     assert len(await sessions().fetch(connection, ANN, [email(1).text])) == 1
+
+
+async def test_what_an_older_key_sealed_is_sealed_anew_when_it_is_used(connection: Connection) -> None:
+    """Read or stored again under the new key it opens without the old one; what nobody used since does not."""
+    # given
+    tokens = [email(number) for number in range(3)]
+    await remember(sessions(), connection, *tokens)
+    rotated: dict[str, object] = {"sealer": Sealer([NEWER_KEY, SEAL_KEY]), "keys": [NEWER_KEY, DIGEST_KEY]}
+    newest: dict[str, object] = {"sealer": Sealer([NEWER_KEY]), "keys": [NEWER_KEY]}
+    # when
+    await sessions(**rotated).fetch(connection, ANN, [email(0).text])
+    await remember(sessions(**rotated), connection, email(1))
+    # then
+    assert len(await sessions(**newest).fetch(connection, ANN, [email(0).text, email(1).text])) == 2
+    with pytest.raises(SealBroken):
+        await sessions(**newest).fetch(connection, ANN, [email(2).text])
+    await remember(sessions(**newest), connection, email(0), origin="read_page")
+
+
+async def test_catching_up_reads_only_what_is_new(connection: Connection) -> None:
+    """All of it at first, then what others put there, then nothing; after an erasure all of it again."""
+    # given
+    await remember(sessions(), connection, email(0), email(1))
+    known = sessions()
+    # when
+    seen, first = await known.catch_up(connection, ANN, None)
+    await remember(sessions(), connection, email(2))
+    seen, second = await known.catch_up(connection, ANN, seen)
+    same, third = await known.catch_up(connection, ANN, seen)
+    await connection.execute("INCR", NAMES.erasures)
+    _, fourth = await known.catch_up(connection, ANN, seen)
+    # then
+    assert [len(found) for found in (first, second, third, fourth)] == [2, 1, 0, 3]
+    assert same == seen
 
 
 async def test_t27_a_token_of_another_session_never_resolves(connection: Connection) -> None:

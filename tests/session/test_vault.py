@@ -22,7 +22,8 @@ def test_any_token_reads_back(token: Token) -> None:
     # given
     text, macs, sealed = VAULT.entry(principal(), token)
     # when, then
-    assert VAULT.known(principal(), text, macs[:16] + sealed, b"b\na") == Known(token, ("a", "b"))
+    entry = VAULT.read("acme", principal().scope, text, macs[:16] + sealed, b"b\na")
+    assert entry == (Known(token, ("a", "b")), None)
 
 
 @given(TOKENS, TOKENS)
@@ -48,4 +49,6 @@ def test_t27_t35_an_entry_opens_in_its_own_place_only(session: str, tenant: str)
     # when, then
     assert VAULT.entry(elsewhere, token)[1] != macs
     with pytest.raises(SealBroken):
-        VAULT.known(elsewhere, text, macs[:16] + sealed, None)
+        VAULT.read(tenant, elsewhere.scope, text, macs[:16] + sealed, None)
+    with pytest.raises(SealBroken):
+        VAULT.scope("globex", VAULT.owner("acme", principal().scope))

@@ -1,0 +1,100 @@
+"""What one process saw in a session, another knows: the same tokens, and names found again in prose."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from agentguard.errors import GuardUnavailable
+from agentguard.guard.tokens import RECALL_SECONDS
+from tests.guard.world import POLICY, World
+
+pytestmark = pytest.mark.anyio
+
+ANN = "ann@acme.example"
+OTHER_PROCESS = """
+import asyncio, json, sys
+from pathlib import Path
+from agentguard.config import Settings, open_guard
+from agentguard.model.calls import ToolCall
+from tests.guard.world import Tools
+
+async def main():
+    folder, url, tenant, calls = sys.argv[1:]
+    folder, tools, told = Path(folder), Tools(), []
+    settings = Settings(redis_url=url, state_dir=folder / "state", config_dir=folder / "config", keys=None)
+    with open_guard(folder / "policies", agent="support", tenant=tenant, settings=settings) as guard:
+        with guard.session(user="ann@acme.example", id="thread"):
+            for name, arguments in json.loads(calls):
+                told.append(await guard.run(ToolCall(tool=name, arguments=arguments), tools.tool(name)))
+    print(json.dumps({"told": told, "ran": tools.ran}))
+
+asyncio.run(main())
+"""
+
+
+def elsewhere(world: World, *calls: tuple[str, dict[str, object]]) -> tuple[list[Any], list[Any]]:
+    """Calls in the same session, in a process of its own: what the model got, and what ran."""
+    words = [sys.executable, "-c", OTHER_PROCESS, str(world.folder), world.redis_url, world.tenant, json.dumps(calls)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    return said["told"], said["ran"]
+
+
+async def test_t27_tokens_are_stable_across_real_processes(world: World) -> None:
+    """The same value is the same token there, each resolves here, and a name is found in prose that no field named there."""
+    with world.open() as guard, guard.session(user=ANN, id="thread"):
+        seen = await world.call(guard, "find_customer", customer_id=7)
+        (prose, again, _, theirs), ran = elsewhere(
+            world,
+            ("echo", {"value": "KOWALSKA, Anna called"}),
+            ("find_customer", {"customer_id": 7}),
+            ("send_email", {"to": seen["email"]}),
+            ("echo", {"value": {"full_name": "Bo Ray", "email": "bo@mail.example"}}),
+        )
+        await asyncio.sleep(RECALL_SECONDS + 0.05)
+        told = await world.call(guard, "echo", value="Ask Bo Ray")
+    assert again == seen
+    assert prose == f"{seen['full_name']} called"
+    assert ["send_email", {"to": "anna.kowalska@mail.example", "body": ""}] in ran
+    assert told == f"Ask {theirs['full_name']}"
+
+
+async def test_what_is_redacted_is_known_elsewhere_too(world: World) -> None:
+    """A value that the model never gets a token for is found again all the same."""
+    policy = POLICY.replace("DEADLINE", "20s") + "masking:\n  actions: {PERSON: redact}\n"
+    (world.policies / "policy.yaml").write_text(policy, encoding="utf-8")
+    with world.open() as first, first.session(user=ANN, id="thread"):
+        await world.call(first, "find_customer", customer_id=7)
+    with world.open() as second, second.session(user=ANN, id="thread"):
+        told = await world.call(second, "echo", value="Anna Kowalska called")
+    assert told == "[PERSON redacted] called"
+
+
+async def test_another_user_and_another_session_know_nothing_of_it(world: World) -> None:
+    """What is known is the session's, on this user's behalf."""
+    with world.open() as first, first.session(user=ANN, id="thread"):
+        await world.call(first, "find_customer", customer_id=7)
+    with world.open() as second, second.session(user="bob@acme.example", id="thread"):
+        told = await world.call(second, "echo", value="Anna Kowalska called")
+    assert told == "Anna Kowalska called"
+
+
+async def test_t5_who_cannot_know_what_others_saw_runs_nothing(world: World) -> None:
+    """Without the vault a name that another process saw could pass."""
+    with world.open() as first, first.session(user=ANN, id="thread"):
+        await world.call(first, "find_customer", customer_id=7)
+    world.redis_url = f"unix://{world.folder}/none.sock"
+    with (
+        world.open() as cut_off,
+        cut_off.session(user=ANN, id="thread"),
+        pytest.raises(GuardUnavailable, match="redis"),
+    ):
+        await world.call(cut_off, "echo", value="Anna Kowalska called")
+    assert [name for name, _ in world.tools.ran] == ["find_customer"]
