@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agentguard.cli import diff, pin, replay, report, schema
+from agentguard.cli import diff, pin, replay, report, schema, verify
 from agentguard.cli.screen import complain, say
 from agentguard.config import case_sources, has_people, policy_warnings, read_library
 from agentguard.errors import ConfigurationError, NotCanonical
@@ -21,6 +21,7 @@ app = typer.Typer(help="Check, test and explain policies.", no_args_is_help=True
 app.command("pin")(pin.pin)
 app.command("diff")(diff.diff)
 app.command("replay")(replay.replay)
+app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("schema")(schema.schema)
 

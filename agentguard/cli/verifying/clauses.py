@@ -1,0 +1,180 @@
+"""The clauses of a policy, each with what verifies it.
+
+Rules:
+- a clause is a key of a record of `policy.document` that somebody wrote; each key has a verifier here, or a reason why it has none;
+- each stands at its place in the files, and is tried with a tool that it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from agentguard.cli.verifying import of_approvals, of_limits, of_root, of_rules, of_tools
+from agentguard.cli.verifying.proof import NotApplicable, Proof
+from agentguard.cli.verifying.trials import Ground
+from agentguard.model.marked import Path
+from agentguard.model.problems import Place
+from agentguard.policy import Case, Document, Policy
+from agentguard.policy.document import (
+    ApprovalEntry,
+    AskFor,
+    Fragment,
+    LimitEntry,
+    MaskingSection,
+    RevealEntry,
+    RiskSection,
+    Root,
+    RuleEntry,
+    ToolEntry,
+)
+from agentguard.policy.patterns import is_exact, matches, sample
+
+Key = tuple[type[BaseModel], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """A clause that a policy has: the key, the record that it is in, its value, its place, and a tool that it is about.
+
+    `pattern`: what speaks for that tool; empty where nothing does. `parameter`: that of a reveal.
+    """
+
+    key: Key
+    owner: Any
+    value: object
+    path: tuple[str | int, ...]
+    place: Place
+    name: str
+    document: Document
+    cases: Sequence[Case] = ()
+    tool: str = ""
+    pattern: str = ""
+    parameter: str = ""
+
+
+Verifier = Callable[[Ground, Present], Awaitable[Proof]]
+
+
+def _because(reason: str) -> Verifier:
+    async def verify(_ground: Ground, _clause: Present) -> Proof:
+        raise NotApplicable(reason)
+
+    return verify
+
+
+_SECTION = _because("its entries are verified one by one")
+_FORM = _because("it is checked when the policy loads")
+
+VERIFIERS: dict[Key, Verifier] = {
+    (Root, "version"): _FORM,
+    (Root, "use"): _because("what is taken in is verified clause by clause"),
+    (Root, "mode"): of_root.mode,
+    **{(Root, key): _SECTION for key in ("risk", "tools", "rules", "approvals", "limits", "masking")},
+    **{(Fragment, key): _SECTION for key in ("version", "use", "mode", "tools", "rules")},
+    **{(RiskSection, key): of_root.level for key in ("low", "medium", "high", "critical")},
+    (AskFor, "ask"): _because("it is verified with its level"),
+    (ToolEntry, "risk"): of_tools.risk,
+    (ToolEntry, "ask"): of_tools.ask,
+    (ToolEntry, "deny"): of_tools.deny,
+    (ToolEntry, "labels"): of_tools.labels,
+    (ToolEntry, "params"): of_tools.params,
+    (ToolEntry, "reveal"): of_tools.reveal,
+    (ToolEntry, "title"): of_tools.title,
+    (ToolEntry, "undo"): of_tools.undo,
+    (ToolEntry, "mode"): of_tools.mode,
+    (ToolEntry, "override"): _because("it is settled when the policy loads: the entry's own keys are verified"),
+    (RevealEntry, "types"): _because("it is verified with the reveal that it is in"),
+    (RevealEntry, "inside_text"): of_tools.inside_text,
+    (RuleEntry, "id"): _because("it is a name"),
+    (RuleEntry, "tools"): of_rules.tools,
+    (RuleEntry, "when"): of_rules.when,
+    (RuleEntry, "ask"): of_rules.ask,
+    (RuleEntry, "deny"): of_rules.deny,
+    (RuleEntry, "risk"): of_rules.risk,
+    (RuleEntry, "reason"): of_rules.reason,
+    (RuleEntry, "mode"): of_rules.mode,
+    (LimitEntry, "tools"): of_limits.tools,
+    (LimitEntry, "sum"): of_limits.over_it,
+    (LimitEntry, "distinct"): of_limits.over_it,
+    (LimitEntry, "max"): of_limits.over_it,
+    (LimitEntry, "over"): of_limits.over,
+    (LimitEntry, "per"): of_limits.per,
+    (LimitEntry, "ask"): of_limits.ask,
+    (LimitEntry, "deny"): of_limits.deny,
+    (LimitEntry, "reason"): of_limits.reason,
+    (LimitEntry, "mode"): of_limits.mode,
+    (ApprovalEntry, "approvers"): of_approvals.approvers,
+    (ApprovalEntry, "quorum"): of_approvals.quorum,
+    (ApprovalEntry, "from_each"): of_approvals.from_each,
+    (ApprovalEntry, "deadline"): of_approvals.deadline,
+    (MaskingSection, "fields"): of_root.fields,
+    (MaskingSection, "actions"): of_root.actions,
+}
+"""What verifies each key of each record that a policy is made of."""
+
+
+def present(policy: Policy, cases: Sequence[Case] = ()) -> Iterator[Present]:
+    """The clauses that a policy has, section by section."""
+    document = policy.document
+    found = partial(_of, policy, cases)
+    if document.mode is not None:
+        yield found(document, (), ("mode",), key=(Root, "mode"))
+    yield from _keys(found, document.risk, ("risk",))
+    for pattern, entry in document.tools.items():
+        about = {"tool": _tool(policy, [pattern], cases), "pattern": pattern}
+        yield from _keys(found, entry, ("tools", pattern), **about)
+        for parameter, terms in entry.reveal.items():
+            if isinstance(terms, RevealEntry):
+                yield from _keys(found, terms, ("tools", pattern, "reveal", parameter), parameter=parameter, **about)
+    for index, rule in enumerate(document.rules):
+        yield from _keys(found, rule, ("rules", index), **_about(policy, rule.tools, cases))
+    for name, limit in document.limits.items():
+        yield from _keys(found, limit, ("limits", name), **_about(policy, limit.tools, cases))
+    for name, approval in document.approvals.items():
+        yield from _keys(found, approval, ("approvals", name))
+    yield from _keys(found, document.masking, ("masking",))
+
+
+def _keys(found: Callable[..., Present], owner: BaseModel, path: Path, **about: str) -> Iterator[Present]:
+    """The keys of a record that somebody wrote."""
+    for key in type(owner).model_fields:
+        if key in owner.model_fields_set and getattr(owner, key) is not None:
+            yield found(owner, path, (key,), key=(type(owner), key), **about)
+
+
+def _of(
+    policy: Policy, cases: Sequence[Case], owner: Any, path: Path, rest: Path, *, key: Key, **about: str
+) -> Present:
+    where = (*path, *rest)
+    named = ("rules", owner.id, *rest) if path[:1] == ("rules",) else where
+    return Present(
+        key=key,
+        owner=owner,
+        value=getattr(owner, key[1]),
+        path=where,
+        place=policy.place(where),
+        name=".".join(map(str, named)),
+        document=policy.document,
+        cases=cases,
+        **about,
+    )
+
+
+def _about(policy: Policy, patterns: Sequence[str], cases: Sequence[Case]) -> dict[str, str]:
+    tool = _tool(policy, patterns, cases)
+    return {"tool": tool, "pattern": policy.terms(tool).pattern}
+
+
+def _tool(policy: Policy, patterns: Sequence[str], cases: Sequence[Case]) -> str:
+    """A tool that one of these patterns matches: one of the cases, or listed by its name, or made up."""
+    listed = [case.tool for case in cases] + [each for each in policy.document.tools if is_exact(each)]
+    if len(patterns) == 1 and patterns[0] in policy.document.tools:
+        mine = [name for name in listed if policy.terms(name).pattern == patterns[0]]
+        return mine[0] if mine else sample(patterns[0], "verify")
+    found = [name for name in listed if any(matches(pattern, name) for pattern in patterns)]
+    return found[0] if found else sample(patterns[0], "verify")
