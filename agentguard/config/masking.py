@@ -97,6 +97,12 @@ def packs() -> list[str]:
     return sorted(file.name.removesuffix(".yaml") for file in _folder().iterdir() if file.name.endswith(".yaml"))
 
 
+def pack_examples(name: str) -> list[str]:
+    """A text for each recogniser of a shipped pack, in which it finds something."""
+    marked = read_yaml((_folder() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
+    return [entry.match[0] for entry in parse(PackFile, marked).patterns.values()]
+
+
 @cache
 def read_pack(name: str) -> tuple[Recogniser, ...]:
     """The recognisers of a shipped pack. Raises PolicyError where one of its examples fails."""

@@ -16,6 +16,7 @@ from agentguard.cli.app import app
 from agentguard.cli.verifying import VERIFIERS, Outcome, Verified, open_ground, present, verified
 from agentguard.guard.in_force import InForce, Now
 from agentguard.guard.judging import Judgement, Judging
+from agentguard.guard.maskers import Maskers
 from agentguard.guard.pipeline import Guard
 from agentguard.masking import DEFAULT_DETECTORS, Masker
 from agentguard.model.verdicts import Effect, Need, Verdict
@@ -36,6 +37,8 @@ tools:
     title: "Send an e-mail"
     undo: false
     labels: []
+    once: args.message
+    masking: {result: {EMAIL_ADDRESS: allow, "more.note": redact}, arguments: {US_SSN: drop, PERSON: token}}
   close_account: {risk: high, ask: confirm, undo: Open it again}
   wipe: {risk: low, deny: true}
   tried: {risk: high, mode: shadow}
@@ -46,17 +49,33 @@ rules:
   - {id: large, tools: ["pay_*"], when: 'args.amount > 500 && !("CREDIT_CARD" in data.entities)', ask: on-call}
   - {id: carried, tools: [send_email], when: '"find_customer" in data.origins', ask: on-call, mode: shadow}
   - {id: always, tools: [close_account], ask: on-call}
+  - {id: one-payment, tools: ["pay_*"], once: params.amount}
 limits:
   calls: {tools: [read_page], max: 100, over: 1h, per: user, deny: true, reason: Too many pages}
   paid: {tools: ["pay_*"], sum: params.amount, max: 1000, over: 24h, ask: on-call}
   people: {tools: [read_page], distinct: PERSON, max: 20, per: session, deny: true}
   noted: {tools: [read_page], max: 5, over: 1h, deny: true, mode: shadow}
 approvals:
-  on-call: {approvers: [group:on-call, person:bob], quorum: 2, deadline: 10m}
+  on-call: {approvers: [group:on-call, person:bob], quorum: 2, reject_quorum: 2, deadline: 10m}
   board: {approvers: [group:data, group:security], from_each: true, deadline: 4h}
 masking:
   fields: {"**.badge": EMPLOYEE_ID}
-  actions: {US_SSN: redact, CREDIT_CARD: mask, IP_ADDRESS: allow, "*": token}
+  actions:
+    US_SSN: redact
+    CREDIT_CARD: {action: mask, keep: 2}
+    IP_ADDRESS: allow
+    SALARY: generalise
+    AGE: drop
+    "**.note": {EMAIL_ADDRESS: drop, US_SSN: hmac}
+    "*": token
+  answer: [PERSON]
+  thresholds: {TICKET: 0.7}
+  packs: [poland]
+  patterns:
+    ticket: {entity: TICKET, pattern: 'TCK-[0-9]{6}', score: 0.8, match: [TCK-123456]}
+  allow: {EMAIL_ADDRESS: ["*@acme.example"]}
+  deny: {PROJECT: [Blue Falcon]}
+  limits: {characters: 1000000, nodes: 10000, depth: 50}
 """
 
 
@@ -99,8 +118,8 @@ async def test_every_kind_of_clause_is_enforced() -> None:
     not_enforced = [each for each in found.values() if each.outcome is Outcome.NOT_ENFORCED]
     not_tried = {each.clause.rsplit(".", 1)[1] for each in found.values() if each.outcome is Outcome.NOT_APPLICABLE}
     assert not not_enforced
-    assert not_tried <= {"id", "types"}
-    assert len(found) > 60
+    assert not_tried <= {"id", "types", "masking", "limits"}
+    assert len(found) > 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +192,7 @@ def by_masker(**options: Any) -> Callable[[Guard], Guard]:
         found = guard.in_force()
         masking = {"fields": found.policy.masking.fields, "actions": found.policy.masking.actions, **options}
         masker = Masker(list(DEFAULT_DETECTORS), **masking)
-        return _under(guard, lambda: replace(found, masker=masker))
+        return _under(guard, lambda: replace(found, maskers=Maskers(default=masker)))
 
     return spoil
 

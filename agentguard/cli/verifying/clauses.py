@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agentguard.cli.verifying import of_approvals, of_limits, of_root, of_rules, of_tools
+from agentguard.cli.verifying import of_approvals, of_limits, of_masking, of_root, of_rules, of_tools
 from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.trials import Ground
 from agentguard.model.marked import Path
@@ -25,13 +25,13 @@ from agentguard.policy.document import (
     AskFor,
     Fragment,
     LimitEntry,
-    MaskingSection,
     RevealEntry,
     RiskSection,
     Root,
     RuleEntry,
     ToolEntry,
 )
+from agentguard.policy.masking_section import ActionEntry, LimitsEntry, MaskingSection, PatternEntry, ToolMasking
 from agentguard.policy.patterns import is_exact, matches, sample
 
 Key = tuple[type[BaseModel], str]
@@ -112,8 +112,30 @@ VERIFIERS: dict[Key, Verifier] = {
     (ApprovalEntry, "quorum"): of_approvals.quorum,
     (ApprovalEntry, "from_each"): of_approvals.from_each,
     (ApprovalEntry, "deadline"): of_approvals.deadline,
-    (MaskingSection, "fields"): of_root.fields,
-    (MaskingSection, "actions"): of_root.actions,
+    (ApprovalEntry, "reject_quorum"): of_approvals.reject_quorum,
+    (ToolEntry, "once"): of_tools.once,
+    (RuleEntry, "once"): of_rules.once,
+    (ToolEntry, "masking"): _SECTION,
+    (ToolMasking, "result"): of_masking.of_result,
+    (ToolMasking, "arguments"): of_masking.of_arguments,
+    (MaskingSection, "fields"): of_masking.fields,
+    (MaskingSection, "actions"): of_masking.actions,
+    (MaskingSection, "answer"): of_masking.answer,
+    (MaskingSection, "thresholds"): of_masking.thresholds,
+    (MaskingSection, "packs"): of_masking.found_packs,
+    (MaskingSection, "patterns"): of_masking.patterns,
+    (MaskingSection, "detectors"): _because("what a package's detector finds is not known here"),
+    (MaskingSection, "allow"): of_masking.allowed,
+    (MaskingSection, "deny"): of_masking.denied,
+    (MaskingSection, "limits"): _SECTION,
+    **{(LimitsEntry, key): of_masking.limit for key in ("characters", "nodes", "depth")},
+    **{(ActionEntry, key): _because("it is verified with its action") for key in ("action", "keep")},
+    **{
+        (PatternEntry, key): _because(
+            "it is verified with its pattern, whose examples are also run when the policy loads"
+        )
+        for key in ("entity", "pattern", "score", "context", "checksum", "match", "no_match")
+    },
 }
 """What verifies each key of each record that a policy is made of."""
 
@@ -128,6 +150,8 @@ def present(policy: Policy, cases: Sequence[Case] = ()) -> Iterator[Present]:
     for pattern, entry in document.tools.items():
         about = {"tool": _tool(policy, [pattern], cases), "pattern": pattern}
         yield from _keys(found, entry, ("tools", pattern), **about)
+        if entry.masking is not None:
+            yield from _keys(found, entry.masking, ("tools", pattern, "masking"), **about)
         for parameter, terms in entry.reveal.items():
             if isinstance(terms, RevealEntry):
                 yield from _keys(found, terms, ("tools", pattern, "reveal", parameter), parameter=parameter, **about)
@@ -138,6 +162,7 @@ def present(policy: Policy, cases: Sequence[Case] = ()) -> Iterator[Present]:
     for name, approval in document.approvals.items():
         yield from _keys(found, approval, ("approvals", name))
     yield from _keys(found, document.masking, ("masking",))
+    yield from _keys(found, document.masking.limits, ("masking", "limits"))
 
 
 def _keys(found: Callable[..., Present], owner: BaseModel, path: Path, **about: str) -> Iterator[Present]:

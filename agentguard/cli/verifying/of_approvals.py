@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agentguard.cli.verifying.alone import QUIET, base, written
 from agentguard.cli.verifying.proof import Proof
 from agentguard.cli.verifying.trials import OUTSIDER, Ground, Observed, Trial, member
+from agentguard.model.approvals import Decision
 from agentguard.model.record import Json
 from agentguard.policy.document import ApprovalEntry
 
@@ -44,6 +45,24 @@ async def quorum(ground: Ground, clause: Present) -> Proof:
         await trial.vote(seen, last)
         ended = await trial.end(seen)
     return Proof(holds=ended.ran, spares=not early, told=f"runs with vote {len(first) + 1}, not with {len(first)}")
+
+
+async def reject_quorum(ground: Ground, clause: Present) -> Proof:
+    """It ends with the last rejection that is needed, and not before."""
+    owner: ApprovalEntry = clause.owner
+    async with ground.trial(_alone(clause, quorum=max(owner.quorum, owner.reject_quorum))) as trial:
+        seen = await trial.call(_TOOL, {})
+        *first, last = _enough(owner, owner.reject_quorum)
+        for person in first:
+            await trial.vote(seen, person, Decision.REJECT)
+        early = await _has_ended(trial, seen)
+        await trial.vote(seen, last, Decision.REJECT)
+        ended = await trial.end(seen)
+    return Proof(
+        holds=ended.refused.startswith("rejected") and not ended.ran,
+        spares=not early,
+        told=f"ends with rejection {len(first) + 1}, not with {len(first)}",
+    )
 
 
 async def from_each(ground: Ground, clause: Present) -> Proof:
@@ -89,17 +108,18 @@ def _alone(clause: Present, **says: Json) -> dict[str, Json]:
     return {**document, "approvals": {name: {key: value for key, value in entry.items() if key in _KEPT}}}
 
 
-_KEPT = frozenset({"approvers", "quorum", "from_each", "deadline"})
+_KEPT = frozenset({"approvers", "quorum", "reject_quorum", "from_each", "deadline"})
 
 
-def _enough(owner: ApprovalEntry) -> list[str]:
-    """As many people as it takes."""
+def _enough(owner: ApprovalEntry, many: int = 0) -> list[str]:
+    """As many people as it takes to approve, or so many."""
     if owner.from_each:
-        return [member(each.partition(":")[2], number) for each in owner.approvers for number in range(owner.quorum)]
+        people = [member(each.partition(":")[2], number) for each in owner.approvers for number in range(owner.quorum)]
+        return people[:many] if many else people
     people = [each.partition(":")[2] for each in owner.approvers if each.startswith("person:")]
     groups = [each.partition(":")[2] for each in owner.approvers if each.startswith("group:")]
-    people += [member(group, number) for group in groups for number in range(owner.quorum)]
-    return people[: owner.quorum]
+    people += [member(group, number) for group in groups for number in range(many or owner.quorum)]
+    return people[: many or owner.quorum]
 
 
 async def _has_ended(trial: Trial, seen: Observed) -> bool:

@@ -1,11 +1,10 @@
-"""Verifies what stands in policy.yaml alone: levels of risk, masking, and the mode of a file."""
+"""Verifies what stands in policy.yaml alone: levels of risk, and its mode."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from agentguard.cli.verifying.alone import CALM, FEEDER, PLAIN, PROBE_KEY, QUIET, base
+from agentguard.cli.verifying.alone import CALM, base
 from agentguard.cli.verifying.of_tools import came_to
 from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.trials import Ground
@@ -47,61 +46,6 @@ def _otherwise(risk: Risk, effect: Effect) -> dict[str, Json]:
 
 def _asked_last() -> dict[str, Json]:
     raise NotApplicable("critical calls are denied, and nothing laxer could be compared without an approval")
-
-
-async def fields(ground: Ground, clause: Present) -> Proof:
-    """What stands at a path is masked as its type is, and the same value elsewhere is not."""
-    holds, spares, told = True, True, []
-    for path, kind in clause.owner.fields.items():
-        masking = clause.document.masking.model_dump(mode="json", exclude_none=True)
-        masking["actions"] = {**masking.get("actions", {}), kind: "redact"}
-        async with ground.trial(base(clause.document, tools={FEEDER: QUIET}, masking=masking)) as trial:
-            value, at_path = _at(path)
-            seen = await trial.call(FEEDER, {}, result=value)
-            plain = await trial.call(FEEDER, {}, result={PROBE_KEY: PLAIN}, session="other")
-        holds &= PLAIN not in str(seen.shown)
-        spares &= PLAIN in str(plain.shown)
-        told.append(at_path)
-    return Proof(holds=holds, spares=spares, told=f"masked at {', '.join(told)}")
-
-
-def _at(path: str) -> tuple[Json, str]:
-    """A result with a plain value at a path of keys, `*` and `**` filled in."""
-    keys = [key.replace("*", "verify") for key in path.split(".") if key != "**"]
-    value: Json = PLAIN
-    for key in reversed(keys):
-        value = {key: value}
-    return value, ".".join(keys)
-
-
-async def actions(ground: Ground, clause: Present) -> Proof:
-    """A value of each type comes to the model as its action says; with another action it comes otherwise."""
-    holds, spares = True, True
-    for kind, action in clause.owner.actions.items():
-        named = "VERIFY_TYPE" if kind == "*" else kind
-        looks = []
-        for does in (action, "redact" if action != "redact" else "token"):
-            masking = {"fields": {f"**.{PROBE_KEY}": named}, "actions": {kind: does}}
-            async with ground.trial(base(clause.document, tools={FEEDER: QUIET}, masking=masking)) as trial:
-                seen = await trial.call(FEEDER, {}, result={PROBE_KEY: PLAIN})
-            looks.append(_look(seen.shown))
-        holds &= looks[0] == str(action)
-        spares &= looks[1] != looks[0]
-    return Proof(
-        holds=holds, spares=spares, told=", ".join(f"{kind}: {does}" for kind, does in clause.owner.actions.items())
-    )
-
-
-def _look(shown: Json) -> str:
-    """Which action a masked result looks like."""
-    if not isinstance(shown, dict) or PROBE_KEY not in shown:
-        return "drop"
-    value = str(shown[PROBE_KEY])
-    if value == PLAIN:
-        return "allow"
-    if re.fullmatch(r"\[[A-Z_]+ redacted\]", value):
-        return "redact"
-    return "token" if re.fullmatch(r"\[[A-Z_]+_[a-z0-9]{10,}\]", value) else "mask"
 
 
 async def mode(ground: Ground, clause: Present) -> Proof:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from agentguard.cli.verifying.alone import FEEDER, PROBE_KEY, QUIET, base, fed, written
-from agentguard.cli.verifying.of_tools import came_to
+from agentguard.cli.verifying.of_tools import came_to, deed_path, happens_once
 from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.search import Call, pair
 from agentguard.cli.verifying.trials import USER, Ground, Observed, Trial
@@ -58,6 +58,15 @@ async def risk(ground: Ground, clause: Present) -> Proof:
     effect, name = level_effect(clause.document.risk.of(rule.risk))
     levels = clause.document.risk.model_dump(mode="json")
     return await _conditional(ground, clause, {"risk": rule.risk.value}, effect, name, levels=levels)
+
+
+async def once(ground: Ground, clause: Present) -> Proof:
+    """The same deed is refused the second time; another deed is not."""
+    path = deed_path(clause, str(clause.value))
+    entry = written(clause.document.tools[clause.pattern]) if clause.pattern else {}
+    tools = {clause.tool: {**QUIET, "params": entry.get("params", {})}}
+    rule = {"id": clause.owner.id, "tools": [clause.tool], "once": clause.value}
+    return await happens_once(ground, base(clause.document, tools=tools, rules=[rule]), clause.tool, path)
 
 
 async def reason(ground: Ground, clause: Present) -> Proof:

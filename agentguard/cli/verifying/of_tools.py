@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from agentguard.cli.verifying.alone import FEEDER, PLAIN, PROBE_KEY, QUIET, at, base, fed
+from agentguard.cli.verifying.alone import FEEDER, PLAIN, PROBE_KEY, QUIET, at, base, fed, written
 from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.trials import Ground, Observed, Trial
+from agentguard.model.record import Json
 from agentguard.model.verdicts import CONFIRM, Effect
 from agentguard.policy.document import RevealEntry, ToolEntry, level_effect
 from agentguard.policy.titles import compile_title, render_title
@@ -152,6 +153,36 @@ async def title(ground: Ground, clause: Present) -> Proof:
             seen = await trial.call(clause.tool, arguments)
             shown.append(seen.stored.request.card.title if seen.stored else "")
     return Proof(holds=shown[0] == expected, spares=shown[1] == clause.tool, told="shown on the card")
+
+
+async def once(ground: Ground, clause: Present) -> Proof:
+    """The same deed is refused the second time, in another session too; another deed is not."""
+    path = deed_path(clause, str(clause.value))
+    params = written(clause.owner).get("params", {})
+    entry = {**QUIET, "params": params, "once": clause.value}
+    return await happens_once(ground, base(clause.document, tools={clause.pattern: entry}), clause.tool, path)
+
+
+async def happens_once(ground: Ground, document: dict[str, Json], tool: str, path: str) -> Proof:
+    """That a deed, named by what stands at a path, happens one time."""
+    async with ground.trial(document) as trial:
+        first = await trial.call(tool, at(path, "one"), session="a")
+        again = await trial.call(tool, at(path, "one"), session="b")
+        other = await trial.call(tool, at(path, "two"), session="c")
+    holds = first.ran and not again.ran and again.refused.startswith("already done")
+    return Proof(holds=holds, spares=other.ran, told="the same deed is refused, another one runs")
+
+
+def deed_path(clause: Present, written_path: str) -> str:
+    """The argument that names a deed: the one that is written, or the first of a role."""
+    kind, _, rest = written_path.partition(".")
+    if kind == "args":
+        return rest
+    entry = clause.document.tools.get(clause.pattern)
+    paths = entry.params.get(rest, ()) if entry is not None else ()
+    if not paths:
+        raise NotApplicable(f"{clause.tool} has no {rest}: none of its calls runs")
+    return paths[0]
 
 
 async def mode(ground: Ground, clause: Present) -> Proof:
