@@ -77,7 +77,7 @@ KINDS: dict[str, Kind] = {
         entity_type="MEMBER",
         value=10045871,
         expected=10045871,
-        write=lambda placeholder: int(placeholder) if placeholder.isdigit() else placeholder,
+        write=lambda placeholder: int(placeholder) if str(placeholder).isdigit() else placeholder,
     ),
     "decimal": Kind(
         annotation=Decimal,
