@@ -131,9 +131,9 @@ def per_byte(search: Search, texts: Sequence[str]) -> list[float]:
     taken = []
     for text in texts:
         size = len(text.encode())
-        started = time.perf_counter()
+        started = time.thread_time()
         search(text)
-        taken.append((time.perf_counter() - started) / size)
+        taken.append((time.thread_time() - started) / size)
     return taken
 
 

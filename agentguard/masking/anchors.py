@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import re2
 
-from agentguard.masking.tokens import TOKEN_FORM
+from agentguard.masking.marked import MARKED_FORM
 
 
 class Anchor(IntEnum):
@@ -56,7 +56,7 @@ _PIECES = {
     Anchor.LOGIN: rb"://",
     Anchor.SSN: rb"SSN|ssn|ocial",
     Anchor.AT: rb"@",
-    Anchor.TOKEN: TOKEN_FORM,
+    Anchor.TOKEN: MARKED_FORM,
     Anchor.REDACTED: rb" redacted\]| hmac [a-p]",
 }
 

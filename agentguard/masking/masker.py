@@ -20,6 +20,7 @@ from agentguard.masking.known import KnownValues, is_findable
 from agentguard.masking.leaves import NUMBER, Walk
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.lists import AllowList
+from agentguard.masking.marked import marked_tokens
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
 from agentguard.masking.recalled import KNOWN, recalled
@@ -38,7 +39,8 @@ class Kept(NamedTuple):
     everywhere: bool = False
 
 
-_TOKENS = Kept(candidates)
+_TOKENS = Kept(marked_tokens)
+_NOTHING_KEPT = Kept(lambda _: ())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +104,8 @@ class Masker:
             raise refused(f"more than {self._limits.characters} characters in one value")
         sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
         found = self._findings(sheet, KnownValues(), _TOKENS).get(0, ())
-        return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, _TOKENS)]
+        kept = _kept_in(sheet, _TOKENS)
+        return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, kept)]
 
     def mask(self, value: Any, tokens: TokenIds) -> Masked:
         """The value with findings replaced as `actions` say. Raises GuardUnavailable where it can't be masked for certain.
@@ -122,7 +125,7 @@ class Masker:
                 acted[found] = self._acted(entity_type, known.meant(found[:2]), under, tokens, made)
             return acted[found]
 
-        spans = Kept(tokens.read, everywhere=tokens.has_stand_ins)
+        spans = Kept(lambda text: tokens.right(text, marked_tokens(text)), everywhere=tokens.has_stand_ins)
         masked = self._replaced(value, replacement, spans, known)
         gone = list(dict.fromkeys(found[:2] for found, new in acted.items() if new is not None))
         known.learn(gone)
@@ -235,7 +238,8 @@ class Masker:
             return value
         sheet = Sheet(walk.texts, walk.said, walk.telling, self._fields)
         found = self._findings(sheet, known, kept)
-        plain = sheet.plain and not kept.everywhere and _KEPT.isdisjoint(sheet.page.anchors) and _is_trimmed(found)
+        kept = _kept_in(sheet, kept)
+        plain = sheet.plain and kept is _NOTHING_KEPT and _is_trimmed(found)
         texts = {}
         for index in sorted(found):
             text, placed = walk.texts[index], found[index]
@@ -281,6 +285,11 @@ def _meaning(text: str, finding: Finding) -> tuple[str, str]:
     return finding.entity_type, canonical_value(finding.entity_type, text[finding.start : finding.end])
 
 
+def _kept_in(sheet: Sheet, kept: Kept) -> Kept:
+    """What is left alone on this page: nothing where no anchor tells of it."""
+    return _NOTHING_KEPT if not kept.everywhere and _KEPT.isdisjoint(sheet.page.anchors) else kept
+
+
 def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:
     values = [placed.value for several in found.values() for placed in several]
     return values == [value.strip() for value in values]
@@ -289,7 +298,7 @@ def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:
 def _around(placed: Placed, text: str, kept: Kept) -> list[Placed]:
     """The finding without tokens and redactions that stand in it, trimmed; nothing where nothing is left."""
     found = text[placed.start : placed.end]
-    alone = _left_alone(found, kept)
+    alone = _left_alone(found, kept) if kept is not _NOTHING_KEPT else []
     if not alone and found == found.strip():
         return [placed]
     pieces, done = [], 0

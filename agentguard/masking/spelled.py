@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Set
 from functools import cached_property, lru_cache
 from itertools import accumulate
+from operator import add
 
 from agentguard.masking.ordinary import TITLES
 from agentguard.masking.page import SEPARATOR
@@ -21,6 +23,7 @@ _PLAIN = bytes(
     ord(chr(byte).lower()) if byte >= 0x7F or chr(byte).isalnum() else ord(" ") for byte in range(128)
 ) + bytes(range(128, 256))
 _ACCENT = "\x7f"  # stands for an accent that is a character of its own
+_FURTHER = re.compile(rb"[\x80-\xbf]")
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _NO_DECOMPOSITION = dict(zip("ßøØłŁđĐæÆœŒıðÐþÞ", "soollddaaooiddtt", strict=True))
 _WIDE = str.maketrans(
@@ -52,12 +55,18 @@ class Words:
         self._written = plain.encode("utf-8", "replace").translate(_PLAIN).split(b" ")
         self.words = self._written
         if not text.isascii() and _ACCENT in plain:
-            self.words = [word.replace(_ACCENT.encode(), b"") for word in self._written]
+            self.words = b" ".join(self._written).replace(_ACCENT.encode(), b"").split(b" ")
 
     @cached_property
     def _starts(self) -> list[int]:
-        lengths = map(len, self._written) if self._ascii else (len(word.decode()) for word in self._written)
-        return [0, *accumulate(length + 1 for length in lengths)]
+        """Where each word begins, in bytes."""
+        lengths = accumulate(map(len, self._written), initial=0)
+        return list(map(add, lengths, range(len(self._written) + 1)))
+
+    @cached_property
+    def _further(self) -> list[int]:
+        """Where bytes stand that are not the first of their character."""
+        return [] if self._ascii else [match.start() for match in _FURTHER.finditer(b" ".join(self._written))]
 
     def among(self, wanted: Set[bytes]) -> list[int]:
         """The numbers of the words that are wanted."""
@@ -65,15 +74,17 @@ class Words:
 
     def start(self, number: int) -> int:
         """Where a word begins in the text."""
-        return self._starts[number]
+        at = self._starts[number]
+        return at if self._ascii else at - bisect_left(self._further, at)
 
     def end(self, number: int) -> int:
         """Where a word ends in the text."""
-        return self._starts[number + 1] - 1
+        at = self._starts[number + 1] - 1
+        return at if self._ascii else at - bisect_left(self._further, at)
 
     def is_capital(self, number: int) -> bool:
         """Whether a word begins with a capital letter."""
-        return self.text[self._starts[number]].isupper()
+        return self.text[self.start(number)].isupper()
 
     def near(self, number: int, step: int = 1) -> int | None:
         """The word after this one (before it, with step -1), of the same leaf and at most a few marks away."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hmac
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -55,17 +55,19 @@ WORDS = {
 
 _NOT_WORD = re.compile(r"[^A-Z0-9]")
 _OPEN = r"(?:\\?\[|%5[Bb]|&#91;|&lbrack;|<|\{|\u3010|\uff3b)"
-_CLOSE = r"(?:\\?\]|%5[Dd]|&#93;|&rbrack;|>|\}|\u3011|\uff3d)?"
-_BETWEEN = r"(?:\\?_|%5[Ff]|[ \-\u2010-\u2015\u2212:]){1,3}"
-_BODY = rf"([A-Za-z][A-Za-z0-9]{{0,23}}){_BETWEEN}([0-9A-Za-z]{{10}})"
-_READ = re.compile(rf"(?:{_OPEN}|(?<![0-9A-Za-z])){_BODY}(?![0-9A-Za-z]){_CLOSE}")
-TOKEN_FORM = "[0-9A-Za-z](?:\\\\?_|%5[Ff]|[ \\-\u2010-\u2015\u2212:]){1,3}[0-9A-Za-z]{10}(?:[^0-9A-Za-z]|$)".encode()
+CLOSE = r"(?:\\?\]|%5[Dd]|&#93;|&rbrack;|>|\}|\u3011|\uff3d)?"
+BETWEEN = "\\\\?_|%5[Ff]|[ \\-\u2010-\u2015\u2212:]"
+BODY = rf"([A-Za-z][A-Za-z0-9]{{0,23}})(?:{BETWEEN}){{1,3}}([0-9A-Za-z]{{10}})"
+"""Of a token, for `re`: its word and its id, however they are joined."""
+
+_READ = re.compile(rf"(?:{_OPEN}|(?<![0-9A-Za-z])){BODY}(?![0-9A-Za-z]){CLOSE}")
+_FORM = rf"[0-9A-Za-z](?:{BETWEEN}){{1,3}}[0-9A-Za-z]{{10}}(?:[^0-9A-Za-z]|$)".encode()
 """For RE2: what every token holds, however it is spelled."""
 
 TOKEN_PATTERN = r"^\[[A-Z][A-Z0-9]{0,23}_[0-9a-z]{10}\]$"  # noqa: S105 - a form, no secret
 """A token as it is made, for a JSON Schema."""
 
-_GATE = re2.compile(TOKEN_FORM)
+_GATE = re2.compile(_FORM)
 
 
 class TokenIds:
@@ -143,7 +145,13 @@ class TokenIds:
 
     def read(self, text: str) -> list[tuple[int, int, str]]:
         """The tokens in a text, and the stand-ins: (start, end, text as it was made), however the model spelled them."""
-        tokens = list(self._right_tokens(text))
+        return self._with_stand_ins(text, list(self._right_tokens(text)))
+
+    def right(self, text: str, written: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+        """Those of these tokens in a text whose check is right, and the stand-ins in it."""
+        return self._with_stand_ins(text, [one for one in written if self._is_right(one[2])])
+
+    def _with_stand_ins(self, text: str, tokens: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
         stand_ins = [(start, end, made) for start, end, made in stand_ins_in(text) if self._is_ours(made)]
         if not stand_ins:
             return tokens
@@ -160,7 +168,7 @@ class TokenIds:
             return
         match = _READ.search(text)
         while match is not None:
-            token = _as_made(match)
+            token = as_made(*match.groups())
             right = self._is_right(token)
             if right:
                 yield match.start(), match.end(), token
@@ -182,11 +190,12 @@ def candidates(text: str) -> list[tuple[int, int, str]]:
     """What has the form of a token, however spelled, its check not looked at: (start, end, text in the form it is made)."""
     if len(text) < _ID_LENGTH or not _may_hold_token(text):
         return []
-    return [(match.start(), match.end(), _as_made(match)) for match in _READ.finditer(text)]
+    return [(match.start(), match.end(), as_made(*match.groups())) for match in _READ.finditer(text)]
 
 
-def _as_made(match: re.Match[str]) -> str:
-    return f"[{match.group(1).upper()}_{match.group(2).lower().translate(_LOOK_ALIKE)}]"
+def as_made(word: str, written: str) -> str:
+    """A token in the form it is made, from its word and its id as somebody wrote them."""
+    return f"[{word.upper()}_{written.lower().translate(_LOOK_ALIKE)}]"
 
 
 def token_word(entity_type: str) -> str:
