@@ -4,6 +4,7 @@ from agentguard.approval.brake import Brake, Running
 from agentguard.approval.channel import Channel, How, Opened
 from agentguard.approval.deeds import Attempt, Deeds, InTheWay, Run
 from agentguard.approval.desk import Desk, Shown
+from agentguard.approval.edits import changes_of, check_edit
 from agentguard.approval.freezes import Freezes
 from agentguard.approval.roster import Person, Roster, Signer
 from agentguard.approval.roster_file import read_roster
@@ -34,6 +35,8 @@ __all__ = [
     "Tally",
     "Uncounted",
     "Waiters",
+    "changes_of",
+    "check_edit",
     "check_vote",
     "obstacles",
     "read_roster",

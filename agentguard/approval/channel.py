@@ -22,7 +22,7 @@ from agentguard.approval import moves
 from agentguard.approval.clock import RedisClock
 from agentguard.approval.stored import RecordMac, Stored, read_stored
 from agentguard.errors import DecisionRefused, GuardUnavailable, RequestNotFound
-from agentguard.model.approvals import Request, State, Vote
+from agentguard.model.approvals import Edit, Request, State, Vote
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection, Part, Script
 
@@ -146,6 +146,37 @@ class Channel:
             vote.revision, vote.digest, self.retention_ms, self.events_max,
         )  # fmt: skip
         return self._settled(word, state, vote.request)
+
+    async def edit(self, edit: Edit) -> None:
+        """Put a person's change of the arguments, for the agent's side to answer.
+
+        Raises RequestNotFound, and DecisionRefused: ended (with the state), changed (look again).
+        """
+        word, state = await self._move(
+            moves.EDIT, edit.request, "claim", edit.canonical(), edit.revision, edit.digest, self.retention_ms, self.events_max
+        )  # fmt: skip
+        self._settled(word, state, edit.request)
+
+    async def revise(self, before: Stored, revised: Request, sealed_input: bytes, sealed_changes: bytes) -> None:
+        """Answer an edit with the next revision. Raises RequestNotFound, and DecisionRefused: ended, changed."""
+        if self.mac is None:
+            raise DecisionRefused("not_the_agent", "only the agent's side writes revisions")
+        record = revised.canonical().encode()
+        await self._answer_edit(
+            before, "", record, self.mac.of(record), sealed_input, revised.revision, revised.digest, sealed_changes
+        )
+
+    async def refuse_edit(self, before: Stored, why: str) -> None:
+        """Answer an edit with a no. Raises RequestNotFound, and DecisionRefused: ended, changed."""
+        await self._answer_edit(before, why, "", "", "", "", "", "")
+
+    async def _answer_edit(self, before: Stored, why: str, *revision: str | bytes | int) -> None:
+        request, edit = before.request, before.edit
+        looked_at = "" if edit is None else edit.canonical()
+        word, state = await self._move(
+            moves.REVISE, request.id, "claim", looked_at, request.revision, why, *revision, self.events_max
+        )
+        self._settled(word, state, request.id)
 
     async def withdraw(self, request_id: str, reason: str) -> State:
         """Take a request back. Raises RequestNotFound, and DecisionRefused ("ended")."""

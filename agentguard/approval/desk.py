@@ -10,20 +10,29 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentguard.approval.channel import Channel
 from agentguard.approval.deeds import Deeds, Run
+from agentguard.approval.edits import check_edit, may_edit, sign_edit
 from agentguard.approval.roster import Roster
 from agentguard.approval.signing import check_comment, check_signature, signed
 from agentguard.approval.stored import Stored, forged
 from agentguard.approval.tally import Tally, Uncounted, barred, entitled_to, requester_of, tally
 from agentguard.approval.votes import check_vote, recount, sign_vote
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Found, Request, Resolution, Settlement, State, Vote
+from agentguard.model.approvals import Decision, Edit, Found, Request, Resolution, Settlement, State, Vote
+from agentguard.model.record import Json
 from agentguard.store.keys import SigningKey
+
+ANSWER_SECONDS = 10.0
+"""How long a person waits for the agent's side to answer their edit."""
+
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +121,56 @@ class Desk:
                 if refused.code != "changed":
                     raise
         raise DecisionRefused("changed", f"request {request_id} keeps changing; look at it again")
+
+    async def edit(
+        self,
+        request_id: str,
+        changes: Mapping[str, Json],
+        *,
+        person: str,
+        key: SigningKey,
+        card_digest: str,
+        comment: str = "",
+        signer: str | None = None,
+    ) -> Edit:
+        """Sign and put a person's change of some arguments; the agent's side answers it with a new revision, or refuses it.
+
+        Raises RequestNotFound, and DecisionRefused: ended, not_editable, not_entitled, bad_edit, other_card, changed, unknown_person, ...
+        """
+        who, stored = self.roster.person(person), await self.channel.read(request_id)
+        if stored.state is not State.PENDING:
+            raise DecisionRefused("ended", f"request {request_id} is already {stored.state}; nothing was edited")
+        may_edit(who, stored.request, self.roster)
+        edit = sign_edit(
+            stored.request,
+            changes,
+            person=who,
+            comment=comment,
+            card_digest=card_digest,
+            time_ms=self.channel.clock.now_ms(),
+            signer=signer or who,
+            key=key,
+        )
+        if not hmac.compare_digest(card_digest.encode(), stored.request.card.digest().encode()):
+            raise DecisionRefused("other_card", "what waits now is not what you saw; look at it again, then edit")
+        check_edit(edit, stored.request, self.roster)
+        await self.channel.edit(edit)
+        return edit
+
+    async def answered(self, edit: Edit, *, seconds: float = ANSWER_SECONDS) -> Stored:
+        """The request once the agent's side answered an edit of it. Raises DecisionRefused: edit_waits, edit_refused."""
+        until = time.monotonic() + seconds
+        while True:
+            stored = await self.channel.read(edit.request)
+            if stored.edit != edit:
+                raise DecisionRefused("changed", "somebody else edited it meanwhile; look at it again")
+            if not stored.edit_waits and stored.edit_refused:
+                raise DecisionRefused("edit_refused", stored.edit_refused)
+            if not stored.edit_waits:
+                return stored
+            if time.monotonic() > until:
+                raise DecisionRefused("edit_waits", "the agent did not answer yet; look at the request again later")
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def undone(self) -> Sequence[Run]:
         """The deeds that began and are not known to be done, the newest first."""

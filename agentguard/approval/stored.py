@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Request, Resolution, State, Vote
+from agentguard.model.approvals import Decision, Edit, Request, Resolution, State, Vote
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +19,9 @@ class Stored:
     """A request, its votes (by person, their signatures not yet verified) and its state, all read at one moment.
 
     `version` names exactly this revision and these votes; `now_ms` is Redis's clock at that moment; `ended_ms` is when the run of an
-    approved call ended, 0 while it has not.
+    approved call ended, 0 while it has not. Votes on earlier revisions are left out: they count for nothing.
+
+    `edit`: the last one, if there was any; `edit_waits` while the agent's side has not answered it, `edit_refused` why it was refused.
     """
 
     request: Request
@@ -30,6 +32,10 @@ class Stored:
     withdrawn: str
     now_ms: int
     ended_ms: int = 0
+    edit: Edit | None = None
+    edit_waits: bool = False
+    edit_refused: str = ""
+    sealed_changes: bytes = b""
 
     @property
     def resolution(self) -> Resolution:
@@ -69,12 +75,13 @@ class RecordMac:
 
 def read_stored(request_id: str, tenant: str, reply: Sequence[Any], *, now_ms: int, mac: RecordMac | None) -> Stored:
     """The request in one entry of read.lua's reply. Raises DecisionRefused ("forged") where it is not what was written."""
-    state, version, record, record_mac, sealed_input, withdrawn, votes, ended_ms = reply
+    state, version, record, record_mac, sealed_input, withdrawn, votes, ended_ms, edit, waits, why, changes = reply
     if mac is not None:
         mac.check(record, record_mac)
     try:
         request = Request.read(record)
         read_votes = tuple(Vote.read(text) for _, text in sorted(votes))
+        last_edit = Edit.read(edit) if edit else None
     except ValidationError:
         raise forged("its record or a vote on it is not one that agentguard writes") from None
     if (request.id, request.principal.tenant) != (request_id, tenant):
@@ -85,11 +92,15 @@ def read_stored(request_id: str, tenant: str, reply: Sequence[Any], *, now_ms: i
         request=request,
         state=_state(state, request, now_ms),
         version=version.decode(errors="replace"),
-        votes=read_votes,
+        votes=tuple(vote for vote in read_votes if vote.revision == request.revision),
         sealed_input=sealed_input,
         withdrawn=withdrawn.decode(errors="replace"),
         now_ms=now_ms,
         ended_ms=int(ended_ms) if ended_ms.isdigit() else 0,
+        edit=last_edit,
+        edit_waits=bool(waits),
+        edit_refused=why.decode(errors="replace"),
+        sealed_changes=changes,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json as json_module
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 import typer
@@ -16,7 +17,7 @@ from agentguard.cli.options import Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk, own_key
 from agentguard.errors import ConfigurationError
-from agentguard.model.approvals import Decision, Found, Resolution, Settlement, State
+from agentguard.model.approvals import Because, Decision, Found, Resolution, Settlement, State
 
 app = typer.Typer(help="See what waits for people, and decide it with your own key.", no_args_is_help=True)
 
@@ -90,13 +91,52 @@ def approve(
 def reject(
     request_id: RequestId,
     comment: Comment = "",
+    because: Annotated[
+        str | None, typer.Option("--because", help=f"A usual reason: {', '.join(each.word for each in Because)}.")
+    ] = None,
     name: Name = None,
     card: Card = None,
     policies: Policies = DEFAULT,
     tenant: Tenant = "default",
 ) -> None:
-    """Reject the call; one rejection ends it."""
-    _decide(request_id, Decision.REJECT, comment, name, card, policies, tenant)
+    """Reject the call; one rejection ends it, unless the policy wants several."""
+    words = " ".join(filter(None, [_usual(because), comment]))
+    _decide(request_id, Decision.REJECT, words, name, card, policies, tenant)
+
+
+@app.command()
+def edit(
+    request_id: RequestId,
+    changes: Annotated[
+        list[str], typer.Option("--set", help="NAME=VALUE: an argument and its new value, as JSON or plain text.")
+    ],
+    comment: Annotated[str, typer.Option("--comment", "-m", help="Your words, for the record.")] = "",
+    name: Name = None,
+    card: Card = None,
+    policies: Policies = DEFAULT,
+    tenant: Tenant = "default",
+) -> None:
+    """Change arguments; the changed call is checked by its agent, and waits as a new revision for approval."""
+    settings = Settings()
+    person, key = own_key(settings, name)
+    wanted = dict(map(_change, changes))
+
+    async def editing() -> Shown:
+        async with open_desk(policies, settings, tenant=tenant) as desk:
+            shown = await desk.show(await _whole(desk, request_id))
+            seen = card or _look_at(shown, "edit")
+            made = await desk.edit(
+                shown.stored.request.id, wanted, person=person, key=key, card_digest=seen, comment=comment
+            )
+            await desk.answered(made)
+            return await desk.show(made.request)
+
+    shown = anyio.run(editing)
+    print_card(shown)
+    request = shown.stored.request
+    say(
+        f"revision {request.revision} waits for approval: agentguard approvals approve {request.id} --card {shown.card_digest}"
+    )
 
 
 @app.command()
@@ -141,7 +181,7 @@ def _decide(
     async def deciding() -> Resolution:
         async with open_desk(policies, settings, tenant=tenant) as desk:
             shown = await desk.show(await _whole(desk, request_id))
-            seen = card or _look_at(shown, decision)
+            seen = card or _look_at(shown, decision.value)
             return await desk.decide(
                 shown.stored.request.id, person=person, key=key, decision=decision, comment=comment, card_digest=seen
             )
@@ -158,7 +198,28 @@ async def _whole(desk: Desk, given: str) -> str:
     return named[0] if len(named) == 1 else given
 
 
-def _look_at(shown: Shown, decision: Decision) -> str:
+def _usual(because: str | None) -> str:
+    """The sentence of a usual reason."""
+    if because is None:
+        return ""
+    found = {each.word: each.value for each in Because}
+    if because not in found:
+        raise ConfigurationError(f"--because is one of {', '.join(found)}; your own words go to --comment")
+    return found[because]
+
+
+def _change(written: str) -> tuple[str, Any]:
+    """The argument and the value in NAME=VALUE."""
+    name, sign, value = written.partition("=")
+    if not sign or not name:
+        raise ConfigurationError("--set takes NAME=VALUE, such as --set amount=50")
+    try:
+        return name, json_module.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _look_at(shown: Shown, decision: str) -> str:
     """Show the card and have it confirmed; gives the digest of what was shown."""
     if not sys.stdin.isatty():
         raise ConfigurationError(
@@ -166,6 +227,6 @@ def _look_at(shown: Shown, decision: Decision) -> str:
             "(`agentguard approvals show ID --json` prints it)"
         )
     print_card(shown)
-    if not typer.confirm(f"{decision.value} exactly this call?"):
+    if not typer.confirm(f"{decision} exactly this call?"):
         raise typer.Abort
     return shown.card_digest

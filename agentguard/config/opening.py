@@ -19,6 +19,8 @@ from agentguard.guard.asking import Asking
 from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import Budgets
 from agentguard.guard.carding import Carding
+from agentguard.guard.cases import Cases
+from agentguard.guard.editing import Editing
 from agentguard.guard.erasure import Erasure
 from agentguard.guard.freezing import Freezing
 from agentguard.guard.in_force import InForce
@@ -36,6 +38,7 @@ from agentguard.masking import Detector
 from agentguard.model.calls import Principal
 from agentguard.session import Erasing, Habits, Ledger, Sessions, Vault
 from agentguard.store.background import Background
+from agentguard.store.letters import LetterBox
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from agentguard.store.seal import Sealer
@@ -104,17 +107,6 @@ def open_guard(
         background=background, link=link, names=names, records=records, people=people, masked_words=masked_words
     )
     once = Once(background=background, link=link, binding=binding, records=records, people=people)
-    asking = Asking(
-        requests=Requests(background=background, link=link),
-        spent=Spent(settings.state_dir / "spent"),
-        binding=binding,
-        sealer=Sealer(keyring.derive("input")),
-        people=people,
-        records=records,
-        freezing=freezing,
-        masked_words=masked_words,
-        assurance=assurance_of(settings),
-    )
     carding = Carding(
         tokens=tokens,
         habits=Habits(names=names, key=keyring.derive("habits")[0]),
@@ -122,16 +114,43 @@ def open_guard(
         link=link,
         deployment=settings.deployment,
     )
+    principals = Principals(tenant=tenant, agent=agent)
+    judging = Judging(tokens=tokens, budgets=budgets)
+    cases = Cases(
+        in_force=in_force, principals=principals, tokens=tokens, judging=judging, records=records, carding=carding
+    )
+    requests, sealer = Requests(background=background, link=link), Sealer(keyring.derive("input"))
+    asking = Asking(
+        requests=requests,
+        spent=Spent(settings.state_dir / "spent"),
+        binding=binding,
+        sealer=sealer,
+        people=people,
+        records=records,
+        freezing=freezing,
+        editing=Editing(
+            requests=requests,
+            binding=binding,
+            sealer=sealer,
+            box=LetterBox(keyring.derive("letters")),
+            people=people,
+            records=records,
+            cases=cases,
+        ),
+        cases=cases,
+        masked_words=masked_words,
+        assurance=assurance_of(settings),
+    )
     return Guard(
         in_force=in_force,
-        principals=Principals(tenant=tenant, agent=agent),
+        principals=principals,
         tokens=tokens,
-        judging=Judging(tokens=tokens, budgets=budgets),
+        judging=judging,
         records=records,
         freezing=freezing,
         once=once,
         asking=asking,
-        carding=carding,
+        cases=cases,
         settler=Settling(in_force=in_force, tokens=tokens, records=records, asking=asking, budgets=budgets, once=once),
         closing=Closer(freezing=freezing, background=background, link=link, journal=journal, server=server),
     )

@@ -5,6 +5,7 @@ Rules:
 - what people see is masked and computed here; what they signed is verified here, with today's roster;
 - the policy in force judges again before the permit, with the facts of the request and with those of now: stricter means stale;
 - the stored input is parsed again and must give the same snapshot;
+- while it waits, people may change its arguments: that is another call, asked about anew (see `editing`);
 - while calls like it are frozen it gets none, and its request stays as it is;
 - a permit is redeemed once, before the tool runs; whoever comes second is told so, and one that Redis gives twice is forged;
 - a call that is cancelled takes its request back, and a permit that it may have got, whenever it is cancelled.
@@ -15,61 +16,37 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 from agentguard.approval import Opened, Roster, Stored, check_vote, obstacles, tally
 from agentguard.errors import (
     AgentGuardError,
+    CallRefused,
     ConfigurationError,
     DecisionRefused,
     GuardUnavailable,
-    InvalidArguments,
     OutcomeUnknown,
 )
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
-from agentguard.guard.budgets import Bill
+from agentguard.guard.case import Case
+from agentguard.guard.cases import Cases
+from agentguard.guard.editing import Editing, input_context
 from agentguard.guard.freezing import Freezing
 from agentguard.guard.permit import Claim
 from agentguard.guard.records import Records
 from agentguard.guard.requests import Requests
-from agentguard.guard.snapshot import Snapshot, read_again
+from agentguard.guard.snapshot import read_again
 from agentguard.guard.spent import Spent
-from agentguard.model.approvals import Assurance, Card, Request, State
-from agentguard.model.calls import Principal, Tool, ToolCall
-from agentguard.model.facts import Facts
-from agentguard.model.tokens import Token
+from agentguard.model.approvals import Assurance, Request, State
+from agentguard.model.calls import Principal
 from agentguard.model.verdicts import Verdict
 from agentguard.store.seal import SealBroken, Sealer
 
 _WHO_CHANGED = frozenset({"no_key", "unknown_signer"})
 """Why a vote no longer verifies although nobody forged it: its person or server left approvers.yaml."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
-    """A call that policy wants to ask about, with all that was found out about it.
-
-    `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear; `card` is what people
-    are shown. `bill`: what is held of limits meanwhile. Once approved, `verdict` is the one that people were shown.
-    """
-
-    call: ToolCall
-    tool: Tool
-    principal: Principal
-    snapshot: Snapshot
-    tokens: Mapping[str, Token]
-    facts: Facts
-    verdict: Verdict
-    card: Card
-    revealed: Mapping[str, tuple[str, ...]]
-    bill: Bill
-
-
-Rejudge = Callable[[Case, Facts], Awaitable[tuple[Verdict, ...]]]
-"""Judges a case by the policy in force: with these stored facts, and with the facts of now; nothing where it reveals less to the call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +60,18 @@ class Asking:
     records: Records
     spent: Spent
     freezing: Freezing
+    editing: Editing
+    cases: Cases
     masked_words: Callable[[Principal, str], str]
     assurance: Assurance
 
-    async def ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
+    async def ask(self, case: Case) -> tuple[Case, Claim]:
         """The case as approved (its snapshot may be an earlier one of the same call) and the claim to run it.
 
         Raises CallRefused, OutcomeUnknown or GuardUnavailable.
         """
         try:
-            return await self._ask(case, rejudge)
+            return await self._ask(case)
         except DecisionRefused as refused:
             raise self._broken(case, refused) from None
 
@@ -101,26 +80,39 @@ class Asking:
         claim.renewing.cancel()
         await self.requests.finish(claim.request_id, claim.fence, state)
 
-    async def _ask(self, case: Case, rejudge: Rejudge) -> tuple[Case, Claim]:
+    async def _ask(self, case: Case) -> tuple[Case, Claim]:
         self._must_be_possible(case)
         request = self._request(case)
         try:
             opened = await self._open(case, request)
             await self.records.asked(opened.stored.request, opened.how.value)
-            return await self._permit(case, await self.requests.decided(opened.stored), rejudge)
+            return await self._permit(case, await self._decided(case, opened.stored))
         except (asyncio.CancelledError, KeyboardInterrupt):
             self.requests.take_back(request.id)
             raise
 
-    async def _permit(self, case: Case, stored: Stored, rejudge: Rejudge) -> tuple[Case, Claim]:
+    async def _permit(self, case: Case, stored: Stored) -> tuple[Case, Claim]:
         """Step 6: what people said is verified and judged against today, then redeemed."""
         await self._must_not_be_settled(case, stored)
         self._must_be_approved(case, stored)
-        case = self._adopt(case, stored)
+        case = await self._adopt(case, stored)
         await self._check_votes(case, stored)
-        await self._check_still_fits(case, stored, await rejudge(case, stored.request.facts))
+        await self._check_still_fits(case, stored, await self.cases.judge_again(case, stored.request.facts))
         await self.freezing.check(case.principal, case.tool.name)
         return case, await self._redeem(case, stored)
+
+    async def _decided(self, case: Case, stored: Stored) -> Stored:
+        """The request once people decided; edits are answered meanwhile, and each makes a new revision to decide."""
+        stored = await self.requests.decided(stored)
+        while stored.state is State.PENDING and stored.edit_waits:
+            stored = await self.requests.decided(await self._edited(case, stored))
+        return stored
+
+    async def _edited(self, case: Case, stored: Stored) -> Stored:
+        try:
+            return await self.editing.answer(case, stored)
+        except DecisionRefused as refused:
+            raise await self._forged(case, stored, refused.code) from None
 
     def _must_be_possible(self, case: Case) -> None:
         """Nobody is asked, and nobody waits, for what nobody here could approve."""
@@ -129,7 +121,7 @@ class Asking:
             raise refusals.impossible(case.verdict, missing)
 
     async def _open(self, case: Case, request: Request) -> Opened:
-        sealed = self.sealer.seal(case.snapshot.input_text.encode(), _context(request.id))
+        sealed = self.sealer.seal(case.snapshot.input_text.encode(), input_context(request.id))
         try:
             opened = await self.requests.open(request, sealed)
         except DecisionRefused as refused:
@@ -155,6 +147,7 @@ class Asking:
             deadline_ms=0,
             redeem_by_ms=0,
             assurance=self.assurance,
+            box=self.editing.box.public if all(need.edit for need in case.verdict.needs) else "",
         )
 
     async def _must_not_be_settled(self, case: Case, stored: Stored) -> None:
@@ -183,12 +176,13 @@ class Asking:
             case _:
                 assert_never(stored.state)
 
-    def _adopt(self, case: Case, stored: Stored) -> Case:
+    async def _adopt(self, case: Case, stored: Stored) -> Case:
         """The case with the input that people saw: a restart takes the stored one, defaults and all."""
         try:
-            text = self.sealer.open(stored.sealed_input, _context(stored.request.id)).decode()
+            case = await self.editing.as_edited(case, stored)
+            text = self.sealer.open(stored.sealed_input, input_context(stored.request.id)).decode()
             snapshot = read_again(case.tool, text)
-        except (SealBroken, InvalidArguments):
+        except (SealBroken, CallRefused):
             raise refusals.stale(case.tool.name, stored.request.id, "what the tool accepts changed") from None
         digest = self.binding.digest(case.tool, case.principal, snapshot.text, case.tokens)
         if not hmac.compare_digest(digest, stored.request.digest):
@@ -257,10 +251,6 @@ class Asking:
         except ConfigurationError:
             told = "approvers.yaml no longer loads (`agentguard policy lint` says why), so nobody's vote counts"
             raise GuardUnavailable("approvers", told) from None
-
-
-def _context(request_id: str) -> str:
-    return f"input of request {request_id}"
 
 
 def _is_same_call(mine: Request, found: Request) -> bool:

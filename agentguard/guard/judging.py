@@ -11,12 +11,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentguard.errors import GuardUnavailable
 from agentguard.guard import refusals
-from agentguard.guard.asking import Case
 from agentguard.guard.budgets import NO_BILL, Bill, Budgets
+from agentguard.guard.case import Case
 from agentguard.guard.snapshot import Snapshot
 from agentguard.guard.tokens import TokenBook
 from agentguard.model.calls import Principal, Tool
@@ -88,6 +88,24 @@ class Judging:
             facts = facts.model_copy(update={"over": over})
             verdict = policy.classify(tool, arguments, principal, facts)
         return Judgement(verdict=verdict, facts=facts, bill=bill)
+
+    async def edited(
+        self, policy: Policy, case: Case, snapshot: Snapshot, arguments: Mapping[str, Json], facts: Facts
+    ) -> Judgement:
+        """The judgement on a case whose arguments people changed; what it takes is held in place of what was.
+
+        One that would be allowed now needs all the same what the call before it needed: people are at it already.
+        """
+        tool, principal = case.tool.name, case.principal
+        verdict = policy.classify(tool, arguments, principal, facts)
+        if verdict.effect is Effect.DENY:
+            return Judgement(verdict=verdict, facts=facts)
+        charges = policy.charges(tool, arguments, principal)
+        bill = replace(case.bill, charges=charges)
+        facts = facts.model_copy(update={"over": await self._charge(bill, Goal.HOLD)})
+        verdict = policy.classify(tool, arguments, principal, facts)
+        shown = case.verdict if verdict.effect is Effect.ALLOW else verdict
+        return Judgement(verdict=shown, facts=facts, bill=bill)
 
     async def again(self, policy: Policy, case: Case, stored: Facts) -> tuple[Verdict, ...]:
         """The verdicts of the policy in force: with the facts of the request, and with those of now."""

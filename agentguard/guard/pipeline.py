@@ -22,25 +22,25 @@ from typing import Any, Protocol, assert_never
 from agentguard.errors import CallRefused, ConfigurationError, Fault, InvalidArguments
 from agentguard.guard import refusals
 from agentguard.guard.answering import Answering
-from agentguard.guard.asking import Asking, Case
+from agentguard.guard.asking import Asking
 from agentguard.guard.blocking import BlockingGuard
-from agentguard.guard.carding import Carding
+from agentguard.guard.case import Case
+from agentguard.guard.cases import Cases
 from agentguard.guard.freezing import Freezing
-from agentguard.guard.in_force import InForce, Now
-from agentguard.guard.judging import Judgement, Judging
+from agentguard.guard.in_force import Now
+from agentguard.guard.judging import Judging
 from agentguard.guard.once import Once
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
-from agentguard.guard.revealing import Restored, restore_call, still_revealed
+from agentguard.guard.revealing import Restored, restore_call
 from agentguard.guard.settling import Settling
 from agentguard.guard.snapshot import Snapshot, take_snapshot
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Masker
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal, Tool, ToolCall
-from agentguard.model.facts import Facts
-from agentguard.model.verdicts import Effect, Verdict
+from agentguard.model.verdicts import Effect
 from agentguard.policy import Policy, Reveal
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -74,7 +74,7 @@ class Guard:
     freezing: Freezing
     once: Once
     asking: Asking
-    carding: Carding
+    cases: Cases
     settler: Settling
     closing: Closing
 
@@ -243,7 +243,8 @@ class Guard:
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
-                return await self._asked(await self._case(rules, call, tool, permit, restored, judged), permit)  # 5, 6
+                case = await self.cases.case(rules, call, tool, principal, snapshot, restored, judged)
+                return await self._asked(case, permit)  # 5, 6
             case _:
                 assert_never(verdict.effect)
 
@@ -253,7 +254,7 @@ class Guard:
         await self.freezing.check(case.principal, case.tool.name)
         await self.once.must_be_free(case.principal, case.call, deeds)
         with self.judging.budgets.held(case.bill):
-            approved, claim = await self.asking.ask(case, self._judge_again)
+            approved, claim = await self.asking.ask(case)
             permit = replace(permit, snapshot=approved.snapshot, claim=claim)
             try:
                 permit = await self._undertaken(approved, permit)
@@ -262,7 +263,7 @@ class Guard:
                 await self.once.end(permit.undertaking, None)
                 await self.asking.finish(claim, State.FAILED)
                 raise
-        self.carding.learn(self.policy, approved.tool.name, approved.snapshot)
+        self.cases.carding.learn(self.policy, approved.tool.name, approved.snapshot)
         return replace(permit, bill=bill)
 
     async def _undertaken(self, approved: Case, permit: Permit) -> Permit:
@@ -275,31 +276,6 @@ class Guard:
             approved.principal, approved.call, deeds, fence=claim.fence, request=claim.request_id
         )
         return replace(permit, undertaking=undertaking)
-
-    async def _case(
-        self, rules: InForce, call: ToolCall, tool: Tool, permit: Permit, restored: Restored, judged: Judgement
-    ) -> Case:
-        card = await self.carding.card(
-            rules, call, permit.principal, permit.snapshot, restored, judged, self.principals.asked()
-        )
-        return Case(
-            call=call,
-            tool=tool,
-            principal=permit.principal,
-            snapshot=permit.snapshot,
-            tokens=restored.tokens,
-            facts=judged.facts,
-            verdict=judged.verdict,
-            card=card,
-            revealed=restored.revealed,
-            bill=judged.bill,
-        )
-
-    async def _judge_again(self, case: Case, stored: Facts) -> tuple[Verdict, ...]:
-        policy = self.policy
-        if not still_revealed(case.revealed, policy.terms(case.tool.name).reveal):
-            return ()
-        return await self.judging.again(policy, case, stored)
 
 
 def _snapshot(tool: Tool, restored: Restored) -> Snapshot:

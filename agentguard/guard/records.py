@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,16 +28,18 @@ from agentguard.guard.budgets import NOT_COUNTED, Bill, Headcount
 from agentguard.guard.permit import Permit
 from agentguard.guard.snapshot import Snapshot
 from agentguard.masking import Masked
-from agentguard.model.approvals import Freeze, Request, Settlement
+from agentguard.model.approvals import Edit, Freeze, Request, Settlement
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.events import (
     Answered,
     Asked,
     Cleared,
     Counted,
+    Edited,
     Ended,
     Faulted,
     FreezeSeen,
+    Joined,
     Judged,
     Permitted,
     Refused,
@@ -99,7 +101,7 @@ class Records:
         )
         await self._write("refused", line, durable=True)
 
-    async def asked(self, request: Request, how: Literal["created", "found", "joined"]) -> None:
+    async def asked(self, request: Request, how: Joined) -> None:
         """A request that people see, before anybody decides."""
         line = Asked(
             policy_version=self.journal.policy_version,
@@ -162,6 +164,22 @@ class Records:
             policy_version=self.journal.policy_version, principal=principal, shown=dict(shown), kept=dict(kept)
         )
         await self._write("answered", line, durable=True)
+
+    async def edited(
+        self, principal: Principal, call: ToolCall, edit: Edit, changes: Iterable[str], revision: int
+    ) -> None:
+        """A person's change of a call's arguments, before the changed call is asked about; revision 0: it was refused."""
+        line = Edited(
+            principal=principal,
+            call_id=self.binding.call_id(call.id),
+            tool=call.tool,
+            request=edit.request,
+            revision=revision,
+            arguments=tuple(sorted(changes)),
+            person=edit.person,
+            signer=edit.signer,
+        )
+        await self._write("edited", line, durable=True)
 
     async def cleared(self, principal: Principal, call: ToolCall, deed: str, word: Settlement) -> None:
         """A person's word by which a deed may be done anew."""

@@ -40,8 +40,8 @@ class Requests:
         return await self.background.hop(lambda: self._open(request, sealed_input))
 
     async def decided(self, stored: Stored) -> Stored:
-        """The request once it is no longer pending."""
-        if stored.state is not State.PENDING:
+        """The request once it is no longer pending, or somebody edited it."""
+        if stored.state is not State.PENDING or stored.edit_waits:
             return stored
         request_id, deadline_ms = stored.request.id, stored.request.deadline_ms
         return await self.background.hop(lambda: self._wait(request_id, deadline_ms))
@@ -49,6 +49,14 @@ class Requests:
     async def read(self, request_id: str) -> Stored:
         """One request as it stands."""
         return await self.background.hop(lambda: self._read(request_id))
+
+    async def revise(self, before: Stored, revised: Request, sealed_input: bytes, sealed_changes: bytes) -> None:
+        """Answer an edit with the next revision."""
+        await self.background.hop(lambda: self._revise(before, revised, sealed_input, sealed_changes))
+
+    async def refuse_edit(self, before: Stored, why: str) -> None:
+        """Answer an edit with a no."""
+        await self.background.hop(lambda: self._refuse_edit(before, why))
 
     async def withdraw(self, request_id: str, reason: str) -> None:
         """End a request that must not run any more."""
@@ -90,6 +98,14 @@ class Requests:
     async def _read(self, request_id: str) -> Stored:
         async with self.link.using() as there:
             return await there.channel.read(request_id)
+
+    async def _revise(self, before: Stored, revised: Request, sealed_input: bytes, sealed_changes: bytes) -> None:
+        async with self.link.using() as there:
+            await there.channel.revise(before, revised, sealed_input, sealed_changes)
+
+    async def _refuse_edit(self, before: Stored, why: str) -> None:
+        async with self.link.using() as there:
+            await there.channel.refuse_edit(before, why)
 
     async def _withdraw(self, request_id: str, reason: str) -> None:
         async with self.link.using() as there:

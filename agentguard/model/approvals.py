@@ -74,7 +74,8 @@ class Request(Record):
 
     `digest` binds the exact call (see guard.binding); `model_digest` is over the model's own arguments, so that the same call after
     a restart is recognised. The three times stand on Redis's clock and are set by the channel when it opens the request:
-    votes count before `deadline_ms`, a permit must be redeemed before `redeem_by_ms`.
+    votes count before `deadline_ms`, a permit must be redeemed before `redeem_by_ms`. `box`: what letters to the agent's side are
+    written to; empty where arguments can't be edited.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Request(Record):
     deadline_ms: int = 0
     redeem_by_ms: int = 0
     assurance: Assurance
+    box: str = ""
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -103,6 +105,21 @@ class Decision(StrEnum):
 
     APPROVE = "approve"
     REJECT = "reject"
+
+
+class Because(StrEnum):
+    """Usual reasons of a rejection, each a sentence that the model reads."""
+
+    WRONG_TARGET = "The call is about the wrong person or thing; check whom or what it concerns."
+    TOO_MUCH = "It is too much; ask for less."
+    NOT_ASKED_FOR = "Nobody asked for this; do only what the user asked for."
+    NOT_NOW = "Not now; it may be asked again later."
+    ASK_THE_USER = "Ask the user first, and call again with what they said."
+
+    @property
+    def word(self) -> str:
+        """What chooses it on a command line."""
+        return self.name.lower().replace("_", "-")
 
 
 class Signed(Record):
@@ -140,6 +157,22 @@ class Vote(Signed):
     approvals: tuple[str, ...]
     groups: tuple[str, ...]
     decision: Decision
+    comment: str = ""
+
+
+class Edit(Signed):
+    """One person's change of the arguments of one revision, before anybody approves it.
+
+    `changes`: JSON of the arguments that get another value, sealed for the agent's side (see `store.letters`).
+    """
+
+    purpose = "edit"
+
+    request: str
+    revision: int
+    digest: str
+    card_digest: str
+    changes: str
     comment: str = ""
 
 

@@ -118,8 +118,8 @@ class Refused(Record):
     request: str | None = None
 
 
-Joined = Literal["created", "found", "joined"]
-"""How a call came to its request: it opened one, found its own again, or joined one for the very same call."""
+Joined = Literal["created", "found", "joined", "revised"]
+"""How a call came to its request: opened, found again, joined as the very same call, or with arguments that a person changed."""
 
 
 class Asked(Record):
@@ -136,6 +136,19 @@ class Asked(Record):
     card_digest: str
     needs: tuple[str, ...]
     deadline_ms: int
+
+
+class Edited(Record):
+    """A person's change of the arguments (their names) of a call that waits; `revision` is 0 where it was refused."""
+
+    principal: Principal
+    call_id: str | None
+    tool: str
+    request: str
+    revision: int
+    arguments: tuple[str, ...]
+    person: str
+    signer: str
 
 
 class Counted(Record):
@@ -266,6 +279,7 @@ KINDS: dict[str, type[Record]] = {
     "judged": Judged,
     "refused": Refused,
     "asked": Asked,
+    "edited": Edited,
     "permitted": Permitted,
     "settled": Settled,
     "answered": Answered,

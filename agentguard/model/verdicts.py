@@ -55,7 +55,7 @@ class Need(Record):
     """One approval that a request must get.
 
     `approvers` are `group:NAME` or `person:NAME`; empty only for the need named CONFIRM. `quorum` counts distinct people, and so does
-    `reject_quorum`, which ends the request; with
+    `reject_quorum`, which ends the request; `edit`: whether who decides may change the arguments first; with
     `from_each` it counts in each of the groups, and nobody stands for two of them.
     """
 
@@ -65,6 +65,7 @@ class Need(Record):
     reject_quorum: int = 1
     from_each: bool = False
     deadline_seconds: int
+    edit: bool = True
 
 
 class Clause(Record):

@@ -132,6 +132,7 @@ _APPROVAL: dict[str, Judge] = {
     "quorum": more_is(Way.STRICTER),
     "reject_quorum": more_is(Way.LAXER),
     "from_each": there_is(Way.STRICTER),
+    "edit": there_is(Way.LAXER),
     "deadline_seconds": more_is(Way.LAXER),
 }
 JUDGES: Mapping[type[BaseModel], Mapping[str, Judge]] = {

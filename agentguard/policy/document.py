@@ -232,6 +232,7 @@ class ApprovalEntry(Record):
     quorum: Annotated[int, Field(ge=1, le=1000)] = 1
     reject_quorum: Annotated[int, Field(ge=1, le=1000)] = 1
     from_each: bool = False
+    edit: bool = True
     deadline: Duration
 
     @property

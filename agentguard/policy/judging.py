@@ -60,5 +60,6 @@ def _need(document: Document, name: str) -> Need:
         quorum=approval.quorum,
         reject_quorum=approval.reject_quorum,
         from_each=approval.from_each,
+        edit=approval.edit,
         deadline_seconds=approval.deadline_seconds,
     )

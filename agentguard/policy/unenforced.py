@@ -38,7 +38,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("approvals", _ANY, "grants"),
     ("approvals", _ANY, "wait"),
     ("approvals", _ANY, "defer"),
-    ("approvals", _ANY, "edit"),
 )
 """Where each clause stands; `*` is any tool pattern, rule, level or approval."""
 
