@@ -33,12 +33,28 @@ class Anchor(IntEnum):
     AT = 13
     TOKEN = 14
     REDACTED = 15
+    TOLD = 16
+    QUERY = 17
+    SCHEME = 18
 
 
 _PREFIXES = (
-    rb"AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox[abeoprs]-|xapp-|[sr]k_|whsec_|sk-|npm_|pypi-|SG\.|AIza|ya29\."
-    rb"|GOCSPX-|AC[0-9a-f]{8}|SK[0-9a-f]{8}|hf_|do[opr]_v1_|shp|dapi|lin_api_|PMAK-"
+    rb"AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|[sr]k_|whsec_|sk-|npm_|pypi-|SG\.|AIza|ya29\."
+    rb"|GOCSPX-|AC[0-9a-f]{8}|SK[0-9a-f]{8}|hf_|do[opr]_v1_|shp|dapi|lin_api_|PMAK-|8Q~|hooks\.slack\.com|:AA|key-[0-9a-f]{8}"
+    rb"|-us[0-9]|sq0|ATATT|hv[sbr]\.|glsa_|NRAK-|dckr_|AGE-SECRET|ntn_|figd_|sbp_|pscale_|rubygems_|EAA|gsk_|r8_|xai-|pplx-|AKCp|EZ[AT]K"
+    rb"|xkeysib-|ops_eyJ|CCIPAT_|nfp_|rnd_|fm[12]_|dp\.[a-z]{2}\.|sntry[su]_|pat[0-9A-Za-z]{14}|v1\.0-[0-9a-f]{8}|atlasv1\."
+    rb"|discord(?:app)?\.com/api/webhooks|eyJrIjoi|LTAI|tskey-|phc_|phx_|sgp_"
 )
+_TOLD = (
+    "passport|reisepass|passeport|pasaporte|passaporto|born|birth|dob|d\\.o\\.b|geboren|geb[ .:]|geburtsdatum|née?[ :]|nacid[oa]"
+    "|driver|driving li|führerschein|permis de c|licencia de c|dln?[ :#]|mrn|medical rec|chart num|patienten|patient (?:id|num)"
+    "|ac(?:count|ct) (?:no|num|#)|kontonummer|numéro de c|número de c|(?:customer|client|member) (?:id|n)|kundennummer|employee (?:id|n)"
+    "|staff (?:id|n)|personalnummer|national id|identity (?:card|num)|id card|personalausweis|carte d'id|documento de|tax (?:id|num)"
+    "|taxpayer id|steuernummer|steuer-id|tin[ :=#]|bic[ :=/#]|swift|aba[ :=#]|routing|rtn|nhs|cv[vc]|card security|pin[ :=#]|otp"
+    "|one[- ]time|verification c|security c|passcode|login code|tan[ :=#]|(?:license|licence|number) plate|plate num|kennzeichen|password"
+    "|passphrase|passwort|kennwort|mot de p|contrase|passwd|pwd"
+).encode()
+_QUERY = rb"(?i:token|sig|signature|secret|key|auth|code|password|passwd|pwd|sid|session|jwt|ticket|credential)="
 # Where a match of a piece may begin in the middle of another, RE2 follows all of them at once, and on a long text it makes new states
 # for most of the time. So the long pieces are runs of one class, which are counted once.
 _PIECES = {
@@ -49,7 +65,7 @@ _PIECES = {
     Anchor.DIGITS: rb"[0-9][0-9 ().\-/]{5}",
     Anchor.MAC: rb"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-",
     Anchor.COLONS: rb"::|(?::[0-9A-Fa-f]{1,4}){3}:",
-    Anchor.BECH32: rb"bc1|BC1",
+    Anchor.BECH32: rb"(?:bc|tc|BC|TC)1",
     Anchor.ETHEREUM: rb"0x[0-9A-Fa-f]{8}",
     Anchor.WEB_TOKEN: rb"eyJ",
     Anchor.PEM: rb"-----BEGIN",
@@ -58,20 +74,45 @@ _PIECES = {
     Anchor.AT: rb"@",
     Anchor.TOKEN: MARKED_FORM,
     Anchor.REDACTED: rb" redacted\]| hmac [a-p]",
+    Anchor.TOLD: rb"(?i:" + _TOLD + rb")",
+    Anchor.QUERY: _QUERY,
+    Anchor.SCHEME: rb"(?i:bearer|basic|apikey|digest) ",
 }
 
 
-def _compiled() -> re2.Set:
-    pieces = re2.Set.SearchSet()
-    for anchor in Anchor:
+# What can begin at any character takes many states of RE2's automaton, and each of them counts once for every state of what is searched
+# beside it. So the words, which begin rarely, are searched by themselves: two passes are far cheaper than one.
+_WORDS = (
+    Anchor.SERVICE_KEY,
+    Anchor.BECH32,
+    Anchor.WEB_TOKEN,
+    Anchor.PEM,
+    Anchor.LOGIN,
+    Anchor.SSN,
+    Anchor.AT,
+    Anchor.REDACTED,
+    Anchor.TOLD,
+    Anchor.QUERY,
+    Anchor.SCHEME,
+)
+_RUNS = tuple(anchor for anchor in Anchor if anchor not in _WORDS)
+_MEMORY = 64 * 1024 * 1024
+
+
+def _compiled(anchors: tuple[Anchor, ...]) -> re2.Set:
+    options = re2.Options()
+    options.max_mem = _MEMORY
+    pieces = re2.Set.SearchSet(options)
+    for anchor in anchors:
         pieces.Add(_PIECES[anchor])
     pieces.Compile()
     return pieces
 
 
-_SET = _compiled()
+_SETS = tuple((_compiled(anchors), anchors) for anchors in (_WORDS, _RUNS))
 
 
 def anchors_in(text: str) -> frozenset[int]:
     """The anchors that stand in a text."""
-    return frozenset(_SET.Match(text.encode("utf-8", "replace")) or ())
+    encoded = text.encode("utf-8", "replace")
+    return frozenset([anchors[number] for pieces, anchors in _SETS for number in pieces.Match(encoded) or ()])

@@ -22,7 +22,8 @@ from agentguard.masking.phrases import Kind, Meaning, is_of_people, meaning_of, 
 class Key(NamedTuple):
     """What a field's name says: `entity` of the whole value (None: nothing), and its words as context.
 
-    `shaped`: only where the value looks like a person's name. `policy`: named by the operator, no questions asked.
+    `shaped`: only where the value looks like it: a person's name, a secret drawn at random. `policy`: named by the operator, no
+    questions asked.
     `under`: which of the paths of actions lead here, by number.
     """
 
@@ -152,7 +153,8 @@ class Fields:
         under = tuple(index - self._named for index in ends if index >= self._named)
         key = key if key.under == under else key._replace(under=under)
         above = phrase if meaning.kind is not Kind.VALUE else scope.above
-        return key, Scope(above=above, inherited=key, states=states, personal=around.personal)
+        personal = around.personal or (scope.personal and scope.inherited.entity == "ADDRESS")
+        return key, Scope(above=above, inherited=key, states=states, personal=personal)
 
     def _closed(self, states: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
         """States with those that follow without a key: `**` may stand for nothing."""
@@ -219,8 +221,8 @@ def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:
     counts, shaped = True, False
     match kind:
         case Kind.SURE:
-            counts = around.personal or entity not in _ONLY_OF_PEOPLE
-        case Kind.ROLE:
+            counts = around.personal or entity not in _ONLY_OF_PEOPLE or (entity == "GPS" and scope.personal)
+        case Kind.ROLE | Kind.SECRET:
             shaped = True
         case Kind.TITLE:
             shaped = not around.personal

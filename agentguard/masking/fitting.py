@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentguard.masking import words as known
 from agentguard.masking.phrases import WORD
+from agentguard.masking.randomness import looks_random
 
 if TYPE_CHECKING:
     from agentguard.masking.fields import Key
@@ -33,7 +34,7 @@ def masks_whole(key: Key, text: str) -> bool:
     if "[" in plain:
         plain = _STOOD_FOR.sub(_form_of, plain)
     if key.shaped:
-        return looks_like_a_name(plain)
+        return looks_random(plain) if key.entity == "API_KEY" else looks_like_a_name(plain)
     return _FITS.get(key.entity, _fits_any)(plain)
 
 
@@ -170,6 +171,10 @@ _FITS: dict[str, Callable[[str], bool]] = {
     "CREDIT_CARD": _fits_number,
     "CVV": _fits_number,
     "US_SSN": _fits_number,
+    "US_ITIN": _fits_number,
+    "UK_NHS": _fits_number,
+    "UK_NINO": _fits_number,
+    "ABA_ROUTING_NUMBER": _fits_number,
     "IBAN_CODE": _fits_number,
     "IP_ADDRESS": _fits_ip,
     "MAC_ADDRESS": _fits_number,

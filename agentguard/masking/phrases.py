@@ -34,6 +34,7 @@ class Kind(Enum):
     PLACE = "place"  # only where a person or an address is told of
     NAME_PART = "name part"  # `first`, `family`: under a name, or beside its other half
     ADDRESS_PART = "address part"  # `line`, `number`: under an address
+    SECRET = "secret"  # noqa: S105 - a secret where the value looks drawn at random
     VALUE = "value"  # whatever the key above says
 
 
@@ -84,7 +85,12 @@ def _of_tail(tail: str, front: list[str]) -> Meaning | None:
     if entity is not None:
         before = front[-1] if front else ""
         other = (entity == "ADDRESS" and before in known.NOT_ADDRESS) or (front and tail in known.ALONE)
-        return _NOTHING if other else Meaning(Kind.SURE, entity)
+        kind = (
+            Kind.SECRET if entity == "API_KEY" and tail not in known.WHOLE else Kind.SURE
+        )  # a list of `secrets` may be their names
+        return _NOTHING if other else Meaning(kind, entity)
+    if tail in known.RANDOM or _singular(tail) in known.RANDOM:
+        return _NOTHING if front and front[-1] in known.NOT_SECRET else Meaning(Kind.SECRET, "API_KEY")
     if tail in known.NAMES:
         return _name_after(front)
     if tail in known.TITLES:

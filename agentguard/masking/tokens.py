@@ -239,7 +239,9 @@ def canonical_value(entity_type: str, value: str) -> str:
     return text
 
 
-_COMPACT = frozenset({"CREDIT_CARD", "IBAN_CODE", "US_SSN", "US_ITIN", "MAC_ADDRESS"})
+_COMPACT = frozenset(
+    {"CREDIT_CARD", "IBAN_CODE", "US_SSN", "US_ITIN", "MAC_ADDRESS", "UK_NHS", "UK_NINO", "ABA_ROUTING_NUMBER"}
+)
 
 
 def _may_hold_token(text: str) -> bool:

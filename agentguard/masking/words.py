@@ -106,7 +106,7 @@ WHOLE: dict[str, str] = _table(
         numero empleado
     """,
     PASSWORD="""
-        password, passwd, pwd, passphrase, pass phrase, user password, db password, database password, admin password,
+        password, passwd, pwd, pw, passphrase, pass phrase, user password, db password, database password, admin password,
         old password, new password, secret question answer, pin, pin code, otp, one time password, security answer,
         passcode, passwort, kennwort, mot de passe, contrasena, clave, zugangscode, password hash, hashed password,
         login password, user passwd, root password, passwort hash, initial password, temp password, temporary password,
@@ -117,7 +117,9 @@ WHOLE: dict[str, str] = _table(
         api key, apikey, access key, secret key, secret access key, client secret, app secret, auth token, access token,
         refresh token, bearer token, id token, session token, private key, api token, api secret, secret, signing key,
         signing secret, webhook secret, encryption key, authorization, x api key, personal access token, credential,
-        shared secret, account key, session cookie
+        shared secret, account key, session cookie, private key id, secret token, access token secret, consumer secret,
+        sas token, connection string, service account key, csrf token, xsrf token, jwt, bearer, api secret key, master key,
+        deploy key secret, totp secret, otp secret, mfa secret, seed phrase, recovery phrase, mnemonic phrase, recovery code
     """,
     EMAIL_ADDRESS="""
         email, e mail, email address, e mail address, mail, mail address, emailaddress, contact email, work email, user
@@ -160,19 +162,32 @@ WHOLE: dict[str, str] = _table(
         insurance number
     """,
     TAX_ID="""
-        tax id, tax number, tax no, taxpayer id, itin, tin, steuernummer, steuer id, steueridentifikationsnummer, numero
+        tax id, tax number, tax no, taxpayer id, tin, steuernummer, steuer id, steueridentifikationsnummer, numero
         fiscal, nif
     """,
     NATIONAL_ID="""
-        national id, national id number, national identification number, identity number, identity card, identity card
-        number, id card number, personal id, personal number, personal identification number, personalausweisnummer,
-        ausweisnummer, sozialversicherungsnummer, numero de securite sociale, dni, nie, curp, cpf, pesel, bsn, aadhaar,
-        nino, nhs number, national insurance number, government id, national identity number, citizen id, citizenship
-        number, id document number, identity document number, id number, social insurance, social insurance no, sin
-        number, rut, rfc, cedula, numero de identidad, numero de identificacion, documento de identidad, numero de
-        documento, carte d identite, numero carte identite, numero ss, num secu, nir, insee number, sv nummer,
-        sozialversicherungsnr, rentenversicherungsnummer, personalausweis, ausweis nr, ahv nummer, codice fiscale,
-        personnummer, nhs no, ni number, pps number, emirates id, aadhaar number, pan number, voter id
+        national id, national id number, national identification number, identity number, identity card,
+        identity card number, id card number, personal id, personal number, personal identification number,
+        personalausweisnummer, ausweisnummer, sozialversicherungsnummer, numero de securite sociale, dni, nie,
+        curp, cpf, pesel, bsn, aadhaar, government id, national identity number, citizen id, citizenship number,
+        id document number, identity document number, id number, social insurance, social insurance no, sin
+        number, rut, rfc, cedula, numero de identidad, numero de identificacion, documento de identidad, numero
+        de documento, carte d identite, numero carte identite, numero ss, num secu, nir, insee number, sv
+        nummer, sozialversicherungsnr, rentenversicherungsnummer, personalausweis, ausweis nr, ahv nummer,
+        codice fiscale, personnummer, pps number, emirates id, aadhaar number, pan number, voter id
+    """,
+    UK_NINO="""
+        nino, national insurance number, national insurance no, national insurance, ni number, ni no, insurance number uk
+    """,
+    UK_NHS="""
+        nhs number, nhs no, nhs id, nhs
+    """,
+    US_ITIN="""
+        itin, individual taxpayer id, individual taxpayer identification number
+    """,
+    ABA_ROUTING_NUMBER="""
+        routing number, aba routing number, aba number, routing no, aba routing, aba, rtn, routing transit number, bank routing
+        number, ach routing number
     """,
     PASSPORT="""
         passport, passport number, passport no, passportnumber, reisepass, reisepassnummer, passnummer, numero de
@@ -195,7 +210,8 @@ WHOLE: dict[str, str] = _table(
         mac address, mac addr
     """,
     GPS="""
-        latitude, longitude, lat lng, lat lon, latlng, geo coordinates, gps coordinates, gps
+        latitude, longitude, lat lng, lat lon, latlng, geo coordinates, gps coordinates, gps, lat, lng, lon, breitengrad,
+        langengrad, latitud, longitud, home location coordinates, geo location, geolocation
     """,
 )
 """A field's name, or its end, to what it holds."""
@@ -213,7 +229,7 @@ JOINED = {
 """The same where words are written as one: `dateofbirth`, `mobilephone`."""
 
 ALONE = frozenset(
-    "holder residence pin cell mail secret mobile portable pan born birth apartment clave titular inhaber credential voie handy gps"
+    "holder residence pin pw cell mail secret mobile portable pan born birth apartment clave titular inhaber credential voie handy gps"
     " passport tin nie swift ip otp passenger birthday mobil calle rue cn attn geb upn rut rfc nir ipp gsm pager taxpayer".split()
 )
 """Names that stand for themselves only: `pin` is one, `gpio_pin` is not."""
@@ -234,6 +250,25 @@ ZIP = _phrases(
     cod postal, codepostal, codpostal
     """
 )
+
+RANDOM = _phrases(
+    """
+    token, key, auth, cookie, cookies, session, session id, sessionid, sid, phpsessid, jsessionid, connect sid, sig, signature,
+    creds, credentials, authentication, passphrase hint, webhook, webhook url, dsn, license key, activation key, product key,
+    salt, pepper, hmac, hash key, iv, seed, access, access id, code verifier, otp uri, magic link,
+    invite code, reset code, schlussel, zugangsschluessel, jeton, cle, cle api, llave, ficha
+    """
+)
+"""Fields that hold a secret where the value looks drawn at random; a word, a name or a number is none."""
+
+NOT_SECRET = frozenset(
+    "page next prev previous continuation sync cache primary foreign sort partition idempotency idempotence public routing row"
+    " message object event dedup deduplication shard index lookup join group order issue project resume change delta cursor watermark"
+    " pagination scroll marker search map image artifact content git commit etag integrity file build ssh host ip trace span request"
+    " correlation client_request natural business surrogate composite unique tag label config feature flag translation i18n locale"
+    " s3 storage blob document doc".split()
+)
+"""Words before `key`, `token` and the like that make something else of them."""
 
 ROLES = _phrases(
     """

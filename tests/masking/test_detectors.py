@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from agentguard.masking.anchors import Anchor, anchors_in
+from agentguard.masking.detectors.told import TOLD
 from tests.masking.samples import MASKER, found
 
 FOUND = {
@@ -72,6 +74,82 @@ FOUND = {
     ),
 }
 
+RANDOM = "q7Zk2XwP9sLf4TbN8vRm3YcH6dJg1KaE5uWt0QxS"
+HEX = "3f9a1c7e5b2d8046af13c9e7b5d20864"
+
+FOUND |= {
+    "nino": ("NI number AB123456C", "UK_NINO", "AB123456C"),
+    "nino-spaces": ("it is AB 12 34 56 C.", "UK_NINO", "AB 12 34 56 C"),
+    "nino-alone": ("AB123456C", "UK_NINO", "AB123456C"),
+    "nino-lower-case-by-word": ("nino: ab123456c", "UK_NINO", "ab123456c"),
+    "nhs": ("NHS number 943 476 5919", "UK_NHS", "943 476 5919"),
+    "nhs-plain": ("NHS no: 9434765919", "UK_NHS", "9434765919"),
+    "nhs-misread": ("NHS number 943 476 5918", "UK_NHS", "943 476 5918"),
+    "bic": ("BIC: DEUTDEFF500", "BIC", "DEUTDEFF500"),
+    "bic-swift": ("SWIFT code BNPAFRPPXXX", "BIC", "BNPAFRPPXXX"),
+    "aba": ("ABA routing number 021000021", "ABA_ROUTING_NUMBER", "021000021"),
+    "aba-rtn": ("RTN: 121042882", "ABA_ROUTING_NUMBER", "121042882"),
+    "itin-by-word": ("my ITIN is 912701234", "US_ITIN", "912701234"),
+    "birth": ("Born on 12 March 1980 in Leeds", "DATE_OF_BIRTH", "12 March 1980"),
+    "birth-dob": ("DOB 29/02/1980", "DATE_OF_BIRTH", "29/02/1980"),
+    "birth-short-year": ("D.O.B. 02-29-80", "DATE_OF_BIRTH", "02-29-80"),
+    "birth-iso": ("her date of birth is 1980-02-29", "DATE_OF_BIRTH", "1980-02-29"),
+    "birth-us": ("birthday: February 29, 1980", "DATE_OF_BIRTH", "February 29, 1980"),
+    "birth-de": ("geboren am 29.02.1980", "DATE_OF_BIRTH", "29.02.1980"),
+    "birth-fr": ("née le 3 mars 1975", "DATE_OF_BIRTH", "3 mars 1975"),
+    "birth-es": ("nacido el 29 de febrero de 1980", "DATE_OF_BIRTH", "29 de febrero de 1980"),
+    "passport": ("passport number X1234567", "PASSPORT", "X1234567"),
+    "passport-digits": ("Passport No. 533380006", "PASSPORT", "533380006"),
+    "passport-de": ("Reisepass C01X00T47", "PASSPORT", "C01X00T47"),
+    "licence": ("driver's license D123-4567-8901", "DRIVER_LICENSE", "D123-4567-8901"),
+    "licence-uk": ("driving licence number MORGA753116SM9IJ", "DRIVER_LICENSE", "MORGA753116SM9IJ"),
+    "licence-dl": ("DL# F2555921", "DRIVER_LICENSE", "F2555921"),
+    "mrn": ("MRN 00123456", "MEDICAL_RECORD_NUMBER", "00123456"),
+    "mrn-said": ("medical record number is 4451-882", "MEDICAL_RECORD_NUMBER", "4451-882"),
+    "account": ("account number 12345678", "ACCOUNT_ID", "12345678"),
+    "customer": ("our customer number 88123", "CUSTOMER_ID", "88123"),
+    "employee": ("employee ID E-10423", "EMPLOYEE_ID", "E-10423"),
+    "tax": ("Steuernummer 12/345/67890", "TAX_ID", "12/345/67890"),
+    "plate": ("number plate AB51 DVL", "LICENSE_PLATE", "AB51 DVL"),
+    "cvv": ("cvv 123", "CVV", "123"),
+    "pin": ("PIN 4821", "PASSWORD", "4821"),
+    "otp": ("your verification code is 482913", "PASSWORD", "482913"),
+    "password-said": ("the password is hunter2!", "PASSWORD", "hunter2!"),
+    "litecoin": ("LM2WMpR1Rp6j3Sa59cMXMs1SPzj9eXpGc1", "CRYPTO", "LM2WMpR1Rp6j3Sa59cMXMs1SPzj9eXpGc1"),
+    "dogecoin": ("to DH5yaieqoZN36fDVciNyRueRGvGLR3mr7L", "CRYPTO", "DH5yaieqoZN36fDVciNyRueRGvGLR3mr7L"),
+    "jdbc": ("jdbc:postgresql://db/x?user=app&password=s3cretPw9", "PASSWORD", "s3cretPw9"),
+    "redis-url": ("redis://:p4ssw0rd@cache.example:6379/0", "URL", "redis://:p4ssw0rd@cache.example:6379/0"),
+    "bearer": (f'curl -H "Authorization: Bearer {RANDOM}"', "API_KEY", RANDOM),
+    "basic": ("Authorization: Basic dXNlcjpwYXNzd29yZDEyMw==", "API_KEY", "dXNlcjpwYXNzd29yZDEyMw=="),
+    "query-token": (f"https://acme.example/reset?token={HEX}&x=1", "API_KEY", HEX),
+    "query-signature": (f"https://s3.example/k?X-Amz-Signature={HEX}{HEX}", "API_KEY", HEX + HEX),
+    "query-sas": (f"https://a.example/c?sv=2020-08-04&sig={RANDOM}%3D", "API_KEY", f"{RANDOM}%3D"),
+    "fragment": (f"https://acme.example/#access_token={RANDOM}", "API_KEY", RANDOM),
+    "field-token": (f'{{"token": "{RANDOM}"}}', "API_KEY", RANDOM),
+    "field-key": (f'{{"key": "{RANDOM}"}}', "API_KEY", RANDOM),
+    "env": (f"AWS_SECRET_ACCESS_KEY={RANDOM}", "API_KEY", RANDOM),
+    "cookie": (f"Set-Cookie: sid={RANDOM}; Path=/", "API_KEY", f"sid={RANDOM}"),
+    "key-gitlab": ("glpat-" + RANDOM[:20], "API_KEY", "glpat-" + RANDOM[:20]),
+    "key-slack": ("xoxb-" + "123456789012-" + RANDOM[:24], "API_KEY", "xoxb-123456789012-" + RANDOM[:24]),
+    "key-anthropic": ("sk-" + "ant-api03-" + RANDOM * 2, "API_KEY", "sk-ant-api03-" + RANDOM * 2),
+    "key-npm": ("npm_" + RANDOM[:36], "API_KEY", "npm_" + RANDOM[:36]),
+    "key-pypi": ("pypi-" + "AgEIcHlwaS5vcmc" + RANDOM, "API_KEY", "pypi-AgEIcHlwaS5vcmc" + RANDOM),
+    "key-twilio": ("AC" + HEX, "API_KEY", "AC" + HEX),
+    "key-sendgrid": ("SG." + RANDOM[:22] + "." + RANDOM + "abc", "API_KEY", "SG." + RANDOM[:22] + "." + RANDOM + "abc"),
+    "key-google": ("AIza" + RANDOM[:35], "API_KEY", "AIza" + RANDOM[:35]),
+    "key-gcp-id": (f'{{"private_key_id": "{HEX}abcd1234"}}', "API_KEY", HEX + "abcd1234"),
+    "key-azure": ("abc8Q~" + RANDOM[:34], "API_KEY", "abc8Q~" + RANDOM[:34]),
+    "key-azure-storage": ("AccountKey=" + RANDOM * 2 + "abcd12==;", "API_KEY", RANDOM * 2 + "abcd12=="),
+    "key-slack-hook": (
+        "https://hooks.slack.com/services/T0ABCDEF1/B0ABCDEF2/" + RANDOM[:24],
+        "API_KEY",
+        "https://hooks.slack.com/services/T0ABCDEF1/B0ABCDEF2/" + RANDOM[:24],
+    ),
+    "key-telegram": ("123456789:AA" + RANDOM[:33], "API_KEY", "123456789:AA" + RANDOM[:33]),
+    "key-vault": ("hvs." + RANDOM, "API_KEY", "hvs." + RANDOM),
+    "key-long": ("ghp_" + RANDOM * 9, "API_KEY", "ghp_" + RANDOM * 9),
+}
+
 NOT_FOUND = {
     "package": "npm i @types/node@18.2.1",
     "git-remote": "git@github.com:acme/thing.git",
@@ -108,6 +186,34 @@ NOT_FOUND = {
     "base58-bad-sum": "1BoatSLRHtKNngkdXEeobR76b53LETtpyU",
     "sk-word": "sk-learn and task-force",
     "begin": "-----BEGIN CERTIFICATE-----",
+    "nino-part": "SKU AB123456C",
+    "nino-never-given": "NI number GB123456C",
+    "nino-letter": "AB123456X",
+    "nhs-words": "NHS waiting list 9434765919",
+    "nhs-no-word": "9434765919",
+    "bic-words": "SWIFT DEVELOPERS and BIC pens, INTERNATIONAL",
+    "bic-country": "SWIFT DEUTXXFF",
+    "aba-sum": "ABA routing number 021000022",
+    "aba-packets": "routing number of packets 12",
+    "aba-no-word": "021000021",
+    "birth-year": "born in 1980",
+    "birth-rate": "birth rate 2019 12.4",
+    "birth-party": "birthday party on 12 May 2024",
+    "founded": "founded on 12 March 1980, released 2024-05-01",
+    "passport-control": "passport control at 12:30, passport office opened in 1990",
+    "license-seats": "license key for 3 users, driver 12345678 loaded, driver version 535.104.05",
+    "mrn-words": "MRN stands for medical record number",
+    "pin-version": "pin the version to 1.2.3, PIN code lookup 110001, the pin is 3 cm long",
+    "password-rule": "password must be 8 characters, the password is wrong, reset password at 12:30",
+    "bearer-words": "Bearer of bad news, Basic plan, basic authentication required",
+    "query-words": "https://acme.example/?code=US&key=summer-sale-2024&token_type=bearer&state=xyz",
+    "query-video": "https://video.example/watch?v=dQw4w9WgXcQ",
+    "field-page-token": f'{{"next_page_token": "{RANDOM}", "cursor": "{RANDOM}"}}',
+    "field-key-words": '{"key": "user_settings_v2_theme", "token": "COMMA", "auth": "oauth2", "session": "morning"}',
+    "field-key-uuid": '{"key": "550e8400-e29b-41d4-a716-446655440000", "cache_key": "' + HEX + '"}',
+    "field-public-key": f'{{"public_key": "{RANDOM}", "etag": "{HEX}"}}',
+    "field-secret-names": '{"secrets": ["db", "api"], "tokens": 1234, "max_tokens": 4096}',
+    "trace": f'{{"trace_id": "{HEX}", "commit": "{HEX}abcdef01"}}',
 }
 
 
@@ -121,6 +227,12 @@ def test_finds_its_data(text: str, entity_type: str, value: str) -> None:
 def test_leaves_alone_what_only_looks_alike(text: str) -> None:
     """Numbers and words of other kinds raise no alarm."""
     assert found(text) == []
+
+
+@pytest.mark.parametrize("word", TOLD)
+def test_every_telling_word_is_looked_for(word: str) -> None:
+    """The cheap pass over a text knows each word that a detector reads."""
+    assert Anchor.TOLD in anchors_in(f"x {word} no: 12345678")
 
 
 def test_private_key_is_found_whole() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentguard.masking.detectors.british import InsuranceNumbers
 from agentguard.masking.detectors.cards import Cards
 from agentguard.masking.detectors.contact import Emails
 from agentguard.masking.detectors.crypto import Wallets
@@ -10,7 +11,8 @@ from agentguard.masking.detectors.iban import Ibans
 from agentguard.masking.detectors.national import UsNumbers
 from agentguard.masking.detectors.network import IpAddresses, MacAddresses, UrlLogins
 from agentguard.masking.detectors.phones import Phones
-from agentguard.masking.detectors.secrets import PrivateKeys, ServiceKeys, WebTokens
+from agentguard.masking.detectors.secrets import Credentials, PrivateKeys, ServiceKeys, WebTokens
+from agentguard.masking.detectors.told import ToldNumbers
 
 __all__ = ["DEFAULT_DETECTORS", "Anchored", "Detector"]
 
@@ -20,11 +22,14 @@ DEFAULT_DETECTORS: tuple[Detector, ...] = (
     Cards(),
     Ibans(),
     UsNumbers(),
+    InsuranceNumbers(),
+    ToldNumbers(),
     IpAddresses(),
     MacAddresses(),
     UrlLogins(),
     Wallets(),
     ServiceKeys(),
+    Credentials(),
     WebTokens(),
     PrivateKeys(),
 )

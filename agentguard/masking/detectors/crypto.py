@@ -10,13 +10,16 @@ from agentguard.masking.detectors.checksums import base58check, bech32
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
-_BASE58 = re.compile(r"[13](?<![0-9A-Za-z][13])[1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
-_BECH32 = re.compile(r"(?<![0-9A-Za-z])(?:bc1[02-9ac-hj-np-z]{8,87}|BC1[02-9AC-HJ-NP-Z]{8,87})(?![0-9A-Za-z])")
+# Bitcoin (1, 3), Litecoin (L, M), Dogecoin (D, A), Dash (X, 7), Tron (T), Zcash (t): all end in a hash of what stands before it.
+_BASE58 = re.compile(r"[13LMDAXT7t](?<![0-9A-Za-z][13LMDAXT7t])[1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
+_BECH32 = re.compile(
+    r"(?<![0-9A-Za-z])(?:(?:bc|ltc)1[02-9ac-hj-np-z]{8,87}|(?:BC|LTC)1[02-9AC-HJ-NP-Z]{8,87})(?![0-9A-Za-z])"
+)
 _ETHEREUM = re.compile(r"0x[0-9A-Fa-f]{40}(?![0-9A-Za-z])")
 
 
 class Wallets:
-    """CRYPTO: Bitcoin with its checksum, Ethereum by its form."""
+    """CRYPTO: Bitcoin and those that write addresses like it, with their checksum; Ethereum by its form."""
 
     name = "crypto"
     anchors = frozenset({Anchor.BASE58, Anchor.BECH32, Anchor.ETHEREUM})
