@@ -71,7 +71,7 @@ class Carding:
         policy, masker = rules.policy, rules.masker
         arguments, terms = snapshot.arguments, policy.terms(call.tool)
         known = self.tokens.ids(principal).known
-        shown = masker.for_people(snapshot.shown, shown=restored.tokens, known=known)
+        shown = masker.for_people(restored.veil(snapshot.shown), shown=restored.tokens, known=known)
         values = {name: tuple(role_values({"it": value}, ["it"])) for name, value in arguments.items()}
         origins = self._origins(call, principal, restored, values, asked)
         traits = traits_of(policy, call.tool, arguments)

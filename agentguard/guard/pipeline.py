@@ -220,7 +220,7 @@ class Guard:
         snapshot = _snapshot(tool, restored)  # 2
         arguments = snapshot.arguments
         shown = arguments if snapshot.shown_text is None else snapshot.shown
-        masked = rules.masker.mask(shown, self.tokens.ids(principal))
+        masked = rules.masker.mask(restored.veil(shown), self.tokens.ids(principal))
         facts = await self.judging.facts(policy, tool, principal, masked.entities, restored.known)
         judged = await self.judging.judge(policy, tool.name, snapshot, arguments, principal, facts)  # 3
         verdict = judged.verdict

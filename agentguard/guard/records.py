@@ -79,7 +79,7 @@ class Records:
             verdict,
             principal=principal,
             call_id=self.binding.call_id(call.id),
-            arguments=_written(snapshot, masked),
+            arguments=_written(snapshot, masked, revealed),
             snapshot_digest=self.binding.value(snapshot.text),
             entities=dict(masked.entities),
             revealed=dict(revealed),
@@ -235,9 +235,10 @@ class Records:
             await wait_for(pending)
 
 
-def _written(snapshot: Snapshot, masked: Masked) -> str:
-    """The masked arguments as text, which is the snapshot's own where there was nothing to mask or to hide."""
-    return _text(masked.value) if masked.changed or snapshot.shown_text is not None else snapshot.text
+def _written(snapshot: Snapshot, masked: Masked, revealed: Mapping[str, tuple[str, ...]]) -> str:
+    """The masked arguments as text, which is the snapshot's own where there was nothing to mask, to hide or to put back."""
+    same = not masked.changed and snapshot.shown_text is None and not revealed
+    return snapshot.text if same else _text(masked.value)
 
 
 def _digestible(masked: Any) -> bytes:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from agentguard.errors import InvalidArguments, NotCanonical
 from agentguard.guard import refusals
 from agentguard.guard.tokens import TokenBook
-from agentguard.masking import Left, Restoring, TokenIds, by_parameter, is_stand_in
+from agentguard.masking import Left, Put, Restoring, TokenIds, by_parameter, is_stand_in, veiled
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.canonical import canonical_json
+from agentguard.model.record import Json
 from agentguard.model.tokens import Known, Token
 from agentguard.policy import Reveal
 
@@ -20,17 +21,23 @@ class Restored(NamedTuple):
 
     `known`: every token of this session in the arguments, restored or not; a stand-in counts as the token that it stands in for.
     `revealed`: the entity types that each parameter got in clear; an unmasking is on record. `left`: where a token is the whole value.
+    `put`: the values that were put in.
     """
 
     text: str
     known: dict[str, Known]
     revealed: dict[str, tuple[str, ...]]
     left: Sequence[Left] = ()
+    put: Sequence[Put] = ()
 
     @property
     def tokens(self) -> dict[str, Token]:
         """What the tokens stand for."""
         return {text: entry.token for text, entry in self.known.items()}
+
+    def veil(self, arguments: dict[str, Json]) -> dict[str, Json]:
+        """Parsed arguments as they may be recorded and shown: the tokens in place of what was restored. Others are masked after."""
+        return veiled(arguments, self.put) if self.put else arguments
 
 
 async def restore_call(
@@ -62,7 +69,7 @@ async def restore_call(
         for reveal in reveals
         if (types := _restored_types(reveal, call.arguments, arguments, resolved))
     }
-    return Restored(_canonical(call, arguments), dict(_as_tokens(known, ids)), revealed, restoring.left)
+    return Restored(_canonical(call, arguments), dict(_as_tokens(known, ids)), revealed, restoring.left, restoring.put)
 
 
 def _as_tokens(known: Mapping[str, Known], ids: TokenIds) -> Iterator[tuple[str, Known]]:

@@ -22,6 +22,7 @@ from agentguard.masking.tokens import (
     form_wanted,
     takes_placeholder,
 )
+from agentguard.masking.veiling import Put, veiled
 from agentguard.masking.wanted import Wanted
 from agentguard.masking.words import ENTITY_TYPES
 
@@ -44,6 +45,7 @@ __all__ = [
     "Masked",
     "Masker",
     "Page",
+    "Put",
     "Recogniser",
     "Recognisers",
     "Restoring",
@@ -59,5 +61,6 @@ __all__ = [
     "restore",
     "same_value",
     "takes_placeholder",
+    "veiled",
     "visible",
 ]

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from agentguard.masking.limits import refused
 from agentguard.masking.standins import is_stand_in
 from agentguard.masking.tokens import candidates
+from agentguard.masking.veiling import Put
 from agentguard.masking.wanted import Wanted
 from agentguard.model.record import Json
 from agentguard.model.tokens import Token
@@ -89,7 +90,7 @@ def _known_only(text: str) -> list[tuple[int, int, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Restoring:
-    """Restores the arguments of one call, and keeps what was not restored in `left`.
+    """Restores the arguments of one call; what was put in stands in `put` by its token, what was not restored in `left`.
 
     `schema`: the tool's. `read`: what counts as a token. `token_text`: what a token is written as where a stand-in can't stay.
     """
@@ -100,6 +101,7 @@ class Restoring:
     read: Read = _known_only
     token_text: Callable[[Token], str] = lambda token: token.text
     left: list[Left] = field(default_factory=list)
+    put: list[Put] = field(default_factory=list)
 
     def restored(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of the arguments."""
@@ -136,9 +138,12 @@ class Restoring:
             whole = not (text[:start] + text[end:]).strip(_AROUND)
             inside = any(reveal.inside_text for reveal in revealed)
             if token is not None and (text == text[start:end] if inside else whole and revealed):
-                return _fitting(token, wanted)
+                fitting = _fitting(token, wanted)
+                self._keep(token, path, fitting, whole=True)
+                return fitting
             if token is not None and inside:
                 new = token.value
+                self._keep(token, path, new, whole=False)
             else:
                 stops = self._stops(value, name, token, wanted, parameter, whole=whole)
                 if stops or whole:
@@ -148,6 +153,9 @@ class Restoring:
             pieces += (text[done:start], new)
             done = end
         return "".join([*pieces, text[done:]]) if pieces and isinstance(value, str) else value
+
+    def _keep(self, token: Token, path: tuple[str | int, ...], value: Json, *, whole: bool) -> None:
+        self.put.append(Put(path, token._replace(text=self.token_text(token)), value, whole))
 
     def _revealed(self, parameter: str, token: Token | None) -> list[Reveal]:
         return [

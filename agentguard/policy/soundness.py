@@ -124,16 +124,17 @@ def _check_params(path: Path, entry: ToolEntry) -> Iterator[Found]:
 
 def _check_reveal(path: Path, entry: ToolEntry) -> Iterator[Found]:
     for parameter, terms in entry.reveal.items():
-        if not isinstance(terms, RevealEntry) or not terms.inside_text:
-            continue
+        inside_text = isinstance(terms, RevealEntry) and terms.inside_text
         for role in sorted(EXECUTABLE_ROLES & entry.params.keys()):
-            if any(_touch(parameter, other) for other in entry.params[role]):
-                what = f"a token inside {parameter}, whose role is {role}, could change what is executed"
-                yield (
-                    (*path, "reveal", parameter, "inside_text"),
-                    what,
-                    "remove inside_text: whole values are still restored",
-                )
+            if not any(_touch(parameter, other) for other in entry.params[role]):
+                continue
+            if role != "url":
+                what = f"what a token in {parameter}, whose role is {role}, stands for would be executed"
+                yield (*path, "reveal", parameter), what, "give the tool such values in a parameter of their own"
+            elif inside_text:
+                what = f"a token inside {parameter}, whose role is url, could change where it leads"
+                instead = "remove inside_text: whole values are still restored"
+                yield (*path, "reveal", parameter, "inside_text"), what, instead
 
 
 def _touch(one: str, other: str) -> bool:

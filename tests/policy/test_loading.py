@@ -235,7 +235,22 @@ def test_t27_no_token_is_restored_inside_a_text_that_is_executed(role: str, para
     """`inside_text` in a parameter of role sql, shell, code or url is a load error, on any path that touches it."""
     tool = f"tools: {{a: {{risk: low, params: {{{role}: [q.text]}}, reveal: {{{parameter}: {{types: [PERSON], inside_text: true}}}}}}}}"
 
-    assert f"whose role is {role}, could change what is executed" in told(source(ROOT + tool))
+    assert f", whose role is {role}, " in told(source(ROOT + tool))
+
+
+@pytest.mark.parametrize("role", ["sql", "shell", "code"])
+def test_t27_no_value_is_given_to_what_executes_it(role: str) -> None:
+    """Not even a whole one: it came from data, and would be run."""
+    tool = f"tools: {{a: {{risk: low, params: {{{role}: [q]}}, reveal: {{q: [PERSON]}}}}}}"
+
+    assert f"what a token in q, whose role is {role}, stands for would be executed" in told(source(ROOT + tool))
+
+
+def test_a_whole_url_may_be_given() -> None:
+    """It leads where the data said, and the model can change nothing about it."""
+    loaded = policy("tools: {a: {risk: low, params: {url: [u]}, reveal: {u: [URL]}}}")
+
+    assert [reveal.parameter for reveal in loaded.terms("a").reveal] == ["u"]
 
 
 def test_a_reveal_has_a_short_and_a_long_form() -> None:

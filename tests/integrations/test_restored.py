@@ -1,0 +1,86 @@
+"""What a tool gets in clear is in clear nowhere else: twelve kinds of value in one call that people are asked about."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentguard.integrations.functions import FunctionTool
+from agentguard.model.calls import ToolCall
+from tests.guard.world import World
+from tests.integrations.kinds import FIELDS, KINDS
+
+pytestmark = pytest.mark.anyio
+
+NAMES = {name: name.replace("-", "_") for name in KINDS}
+
+
+def _policy() -> str:
+    fields = ", ".join(f'"**.{name}": {entity}' for name, entity in FIELDS.items())
+    reveal = ", ".join(
+        f"{NAMES[name]}{kind.path.removeprefix('value')}: [{kind.entity_type}]" for name, kind in KINDS.items()
+    )
+    return f"""\
+version: 1
+risk: {{low: allow, medium: allow, high: {{ask: on-call}}, critical: deny}}
+tools:
+  give: {{risk: low, labels: []}}
+  take: {{risk: high, labels: [], reveal: {{{reveal}}}}}
+approvals:
+  on-call: {{approvers: [group:on-call], deadline: 20s}}
+masking:
+  fields: {{{fields}}}
+"""
+
+
+@pytest.fixture
+def twelve(state_dir: Path, valkey_url: str, tenant: str) -> World:
+    """A world whose `take` gets all twelve, once people approve."""
+    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+    (world.policies / "policy.yaml").write_text(_policy(), encoding="utf-8")
+    return world
+
+
+async def test_t26_neither_journal_nor_card_nor_redis_holds_a_restored_value(twelve: World) -> None:
+    """Not even values that nobody would find by themselves: a tier, a salary, a number, a date."""
+    taken: list[dict[str, Any]] = []
+
+    def give() -> dict[str, Any]:
+        """All of a customer."""
+        return {kind.field: kind.value for kind in KINDS.values()}
+
+    def take(**values: Any) -> str:
+        taken.append(values)
+        return "done"
+
+    tools = {"give": FunctionTool.of(give), "take": _with_twelve(take)}
+    with twelve.open() as guard, guard.session(user="dan@acme.example"):
+        guard.expect(*tools.values())
+        given = await guard.run(ToolCall(tool="give", arguments={}), tools["give"])
+        written = {NAMES[name]: kind.write(given[kind.field]) for name, kind in KINDS.items()}
+        running = asyncio.create_task(guard.run(ToolCall(tool="take", arguments=written), tools["take"]))
+        [waiting] = await twelve.waiting()
+        card = await twelve.card(waiting)
+        await twelve.decide(waiting, "ann")
+        done = await running
+
+    journal = "".join(file.read_text() for file in (twelve.settings.state_dir / "journal").glob("*.jsonl"))
+    assert done == "done"
+    assert taken == [{NAMES[name]: kind.expected for name, kind in KINDS.items()}]
+    assert [name for name, kind in KINDS.items() if str(kind.value) in journal] == []
+    assert [name for name, kind in KINDS.items() if str(kind.value) in json.dumps(card.model_dump(mode="json"))] == []
+
+
+def _with_twelve(function: Any) -> FunctionTool:
+    parameters = [
+        inspect.Parameter(NAMES[name], inspect.Parameter.KEYWORD_ONLY, annotation=kind.annotation)
+        for name, kind in KINDS.items()
+    ]
+    function.__signature__ = inspect.Signature(parameters)
+    function.__annotations__ = {NAMES[name]: kind.annotation for name, kind in KINDS.items()}
+    return FunctionTool.of(function)
