@@ -31,7 +31,9 @@ from agentguard.policy.cases import Case, Expectation
 from agentguard.policy.conditions import Language
 from agentguard.policy.document import Root
 from agentguard.policy.unenforced import CLAUSES
+from agentguard.server.entrance import logins
 from agentguard.server.messages import Facts, Kind
+from agentguard.server.pages import pages
 from agentguard.server.routes import api, health
 from agentguard.server.settings import PREFIX, ServerSettings
 from tests import documents
@@ -218,7 +220,11 @@ def test_every_component_that_may_be_away_is_documented(component: str) -> None:
     assert f"`{component}`" in ERRORS.read_text()
 
 
-@pytest.mark.parametrize("route", [*api.routes, *health.routes], ids=lambda route: f"{min(route.methods)} {route.path}")
+@pytest.mark.parametrize(
+    "route",
+    [*api.routes, *health.routes, *logins.routes, *pages.routes],
+    ids=lambda route: f"{min(route.methods)} {route.path}",
+)
 def test_every_route_is_documented(route: APIRoute) -> None:
     """docs/server.md has a row for each route."""
     assert f"| `{min(route.methods)} {route.path}` |" in SERVER.read_text()

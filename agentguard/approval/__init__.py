@@ -6,6 +6,7 @@ from agentguard.approval.deeds import Attempt, Deeds, InTheWay, Run
 from agentguard.approval.desk import Desk, Shown
 from agentguard.approval.edits import changes_of, check_edit
 from agentguard.approval.freezes import Freezes
+from agentguard.approval.paging import Cursor, Page, Pages
 from agentguard.approval.roster import Person, Roster, Signer
 from agentguard.approval.roster_file import read_roster
 from agentguard.approval.stored import RecordMac, Stored
@@ -17,12 +18,15 @@ __all__ = [
     "Attempt",
     "Brake",
     "Channel",
+    "Cursor",
     "Deeds",
     "Desk",
     "Freezes",
     "How",
     "InTheWay",
     "Opened",
+    "Page",
+    "Pages",
     "Person",
     "RecordMac",
     "Roster",

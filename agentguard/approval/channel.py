@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -107,6 +107,12 @@ class Channel:
         """Those requests that are no longer pending, in few round trips; None for each that still is."""
         return await self._read(request_ids, "decided")
 
+    async def read_cards(self, request_ids: Sequence[str]) -> Sequence[Stored | None]:
+        """Those requests without their sealed input; None for each that is gone, and for each that is forged, which the log says."""
+        known = [request_id for request_id in request_ids if _ID.fullmatch(request_id)]
+        found = dict(zip(known, await self._read(known, "card"), strict=True))
+        return [_told(request_id, found.get(request_id)) for request_id in request_ids]
+
     async def list(self, states: Collection[State], *, at_most: int = 200) -> Sequence[Stored]:
         """Requests in these states, without their sealed input: pending ones by their deadline, then the newest others.
 
@@ -123,7 +129,7 @@ class Channel:
             ]
         found = [one.decode(errors="replace") for ids in await self.connection.pipeline(queries) for one in ids]
         wanted = tuple(request_id for request_id in dict.fromkeys(found) if _ID.fullmatch(request_id))
-        listed = _readable(wanted, await self._read(wanted, "card"))
+        listed = (stored for stored in await self.read_cards(wanted) if stored is not None)
         return tuple(islice((stored for stored in listed if stored.state in states), at_most))
 
     async def expire_overdue(self, *, at_most: int = 100) -> int:
@@ -300,9 +306,10 @@ class Channel:
         return [self.names.request(request_id), self.names.votes(request_id), self.names.claim(request_id)]
 
 
-def _readable(request_ids: Iterable[str], found: Iterable[Stored | DecisionRefused | None]) -> Iterator[Stored]:
-    for request_id, stored in zip(request_ids, found, strict=True):
-        if isinstance(stored, Stored):
-            yield stored
-        elif not isinstance(stored, RequestNotFound):
-            _log.error("request %s left out of the list: %s", request_id, stored)
+def _told(request_id: str, found: Stored | DecisionRefused | None) -> Stored | None:
+    """What can be listed; the log says what can't."""
+    if found is None or isinstance(found, Stored):
+        return found
+    if not isinstance(found, RequestNotFound):
+        _log.error("request %s left out of the list: %s", request_id, found)
+    return None

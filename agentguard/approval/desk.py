@@ -27,6 +27,7 @@ from agentguard.approval.votes import check_vote, recount, sign_vote
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Edit, Found, Request, Resolution, Settlement, State, Vote
 from agentguard.model.record import Json
+from agentguard.model.verdicts import CONFIRM, Need
 from agentguard.store.keys import SigningKey
 
 ANSWER_SECONDS = 10.0
@@ -62,6 +63,7 @@ class Ballot:
     card_digest: str
     signer: str
     key: SigningKey
+    within: Collection[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +99,11 @@ class Desk:
         card_digest: str,
         comment: str = "",
         signer: str | None = None,
+        within: Collection[str] | None = None,
     ) -> Resolution:
         """Sign and put one person's decision, and how the request stands then. `signer` is a server's name, if one signs.
+
+        `within`: the groups that the person's login confirmed; they decide for no other. None: for all that approvers.yaml says.
 
         Raises RequestNotFound, and DecisionRefused: ended, self_approval, not_entitled, unknown_person, bad_comment,
         bad_signature, no_key, unknown_signer, other_card, changed, forged.
@@ -106,7 +111,13 @@ class Desk:
         check_comment(comment)
         name = self.roster.person(person)
         ballot = Ballot(
-            person=name, decision=decision, comment=comment, card_digest=card_digest, signer=signer or name, key=key
+            person=name,
+            decision=decision,
+            comment=comment,
+            card_digest=card_digest,
+            signer=signer or name,
+            key=key,
+            within=within,
         )
         for _ in range(len(self.roster.people) + 2):
             stored = await self.channel.read(request_id)
@@ -206,7 +217,7 @@ class Desk:
             raise DecisionRefused(
                 "ended", f"request {stored.request.id} is already {stored.state}; nothing was decided"
             )
-        needs = self._may_decide(stored, ballot.person)
+        needs = self.may_decide(stored, ballot.person, ballot.within)
         if not hmac.compare_digest(ballot.card_digest.encode(), stored.request.card.digest().encode()):
             raise DecisionRefused("other_card", "what waits now is not what you saw; look at it again, then decide")
         vote = self._signed(stored, ballot, needs)
@@ -230,13 +241,20 @@ class Desk:
         check_vote(vote, stored.request, self.roster)
         return vote
 
-    def _may_decide(self, stored: Stored, person: str) -> Sequence[str]:
-        """The needs that this person may decide. Raises DecisionRefused: self_approval, not_entitled."""
+    def may_decide(self, stored: Stored, person: str, within: Collection[str] | None = None) -> Sequence[str]:
+        """The needs that this person may decide, by the groups that a login confirmed. Raises DecisionRefused.
+
+        Codes: self_approval, not_entitled.
+        """
         request = stored.request
         entitled = {need.name: entitled_to(need, self.roster, request.principal) for need in request.needs}
-        needs = [name for name, people in entitled.items() if person in people]
+        own = [need for need in request.needs if person in entitled[need.name]]
+        needs = [need.name for need in own if self._confirmed(need, person, within)]
         if needs:
             return needs
+        if own:
+            told = f"your login does not say that {person} is in a group that decides this; log in again, or ask who runs the login"
+            raise DecisionRefused("not_entitled", told)
         others = ", ".join(sorted(frozenset().union(*entitled.values()))) or "nobody"
         if person != requester_of(request.principal, self.roster) and person in barred(request.principal, self.roster):
             told = f"{person} made the agent's credentials, or is named like it; those who can: {others}"
@@ -250,6 +268,13 @@ class Desk:
         wanted = ", ".join(approver for need in request.needs for approver in need.approvers)
         told = f"{person} is not among those who decide this ({wanted or 'the requester'}); those who can: {others}"
         raise DecisionRefused("not_entitled", told)
+
+    def _confirmed(self, need: Need, person: str, within: Collection[str] | None) -> bool:
+        """Whether an approver entry that means this person is one that the login confirmed: by name, or by such a group."""
+        if within is None or need.name == CONFIRM:
+            return True
+        kept = [one for one in need.approvers if not one.startswith("group:") or one.removeprefix("group:") in within]
+        return person in self.roster.entitled(kept)
 
     def _count(self, stored: Stored, votes: Sequence[Vote]) -> Tally:
         try:

@@ -39,12 +39,14 @@ PublicKeys = Annotated[
 class Person(Record):
     """One human: how messages reach them, what they belong to, and the public keys that their votes verify with.
 
+    `subject` is what the login provider calls them (the claim `sub`); without one they log in by their verified e-mail address.
     `aliases`: whatever else they are called where sessions or servers name a user.
     """
 
     email: str
     aliases: tuple[str, ...] = ()
     slack: str | None = None
+    subject: str | None = None
     groups: tuple[str, ...] = ()
     key: PublicKeys | None = None
 
@@ -119,7 +121,7 @@ class Roster:
     users: Users = "anyone"
 
     def find(self, who: str) -> str | None:
-        """The name of the person with this name, address, Slack id or alias, as people write them; None for nobody here."""
+        """The name of the person with this name, address, Slack id, subject or alias, as people write them; None for nobody here."""
         return self._names.get(plain(who))
 
     def person(self, who: str) -> str:
@@ -198,9 +200,10 @@ class Roster:
     @cached_property
     def _names(self) -> dict[str, str]:
         by_mail = {plain(person.email): name for name, person in self.people.items()}
+        by_subject = {plain(person.subject): name for name, person in self.people.items() if person.subject is not None}
         by_slack = {plain(person.slack): name for name, person in self.people.items() if person.slack is not None}
         by_alias = {plain(alias): name for name, person in self.people.items() for alias in person.aliases}
-        return by_alias | by_slack | by_mail | {name: name for name in self.people}
+        return by_subject | by_alias | by_slack | by_mail | {name: name for name in self.people}
 
     @cached_property
     def _members(self) -> dict[str, frozenset[str]]:

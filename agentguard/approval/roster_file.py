@@ -2,7 +2,7 @@
 
 Rules:
 - unknown keys, wrong types and keys that stand twice are errors, and so is a list of people that is empty;
-- no two people, and no person and signer, share a name, an e-mail, a Slack id, an alias or a key, nor one of these for another;
+- no two people, and no person and signer, share a name, an e-mail, a Slack id, a subject, an alias or a key, nor one of these for another;
 - a key is an Ed25519 public key on the curve and of full order, or the roster does not load;
 - a group names people who are listed; one that is empty is an error;
 - a group whose members a command would give is an error: nothing here would run it.
@@ -22,6 +22,9 @@ from agentguard.model.marked_yaml import Marked, parse, read_yaml
 from agentguard.model.problems import Problem
 from agentguard.model.record import Record
 from agentguard.model.verdicts import CONFIRM
+
+_OF_ONE = ("aliases", "subject")
+"""Ways of naming a person that nobody else looks at."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
@@ -108,7 +111,6 @@ def _check_people(read: RosterFile) -> Iterator[Found]:
                 f"{name} and {other} have the same Slack id",
                 "one human is one person: merge them",
             )
-
     yield from _check_aliases(read)
 
 
@@ -117,10 +119,11 @@ def _check_aliases(read: RosterFile) -> Iterator[Found]:
     owners = {plain(name): (name, "name") for name in read.people}
     for name, person in read.people.items():
         ways = [("email", person.email), *((("slack", person.slack),) if person.slack else ())]
+        ways += [("subject", person.subject)] if person.subject is not None else []
         ways += [("aliases", alias) for alias in person.aliases]
         for key, way in ways:
             other, kind = owners.setdefault(plain(way), (name, key))
-            if other != name and (key != kind or key == "aliases"):
+            if other != name and (key != kind or key in _OF_ONE):
                 yield (
                     ("people", name, key),
                     f"{name} and {other} go by the same name",

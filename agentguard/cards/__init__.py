@@ -1,5 +1,6 @@
 """What people are shown of a request: one record, every text in it safe to show, and the templates that write it out."""
 
+from agentguard.cards.brief import Brief, brief_of
 from agentguard.cards.cutting import Cut, cut
 from agentguard.cards.face import Argument, Face, Said, face_of
 from agentguard.cards.rendering import environment, text_of
@@ -8,11 +9,13 @@ from agentguard.cards.spelling import Block, Line, block, line
 __all__ = [
     "Argument",
     "Block",
+    "Brief",
     "Cut",
     "Face",
     "Line",
     "Said",
     "block",
+    "brief_of",
     "cut",
     "environment",
     "face_of",

@@ -25,10 +25,10 @@ class Cut(NamedTuple):
         return f"{self.head}\n{told}\n{self.tail}"
 
 
-def cut(text: str, most: int) -> Cut:
-    """`text`, with at most `most` characters of it shown."""
+def cut(text: str, most: int | None) -> Cut:
+    """`text`, with at most `most` characters of it shown; None for all."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    if len(text) <= most:
+    if most is None or len(text) <= most:
         return Cut(text, "", 0, len(text), digest)
     tail = most // TAIL_PART
     return Cut(text[: most - tail], text[len(text) - tail :], len(text) - most, len(text), digest)

@@ -34,7 +34,7 @@ def sentence_of(stored: Stored) -> str:
     by = ", ".join(resolution.by) or "people"
     match stored.state:
         case State.PENDING:
-            return f"Waits for a decision until {clock(stored.request.deadline_ms)}"
+            return "Waits for a decision"
         case State.APPROVED:
             return f"Approved by {by}; not run yet"
         case State.EXECUTING:

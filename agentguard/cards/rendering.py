@@ -28,7 +28,7 @@ def environment(loader: BaseLoader | None = None, *, is_html: bool) -> Environme
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    made.filters |= {"cut": cut, "gutter": _gutter, "clock": _clock}
+    made.filters |= {"cut": cut, "gutter": _gutter, "clock": _clock, "placed": _placed}
     return made
 
 
@@ -62,6 +62,12 @@ def _folded(text: str, columns: int) -> Iterator[str]:
             part, used = indent, len(indent)
         part, used = part + c, used + wide
     yield part
+
+
+def _placed(reason: str) -> tuple[str, str]:
+    """A sentence of the policy, and the file:line where it stands."""
+    sentence, bracket, place = reason.rpartition(" (")
+    return (sentence, place.removesuffix(")")) if bracket and place.endswith(")") else (reason, "")
 
 
 def _clock(time_ms: int) -> str:

@@ -17,6 +17,7 @@ from agentguard.config import Settings, read_roster
 from agentguard.errors import ConfigurationError
 from agentguard.server import read_settings, tokens
 from agentguard.server.settings import token_path
+from agentguard.server.tokens import Scope
 
 DEFAULT = Path("tool_policies")
 
@@ -30,14 +31,29 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on.")] = 8642,
     tenant: Tenant = "default",
+    log_in: Annotated[
+        str | None,
+        typer.Option(
+            "--local-login", metavar="NAME", help="Print a link that logs this person in, on this machine alone."
+        ),
+    ] = None,
 ) -> None:
-    """Serve the HTTP API where people decide, and send the webhooks. Needs the extra `server`."""
+    """Serve the web inbox and the HTTP API where people decide, and send the webhooks. Needs the extra `server`."""
     try:
         from agentguard.server.running import serve as run  # noqa: PLC0415 - only this command needs the extra
     except ImportError as error:
         raise ConfigurationError(f"serving needs {error.name}: pip install 'agentguard[server]'") from None
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    run(policies, settings=Settings(), server=read_settings(), host=host, port=port, tenant=tenant)
+    run(
+        policies,
+        settings=Settings(),
+        server=read_settings(),
+        host=host,
+        port=port,
+        tenant=tenant,
+        log_in=log_in,
+        announce=say,
+    )
 
 
 @tokens_app.command("create")
@@ -45,11 +61,14 @@ def create(
     name: Annotated[str, typer.Argument(help="The person, as in approvers.yaml.")],
     policies: Policies = DEFAULT,
     expires: Annotated[str | None, typer.Option("--expires", help="How long it is good for: 12h, 30d.")] = None,
+    scope: Annotated[
+        Scope, typer.Option("--scope", help="`read` looks at requests, `decide` decides them too.")
+    ] = "decide",
 ) -> None:
     """Make a token for a person and print it, once; only its hash is kept."""
     now = _now_ms()
     until = None if expires is None else now + milliseconds(expires, option="--expires")
-    token, secret = tokens.create(_file(), name, read_roster(policies), now_ms=now, expires_ms=until)
+    token, secret = tokens.create(_file(), name, read_roster(policies), now_ms=now, expires_ms=until, scope=scope)
     say(secret)
     say(f"token {token.id} of {token.person}; it is not shown again", style="dim")
 
@@ -62,7 +81,7 @@ def list_() -> None:
         say("there are no tokens; `agentguard token create NAME` makes one")
     for token in found:
         until = "no end" if token.expires_ms is None else _day(token.expires_ms)
-        say(f"{token.id}  {token.person}  since {_day(token.created_ms)}  until {until}")
+        say(f"{token.id}  {token.person}  {token.scope}  since {_day(token.created_ms)}  until {until}")
 
 
 @tokens_app.command("revoke")

@@ -1,35 +1,49 @@
 """The application: routes behind the door, and what runs beside them as long as it does.
 
 Rules:
-- every error is problem+json, and none shows what the caller sent or what failed inside;
-- no page, no script, nothing loaded from elsewhere; the OpenAPI document is behind the door like the rest.
+- every error is problem+json, or a page for who looks at pages, and none shows what the caller sent or what failed inside;
+- nothing is loaded from elsewhere; the OpenAPI document is behind the door like the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from agentguard import __version__
 from agentguard.approval import Channel, Roster
 from agentguard.errors import ConfigurationError, DecisionRefused, GuardUnavailable
 from agentguard.server import problems
+from agentguard.server.cookies import Cookies
 from agentguard.server.deadlines import Deadlines
-from agentguard.server.door import Credentials, Door
+from agentguard.server.door import API, Credentials, Door
+from agentguard.server.entrance import Entrance, FormRefused, NotHere, logins
 from agentguard.server.headers import SecurityHeaders
 from agentguard.server.lasting import lasting
+from agentguard.server.live import Live
+from agentguard.server.local_login import LocalLogin
+from agentguard.server.metrics import Measured, Metrics
 from agentguard.server.office import Office
+from agentguard.server.oidc import Provider
+from agentguard.server.pace import Paces, TooMany
+from agentguard.server.pages import pages, told
+from agentguard.server.records import Records
+from agentguard.server.rendering import page
 from agentguard.server.routes import NotAuthenticated, api, health
+from agentguard.server.settings import STEP_UP_SECONDS
 from agentguard.server.tokens import Token
 from agentguard.server.webhooks import Webhooks
 from agentguard.store.keys import SigningKey
@@ -51,10 +65,17 @@ class Parts:
     key: SigningKey
     now_ms: Callable[[], int]
     webhooks: Webhooks | None = None
+    is_https: bool = False
+    provider: Provider | None = None
+    local: LocalLogin | None = None
+    records: Records | None = None
+    step_up_seconds: int = STEP_UP_SECONDS
+    paces: Paces = field(default_factory=Paces)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 def create_app(parts: Parts) -> FastAPI:
-    """The HTTP API of one tenant."""
+    """The pages and the HTTP API of one tenant."""
     app = FastAPI(
         title="agentguard",
         version=__version__,
@@ -67,9 +88,19 @@ def create_app(parts: Parts) -> FastAPI:
     )
     credentials = Credentials(tokens=parts.tokens, roster=parts.roster, now_ms=parts.now_ms)
     app.include_router(api)
-    app.include_router(health, include_in_schema=False)
-    app.add_middleware(Door, credentials=credentials)
+    for router in (health, logins, pages):
+        app.include_router(router, include_in_schema=False)
+    app.add_middleware(Door, credentials=credentials, paces=parts.paces)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Measured, metrics=parts.metrics)
+    app.state.entrance = Entrance(
+        cookies=Cookies(keys=(parts.key.derive("cookies"),), is_secure=parts.is_https),
+        roster=parts.roster,
+        now_ms=parts.now_ms,
+        provider=parts.provider,
+        local=parts.local,
+    )
+    app.state.records = parts.records or Records(directory=Path(), keys=lambda: None)
     for kind, reply in _REPLIES.items():
         app.add_exception_handler(kind, reply)
     return app
@@ -81,13 +112,28 @@ async def _open(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(parts.connect())
         channel = Channel(connection=connection, names=Names(parts.tenant))
-        office = Office(channel=channel, roster=parts.roster, signer=parts.signer, key=parts.key)
+        office = Office(
+            channel=channel,
+            roster=parts.roster,
+            signer=parts.signer,
+            key=parts.key,
+            now_ms=parts.now_ms,
+            step_up_seconds=parts.step_up_seconds,
+            paces=parts.paces,
+            metrics=parts.metrics,
+        )
+        live = Live(
+            connection=await stack.enter_async_context(parts.connect()),
+            names=channel.names,
+            told=lambda request_id: told(office, request_id),
+        )
         deadlines = Deadlines(channel=channel)
         await stack.enter_async_context(_beside(office, lasting("telling of deadlines", deadlines.tell)))
+        await stack.enter_async_context(_beside(office, lasting("telling open screens", live.tell)))
         if parts.webhooks is not None:
             deliveries = await stack.enter_async_context(parts.webhooks.open(office))
             await stack.enter_async_context(_beside(office, deliveries.run()))
-        app.state.office = office
+        app.state.office, app.state.live = office, live
         yield
 
 
@@ -112,34 +158,62 @@ def _say_if_broken(task: asyncio.Task[None]) -> None:
 async def _refused(request: Request, error: DecisionRefused) -> Response:
     if error.code == "forged":
         _log.error("%s", error)
-    return problems.refused(error)
+    return _shown(request, problems.refused(error))
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     _log.error("unavailable: %s", error)
     detail = "something that the server needs is away or broken; nothing was decided that you were not told"
-    return problems.problem(503, "unavailable", detail, headers={"retry-after": "5"})
+    return _shown(request, problems.problem(503, "unavailable", detail, headers={"retry-after": "5"}))
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     found: Sequence[Mapping[str, Any]] = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         return problems.problem(400, "not_json", "the body is not JSON")
-    return problems.invalid(found)
+    return _shown(request, problems.invalid(found))
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
-    return problems.problem(status, status.name.lower(), status.phrase, headers=error.headers)
+    return _shown(request, problems.problem(status, status.name.lower(), status.phrase, headers=error.headers))
 
 
 async def _nobody(request: Request, error: Exception) -> Response:
     return problems.not_authenticated()
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    return problems.problem(500, "failed", "the server failed; its log says why")
+async def _not_here(request: Request, error: NotHere) -> Response:
+    if request.method == "GET" and request.url.path not in _PARTS:
+        return RedirectResponse(f"/login?{urlencode({'next': error.next})}", status_code=303)
+    return _shown(request, problems.problem(401, "not_logged_in", "log in, then try again"))
 
+
+async def _form_refused(request: Request, error: FormRefused) -> Response:
+    _log.warning("a form that is none of ours was refused")
+    detail = "that form does not come from a page of this server that you have open; open the page anew"
+    return _shown(request, problems.problem(403, "form", detail))
+
+
+async def _too_many(request: Request, error: TooMany) -> Response:
+    return _shown(request, problems.too_many(error))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _shown(request, problems.problem(500, "failed", "the server failed; its log says why"))
+
+
+def _shown(request: Request, reply: Response) -> Response:
+    """A problem as it is, or as a page for a browser that shows one."""
+    path = request.url.path
+    if path.startswith(f"{API}/") or "text/html" not in request.headers.get("accept", ""):
+        return reply
+    told = json.loads(bytes(reply.body))
+    return page("problem.html.j2", status=reply.status_code, title=told["title"], detail=told["detail"])
+
+
+_PARTS = frozenset({"/live", "/session"})
+"""What a page asks for by itself: nobody is sent to a login there."""
 
 _REPLIES: Mapping[type[Exception], Any] = {
     DecisionRefused: _refused,
@@ -148,5 +222,8 @@ _REPLIES: Mapping[type[Exception], Any] = {
     RequestValidationError: _invalid,
     HTTPException: _http,
     NotAuthenticated: _nobody,
+    NotHere: _not_here,
+    FormRefused: _form_refused,
+    TooMany: _too_many,
     Exception: _failed,
 }

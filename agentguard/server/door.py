@@ -1,9 +1,10 @@
-"""The one door of the API: who comes in, and what they may carry. Everything under /api passes it.
+"""The one door: who comes in, and what they may carry.
 
 Rules:
-- the token is checked before a byte of the body is read, and before it is known whether the path exists;
+- under /api a token is checked before a byte of the body is read, and before it is known whether the path exists;
 - who the caller is comes from the token alone, and only if approvers.yaml still lists that person today;
-- a body is JSON, not compressed, at most 64 kB, and arrives within 10 seconds; it is counted as it arrives, whatever its header says.
+- a body is JSON there, and a plain form elsewhere; not compressed, at most 64 kB, and it arrives within 10 seconds. It is counted as it
+  arrives, whatever its header says.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentguard.approval import Roster
 from agentguard.errors import ConfigurationError
-from agentguard.server.problems import not_authenticated, problem
+from agentguard.server.identity import Identity
+from agentguard.server.pace import Paces, TooMany
+from agentguard.server.problems import not_authenticated, problem, too_many
 from agentguard.server.tokens import Token, holder
 
 API = "/api"
 BODY_BYTES_MAX = 64 * 1024
 BODY_SECONDS = 10.0
-PERSON = "agentguard.person"
-"""Where in the scope the caller's name is."""
+IDENTITY = "agentguard.identity"
+"""Where in the scope the caller is, once they came in."""
+
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _log = logging.getLogger("agentguard.server")
@@ -40,14 +45,22 @@ class Credentials:
     roster: Callable[[], Roster]
     now_ms: Callable[[], int]
 
-    def person(self, headers: Headers) -> str | None:
+    def identity(self, headers: Headers) -> Identity | None:
         """Whose token the caller shows; None for every other caller. Raises ConfigurationError."""
         shown = headers.getlist("authorization")
         scheme, _, text = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
         token = holder(self.tokens(), text, now_ms=self.now_ms())
         if token is None or scheme.lower() != "bearer":
             return None
-        return token.person if token.person in self.roster().people else None
+        if token.person not in self.roster().people:
+            return None
+        return Identity(
+            person=token.person,
+            how="token",
+            session=token.id,
+            authenticated_ms=self.now_ms(),
+            may_decide=token.scope == "decide",
+        )
 
 
 @dataclass(frozen=True)
@@ -56,34 +69,52 @@ class Door:
 
     app: ASGIApp
     credentials: Credentials
+    paces: Paces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
-        elif scope["type"] != "http" or not _inside(scope["path"]):
+        elif scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif _inside(scope["path"]):
+            await self._enter(scope, receive, send)
+        elif scope["method"] in _BODILESS:
             await self.app(scope, receive, send)
         else:
-            await self._enter(scope, receive, send)
+            await self._carry(scope, receive, send, FORM)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
         try:
-            person = self.credentials.person(headers)
+            identity = self._identity(scope)
+        except TooMany as error:
+            await too_many(error)(scope, receive, send)
+            return
         except ConfigurationError as error:
             _log.error("nobody can be let in: %s", error)  # the message says which file and what
-            await problem(503, "unavailable", "the server can't tell who you are now; see its log")(
-                scope, receive, send
-            )
+            told = "the server can't tell who you are now; see its log"
+            await problem(503, "unavailable", told)(scope, receive, send)
             return
-        if person is None:
+        if identity is None:
             await not_authenticated()(scope, receive, send)
             return
-        scope[PERSON] = person
+        scope[IDENTITY] = identity
         if scope["method"] in _BODILESS:
             await self.app(scope, _nothing, send)
-            return
-        body = await _body(headers, receive)
+        else:
+            await self._carry(scope, receive, send, JSON)
+
+    def _identity(self, scope: Scope) -> Identity | None:
+        """Who calls, counted: by person, or where that is nobody by address. Raises TooMany, ConfigurationError."""
+        identity = self.credentials.identity(Headers(scope=scope))
+        if identity is None:
+            self.paces.failing.take(str((scope.get("client") or ("",))[0]))
+        else:
+            self.paces.reading.take(identity.person)
+        return identity
+
+    async def _carry(self, scope: Scope, receive: Receive, send: Send, kind: str) -> None:
+        body = await _body(Headers(scope=scope), receive, kind)
         if isinstance(body, Response):
             await body(scope, receive, send)
         else:
@@ -94,11 +125,11 @@ def _inside(path: str) -> bool:
     return path == API or path.startswith(API + "/")
 
 
-async def _body(headers: Headers, receive: Receive) -> bytes | Response:
+async def _body(headers: Headers, receive: Receive, wanted: str) -> bytes | Response:
     """The whole body, or what is wrong with it."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" or headers.get("content-encoding", "identity").lower() != "identity":
-        return problem(415, "not_json", "send application/json, not compressed")
+    if kind != wanted or headers.get("content-encoding", "identity").lower() != "identity":
+        return problem(415, "not_json" if wanted == JSON else "not_a_form", f"send {wanted}, not compressed")
     if _announced(headers) > BODY_BYTES_MAX:
         return _too_large()
     try:

@@ -6,8 +6,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agentguard.approval import Channel, Desk, Roster
+from agentguard.approval import Channel, Desk, Pages, Roster
+from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Resolution
+from agentguard.model.verdicts import Risk
+from agentguard.server.identity import Identity
+from agentguard.server.metrics import Metrics
+from agentguard.server.pace import Paces
+from agentguard.server.settings import STEP_UP_SECONDS
 from agentguard.store.keys import SigningKey
 
 
@@ -19,27 +25,73 @@ class Office:
     roster: Callable[[], Roster]
     signer: str
     key: SigningKey
+    now_ms: Callable[[], int]
+    step_up_seconds: int = STEP_UP_SECONDS
+    paces: Paces = field(default_factory=Paces)
+    metrics: Metrics = field(default_factory=Metrics)
     at_work: list[asyncio.Task[None]] = field(default_factory=list)
 
     def desk(self) -> Desk:
         """The desk with today's people. Raises ConfigurationError."""
         return Desk(channel=self.channel, roster=self.roster())
 
+    @property
+    def pages(self) -> Pages:
+        """The requests page by page."""
+        return Pages(channel=self.channel)
+
     async def decide(
-        self, request_id: str, person: str, decision: Decision, *, card_digest: str, comment: str
+        self, request_id: str, identity: Identity, decision: Decision, *, card_digest: str, comment: str
     ) -> Resolution:
-        """Put one person's decision, signed by this server. Raises DecisionRefused, GuardUnavailable."""
-        return await self.desk().decide(
+        """Put one person's decision, signed by this server. Raises DecisionRefused, GuardUnavailable, TooMany."""
+        self.paces.deciding.take(identity.person)
+        try:
+            resolution = await self._decide(request_id, identity, decision, card_digest=card_digest, comment=comment)
+        except DecisionRefused as refused:
+            self.metrics.count("agentguard_decisions_total", decision=decision.value, outcome=refused.code)
+            raise
+        self.metrics.count("agentguard_decisions_total", decision=decision.value, outcome="taken")
+        return resolution
+
+    async def _decide(
+        self, request_id: str, identity: Identity, decision: Decision, *, card_digest: str, comment: str
+    ) -> Resolution:
+        if not identity.may_decide:
+            raise DecisionRefused(
+                "scope", "this token may only read; `agentguard token create NAME` makes one that decides"
+            )
+        desk = self.desk()
+        if decision is Decision.APPROVE and not self.is_fresh(identity):
+            await self._check_harmless(request_id)
+        return await desk.decide(
             request_id,
-            person=person,
+            person=identity.person,
             key=self.key,
             signer=self.signer,
             decision=decision,
             card_digest=card_digest,
             comment=comment,
+            within=identity.groups,
         )
+
+    def is_fresh(self, identity: Identity) -> bool:
+        """Whether this person proved who they are just now. A token is its own proof, each time."""
+        return self.now_ms() - identity.authenticated_ms <= self.step_up_seconds * 1000
+
+    async def _check_harmless(self, request_id: str) -> None:
+        stored = await self.channel.read(request_id)
+        if stored.request.verdict.risk is Risk.CRITICAL:
+            raise DecisionRefused("step_up", "this is critical: log in again, then approve it")
 
     async def ready(self) -> bool:
         """Whether Redis answers and everything that runs beside the API still does. Raises GuardUnavailable."""
         await self.channel.connection.execute("PING")
         return not any(task.done() for task in self.at_work)
+
+    async def waiting(self) -> int:
+        """How many requests wait. Raises GuardUnavailable."""
+        await self.channel.learn_time()
+        count = await self.channel.connection.execute(
+            "ZCOUNT", self.channel.names.pending, self.channel.clock.now_ms(), "+inf"
+        )
+        return int(count)

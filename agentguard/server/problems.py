@@ -16,6 +16,7 @@ from starlette.responses import Response
 from agentguard.errors import DecisionRefused
 from agentguard.model.record import Json
 from agentguard.server.headers import SECURITY
+from agentguard.server.pace import TooMany
 
 _STATUS = {
     "not_found": 404,
@@ -27,7 +28,10 @@ _STATUS = {
     "self_approval": 403,
     "not_entitled": 403,
     "unknown_person": 403,
+    "step_up": 403,
+    "scope": 403,
     "bad_comment": 422,
+    "bad_cursor": 422,
     "bad_signature": 503,
     "unknown_signer": 503,
 }
@@ -42,6 +46,7 @@ _TITLES = {
     413: "Too large",
     415: "Not JSON",
     422: "Not valid",
+    429: "Too many requests",
     500: "Failed",
     503: "Unavailable",
 }
@@ -91,6 +96,11 @@ def not_authenticated() -> Response:
     """One reply for every credential that does not count: none, malformed, unknown, expired, revoked, of somebody who left."""
     detail = "send a valid token: `Authorization: Bearer agt_...`; `agentguard token create NAME` makes one"
     return problem(401, "not_authenticated", detail, headers={"www-authenticate": "Bearer"})
+
+
+def too_many(error: TooMany) -> Response:
+    """A caller that must wait."""
+    return problem(429, "too_many", str(error), headers={"retry-after": str(error.seconds)})
 
 
 def refused(error: DecisionRefused) -> Response:

@@ -9,20 +9,25 @@ Rules:
 from __future__ import annotations
 
 import logging
+import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
 from agentguard.approval import Roster
-from agentguard.config import APPROVERS, Settings, open_connection, read_roster
+from agentguard.config import APPROVERS, Settings, journal_keys, open_connection, read_roster
 from agentguard.errors import ConfigurationError, Fault
 from agentguard.server import tokens
 from agentguard.server.app import Parts, create_app
 from agentguard.server.fresh import Fresh
+from agentguard.server.local_login import is_loopback, local_login
+from agentguard.server.oidc import provider_of
+from agentguard.server.records import Records
 from agentguard.server.settings import ServerSettings, token_path
 from agentguard.server.webhooks import webhooks_of
 from agentguard.store.keys import SigningKey
@@ -41,10 +46,20 @@ def serve(
     host: str = HOST,
     port: int = PORT,
     tenant: str = "default",
+    log_in: str | None = None,
+    announce: Callable[[str], None] = print,
 ) -> None:
-    """Serve until interrupted. Raises ConfigurationError, and Fault where it can't start."""
+    """Serve until interrupted. Raises ConfigurationError, and Fault where it can't start.
+
+    `log_in`: for whom a login link is announced, for development on this machine.
+    """
     public_url = server.public_url or _address(server, host, port)
-    app = create_app(parts_of(policies, settings=settings, server=server, tenant=tenant, public_url=public_url))
+    parts = parts_of(policies, settings=settings, server=server, tenant=tenant, public_url=public_url)
+    if log_in is not None:
+        local = local_login(_known(log_in, parts.roster()), host, public_url)
+        parts = replace(parts, local=local)
+        announce(f"log in as {local.person}, on this machine alone: {local.link(public_url)}")
+    app = create_app(parts)
     _warn(server, settings, host)
     listening = listener(app, host=host, port=port, server=server)
     with suppress(SystemExit):  # uvicorn's way to say that it could not start
@@ -69,14 +84,29 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         key=signer_key(settings, server, roster()),
         now_ms=lambda: time.time_ns() // 1_000_000,
         webhooks=webhooks_of(server, public_url),
+        is_https=public_url.startswith("https:"),
+        provider=provider_of(server, public_url),
+        records=Records(directory=settings.state_dir / "journal", keys=lambda: _journal_keys(settings)),
+        step_up_seconds=server.step_up_seconds,
     )
 
 
-def listener(app: FastAPI, *, host: str, port: int, server: ServerSettings) -> uvicorn.Server:
+class Listener(uvicorn.Server):
+    """Uvicorn, whose open screens are let go when it stops: they would keep it waiting."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        live = getattr(getattr(self.config.app, "state", None), "live", None)
+        if live is not None:
+            live.stop()
+        await super().shutdown(sockets)
+
+
+def listener(app: FastAPI, *, host: str, port: int, server: ServerSettings) -> Listener:
     """What listens for `app`: HTTP/1.1 alone, and no word of a proxy's about who calls."""
     if (server.tls_certificate is None) != (server.tls_key is None):
         raise ConfigurationError("AGENTGUARD_SERVER_TLS_CERTIFICATE and AGENTGUARD_SERVER_TLS_KEY go together")
-    return uvicorn.Server(
+    return Listener(
         uvicorn.Config(
             app,
             host=host,
@@ -116,23 +146,34 @@ def _address(server: ServerSettings, host: str, port: int) -> str:
 
 def _warn(server: ServerSettings, settings: Settings, host: str) -> None:
     """Say what is allowed, and unwise."""
-    if not _is_loopback(host) and server.tls_certificate is None:
+    if not is_loopback(host) and server.tls_certificate is None:
         _log.warning(
             "listening on %s without TLS: tokens and decisions can be read and changed on the way; set "
             "AGENTGUARD_SERVER_TLS_CERTIFICATE and _TLS_KEY, or put a proxy with TLS before a loopback address",
             host,
         )
-    if server.webhook_urls and not server.public_url and not _is_loopback(host):
+    if server.webhook_urls and not server.public_url and not is_loopback(host):
         _log.warning(
             "links in webhooks begin with %s, which leads nowhere from elsewhere: set AGENTGUARD_SERVER_PUBLIC_URL",
             host,
         )
-    if not token_path(settings, server).exists():
-        _log.warning("there are no tokens yet, so nobody can decide here; `agentguard token create NAME` makes one")
+    if not token_path(settings, server).exists() and not server.oidc_issuer:
+        _log.warning(
+            "nobody can log in here yet: set AGENTGUARD_SERVER_OIDC_ISSUER, or make a token with `agentguard token create NAME`"
+        )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _known(person: str, roster: Roster) -> str:
+    """The person of approvers.yaml that a name means. Raises ConfigurationError."""
+    name = roster.find(person)
+    if name is None:
+        raise ConfigurationError(
+            f"{person[:80]!r} is not in {APPROVERS}; people there: {', '.join(sorted(roster.people))}"
+        )
+    return name
+
+
+def _journal_keys(settings: Settings) -> tuple[bytes, ...] | None:
+    """The keys of a journal that lies here; they are never made here."""
+    keyring = settings.keys or settings.state_dir / "keys.json"
+    return journal_keys(settings) if keyring.exists() else None

@@ -22,6 +22,9 @@ PREFIX = "AGENTGUARD_SERVER_"
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0, 3600.0, 10800.0, 21600.0, 43200.0)
 """Waits between the attempts to send one message; after the last one it is a dead letter, about a day later."""
 
+STEP_UP_SECONDS = 300
+"""How long ago a person may have proved who they are, to approve what is critical."""
+
 
 def _listed(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -52,6 +55,24 @@ class ServerSettings(BaseSettings):
 
     tls_key: Path | None = None
     """PEM private key of the certificate."""
+
+    oidc_issuer: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    """The login provider, as it calls itself. Empty: nobody logs in by one. http for one on this machine alone."""
+
+    oidc_client_id: str = ""
+    """What the provider calls this server."""
+
+    oidc_client_secret: SecretStr = SecretStr("")
+    """The secret that it gave; empty for a public client."""
+
+    oidc_groups_claim: str = "groups"
+    """The claim of an id token that lists groups."""
+
+    oidc_groups: Annotated[tuple[str, ...], NoDecode, Listed] = ()
+    """`THEIRS=OURS`: the provider's group that confirms one of ours. Empty: its groups are not looked at."""
+
+    step_up_seconds: Annotated[int, Field(ge=10, le=86400)] = STEP_UP_SECONDS
+    """How long ago a person may have logged in, to approve what is critical."""
 
     webhook_urls: Annotated[tuple[str, ...], NoDecode, Listed] = ()
     """Where a request's opening and end are told. https, unless the host is in `webhook_allow_hosts`."""

@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
@@ -28,18 +29,24 @@ from agentguard.store.keys import read_private, write_private
 PREFIX = "agt_"
 """What every token begins with, so that people and secret scanners know one."""
 
+Scope = Literal["read", "decide"]
+
 TOKEN_BYTES = 32
 TOKEN_CHARACTERS_MAX = 128
 
 
 class Token(Record):
-    """One line of the file. `id` names the token without being one; `expires_ms` is None for one that lasts."""
+    """One line of the file. `id` names the token without being one; `expires_ms` is None for one that lasts.
+
+    `scope`: "read" looks at requests, "decide" decides them too.
+    """
 
     id: str
     person: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     created_ms: int
     expires_ms: int | None = None
+    scope: Scope = "decide"
 
     def expired(self, now_ms: int) -> bool:
         """Whether it counts for nothing any more."""
@@ -53,7 +60,15 @@ class TokenFile(Record):
     tokens: tuple[Token, ...] = ()
 
 
-def create(path: Path, person: str, roster: Roster, *, now_ms: int, expires_ms: int | None = None) -> tuple[Token, str]:
+def create(
+    path: Path,
+    person: str,
+    roster: Roster,
+    *,
+    now_ms: int,
+    expires_ms: int | None = None,
+    scope: Scope = "decide",
+) -> tuple[Token, str]:
     """A new token for a person of approvers.yaml: its line, and the token itself, which nobody can read again.
 
     Raises ConfigurationError for somebody unknown, or where the file can't be written.
@@ -65,7 +80,14 @@ def create(path: Path, person: str, roster: Roster, *, now_ms: int, expires_ms: 
     if expires_ms is not None and expires_ms <= now_ms:
         raise ConfigurationError("the token would have expired already; give a time to come")
     text = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    line = Token(id=secrets.token_hex(4), person=name, sha256=_hash(text), created_ms=now_ms, expires_ms=expires_ms)
+    line = Token(
+        id=secrets.token_hex(4),
+        person=name,
+        sha256=_hash(text),
+        created_ms=now_ms,
+        expires_ms=expires_ms,
+        scope=scope,
+    )
     _change(path, lambda tokens: (*tokens, line))
     return line, text
 

@@ -27,6 +27,7 @@ class ListQuery(BaseModel):
 
     state: list[State] = Field(default=[State.PENDING], max_length=len(State))
     limit: int = Field(default=50, ge=1, le=LISTED_MAX)
+    cursor: str | None = Field(default=None, max_length=400)
 
 
 class Summary(Record):
@@ -44,9 +45,10 @@ class Summary(Record):
 
 
 class Listing(Record):
-    """Requests, the most urgent first."""
+    """Requests, the most urgent first. `next`: the cursor of the next page, None after the last."""
 
     requests: tuple[Summary, ...]
+    next: str | None = None
 
 
 class VoteView(Record):

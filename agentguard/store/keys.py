@@ -91,6 +91,11 @@ class SigningKey:
         """The public key as approvers.yaml has it."""
         return PUBLIC + base64.b64encode(self.private.public_key().public_bytes_raw()).decode()
 
+    def derive(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for another purpose of this key's owner (HKDF, RFC 5869)."""
+        info = f"agentguard signer: {purpose}".encode()
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self.private.private_bytes_raw())
+
     def sign(self, message: bytes) -> str:
         """The signature of a message, base64."""
         return base64.b64encode(self.private.sign(message)).decode()

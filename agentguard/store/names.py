@@ -124,6 +124,14 @@ class Names:
         """List of the last amounts in an argument of approved calls of a tool."""
         return f"{self._prefix}usual:{_part(tool)}:{_part(argument)}"
 
+    def repeat(self, person: str, key: str) -> str:
+        """The answer that a caller of the API got under an idempotency key."""
+        return f"{self._prefix}repeat:{_part(person)}:{_part(key)}"
+
+    def logged_out(self, login: str) -> str:
+        """Mark of a login in the browser that its person ended."""
+        return f"{self._prefix}logged-out:{_part(login)}"
+
     def withheld(self, limit: str, scope: str, call: str) -> str:
         """Mark of a call whose result a limit on subjects kept back."""
         return f"{self._prefix}withheld:{_part(limit)}:{_part(scope)}:{_part(call)}"

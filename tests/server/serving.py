@@ -16,6 +16,7 @@ import httpx
 from agentguard.approval import Channel, RecordMac
 from agentguard.model.approvals import Request
 from agentguard.server.app import Parts, create_app
+from agentguard.server.pace import Pace, Paces
 from agentguard.server.running import listener
 from agentguard.server.settings import ServerSettings
 from agentguard.server.tokens import Token
@@ -25,6 +26,7 @@ from tests.approval.people import KEYS, ROSTER, a_principal, a_request
 
 MAC_KEY = b"k" * 32
 STARTED_WITHIN_SECONDS = 10.0
+UNHURRIED = Pace(per_minute=10**9, burst=10**9)
 
 TOKENS = {name: f"agt_{name}-{'x' * 32}" for name in ("ann", "bob", "cat", "eve", "user", "gone", "late")}
 """What each person shows; `gone` is nobody of the roster, `late` expired."""
@@ -65,6 +67,7 @@ def parts(url: str, tenant: str, **changed: Any) -> Parts:
         signer="inbox",
         key=KEYS["inbox"],
         now_ms=now_ms,
+        paces=Paces(reading=UNHURRIED, deciding=UNHURRIED, failing=UNHURRIED),
     )
     return replace(given, **changed)
 

@@ -133,7 +133,7 @@ class TestShow:
     ) -> None:
         """Not in the list either."""
         await opened(agents_side(connection, f"other-{secrets.token_hex(4)}"))
-        assert (await ann.get("/api/v1/requests")).json() == {"requests": []}
+        assert (await ann.get("/api/v1/requests")).json() == {"requests": [], "next": None}
 
 
 class TestDecide:

@@ -24,7 +24,6 @@ SAFE = ["GET", "HEAD", "OPTIONS"]
 PATHS = sorted(create_app(parts("unix:///nowhere", "nobody")).openapi()["paths"])
 BOTS = ["Slackbot-LinkExpanding 1.0", "Mozilla/5.0 (compatible; Microsoft Safe Links)", "facebookexternalhit/1.1"]
 HIDDEN = [
-    "/",
     "/docs",
     "/redoc",
     "/openapi.json",
@@ -85,7 +84,7 @@ class TestRoutes:
         """None is hidden from the tests that go through them."""
         app = create_app(parts("unix:///nowhere", "nobody"))
         others = {getattr(route, "path", None) for route in app.routes}
-        assert others <= {None, "/api/v1/openapi.json", "/healthz", "/readyz"}
+        assert others <= {None, "/api/v1/openapi.json"}
 
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("path", [*PATHS, "/api", "/api/", "/api/v1/openapi.json", "/api/v1/nothing"])
@@ -265,7 +264,7 @@ class TestFaults:
         app = create_app(parts(valkey_url, tenant))
         async with app.router.lifespan_context(app):
             app.state.office.at_work[0].cancel()
-            await asyncio.wait(app.state.office.at_work)
+            await asyncio.wait(app.state.office.at_work[:1])
 
             # when
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:

@@ -1,0 +1,214 @@
+// Live pages without a build: what the server sends is put in place, and nothing is decided by it.
+"use strict";
+
+const TAP_MS = 700; // a tap so soon after the card changed was meant for what stood there before
+const SHOWN_ENDED_MS = 5000;
+const body = document.body;
+const html = window.trustedTypes
+  ? window.trustedTypes.createPolicy("agentguard", { createHTML: (text) => text })
+  : { createHTML: (text) => text };
+
+let changedAt = performance.now();
+let clockOffset = 0; // Redis's clock, on which deadlines stand, ahead of this machine's
+
+const byId = (id) => document.getElementById(id);
+const say = (text) => {
+  const live = byId("live");
+  live.textContent = text;
+  setTimeout(() => { if (live.textContent === text) live.textContent = ""; }, 4000);
+};
+
+function parsed(text) { // nodes of our own server's markup, whose every value it escaped
+  const holder = document.createElement("template");
+  holder.innerHTML = html.createHTML(text);
+  return holder.content;
+}
+
+async function fetched(path) {
+  const reply = await fetch(path, { headers: { "x-agentguard-part": "1" }, credentials: "same-origin", redirect: "error" });
+  if (!reply.ok) throw new Error(String(reply.status));
+  return reply.text();
+}
+
+// --- times ---------------------------------------------------------------------------------------------------------------
+
+function left(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds >= 3600) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min left`;
+  if (seconds >= 60) return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} left`;
+  return seconds ? `${seconds} s left` : "too late";
+}
+
+function tick() {
+  const now = Date.now() + clockOffset;
+  for (const each of document.querySelectorAll("[data-left]")) each.textContent = left(Number(each.dataset.left) - now);
+}
+
+function localTimes(root) {
+  const today = new Date().toDateString();
+  for (const each of root.querySelectorAll("time[data-at]")) {
+    const at = new Date(Number(each.dataset.at));
+    const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    each.textContent = at.toDateString() === today ? time : `${at.toLocaleDateString()} ${time}`;
+  }
+}
+
+function learnClock(root) {
+  const told = root.querySelector("[data-now]");
+  if (told) clockOffset = Number(told.dataset.now) - Date.now();
+}
+
+// --- the inbox -----------------------------------------------------------------------------------------------------------
+
+function count() {
+  const waiting = document.querySelectorAll("#rows .row.waits").length;
+  const badge = byId("count");
+  if (badge) { badge.textContent = waiting; badge.hidden = waiting === 0; }
+  const empty = byId("empty");
+  if (empty) empty.hidden = document.querySelectorAll("#rows .row").length > 0;
+  document.title = `${waiting ? `(${waiting}) ` : ""}Inbox · agentguard`;
+}
+
+function place(row) {
+  const rows = byId("rows");
+  const due = Number(row.dataset.deadline);
+  const after = [...rows.children].find((other) => Number(other.dataset.deadline) > due);
+  rows.insertBefore(row, after || null);
+}
+
+function rowTold(told) {
+  const known = byId(`r-${told.id}`);
+  const row = parsed(told.html).firstElementChild;
+  localTimes(row);
+  const hadFocus = known && known.contains(document.activeElement);
+  if (told.state === "pending") {
+    if (known) known.replaceWith(row);
+    else { row.classList.add("fresh"); place(row); setTimeout(() => row.classList.remove("fresh"), 1500); say("A new request waits"); }
+  } else if (known) {
+    known.replaceWith(row);
+    setTimeout(() => { row.remove(); count(); }, SHOWN_ENDED_MS);
+  }
+  if (hadFocus) row.querySelector("a").focus();
+  tick();
+  count();
+}
+
+async function inboxAnew() {
+  const fresh = parsed(await fetched(location.pathname + location.search)).querySelector("#rows");
+  if (!fresh) return;
+  learnClock(fresh.parentNode);
+  byId("rows").replaceChildren(...fresh.children);
+  localTimes(byId("rows"));
+  tick();
+  count();
+}
+
+// --- one request ---------------------------------------------------------------------------------------------------------
+
+async function cardAnew() {
+  const whole = body.dataset.whole === "1" ? "?whole=1" : "";
+  const fresh = parsed(await fetched(`/requests/${body.dataset.request}/card${whole}`)).firstElementChild;
+  const old = byId("card");
+  if (!fresh || fresh.dataset.version === old.dataset.version) return;
+  const words = byId("reason") ? byId("reason").value : "";
+  const wasOpen = old.querySelector("details.reject[open]") !== null;
+  const focused = document.activeElement && document.activeElement.id;
+  old.replaceWith(fresh);
+  changedAt = performance.now();
+  if (words && byId("reason")) byId("reason").value = words;
+  if (wasOpen && fresh.querySelector("details.reject")) fresh.querySelector("details.reject").open = true;
+  if (focused && byId(focused)) byId(focused).focus();
+  localTimes(fresh);
+  learnClock(fresh);
+  tick();
+  held();
+  say("This request changed");
+}
+
+function held() {
+  const decide = document.querySelector(".decide");
+  if (!decide) return;
+  decide.classList.add("held");
+  setTimeout(() => decide.classList.remove("held"), TAP_MS);
+}
+
+function tooSoon(event) {
+  if (!event.target.closest("[data-decides]") && !event.target.closest(".decide")) return;
+  if (performance.now() - changedAt >= TAP_MS) return;
+  event.preventDefault();
+  event.stopPropagation();
+  say("The card changed just now: look again, then decide");
+}
+
+for (const kind of ["click", "submit"]) document.addEventListener(kind, tooSoon, true);
+document.addEventListener("submit", (event) => { // one press, one decision
+  if (event.defaultPrevented || !event.target.matches("[data-decides]")) return;
+  for (const button of event.target.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "1";
+});
+
+// --- listening -----------------------------------------------------------------------------------------------------------
+
+function listen() {
+  const source = new EventSource("/live");
+  const anew = body.dataset.live === "inbox" ? inboxAnew : cardAnew;
+  source.addEventListener("anew", () => anew().catch(() => {}));
+  source.addEventListener("request", (event) => {
+    const told = JSON.parse(event.data);
+    if (body.dataset.live === "inbox") rowTold(told);
+    else if (told.id === body.dataset.request) cardAnew().catch(() => {});
+  });
+  source.onopen = () => body.setAttribute("data-connected", "1");
+  source.onerror = () => body.removeAttribute("data-connected");
+  addEventListener("pagehide", () => source.close());
+}
+
+// --- keys ----------------------------------------------------------------------------------------------------------------
+
+function move(step) {
+  const links = [...document.querySelectorAll(".row a")];
+  if (!links.length) return;
+  const at = links.indexOf(document.activeElement);
+  links[Math.min(links.length - 1, Math.max(0, at < 0 ? 0 : at + step))].focus();
+}
+
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  a: () => byId("approve") && byId("approve").focus(),
+  r: () => {
+    const details = document.querySelector("details.reject");
+    if (details) { details.open = true; byId("reason").focus(); }
+  },
+  i: () => location.assign("/"),
+  h: () => location.assign("/history"),
+  "?": () => byId("keys") && byId("keys").showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
+  const act = KEYS[event.key];
+  if (act) { event.preventDefault(); act(); }
+});
+
+// --- pages ---------------------------------------------------------------------------------------------------------------
+
+localTimes(document);
+learnClock(document);
+tick();
+setInterval(tick, 1000);
+switch (body.dataset.live) {
+  case "inbox":
+  case "request":
+    held();
+    listen();
+    break;
+  case "login": // a link from elsewhere came without the cookie of this site; from here it goes along
+    fetch("/session", { credentials: "same-origin" }).then((reply) => { if (reply.status === 204) location.replace(body.dataset.next); });
+    break;
+  case "local":
+    byId("secret").value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+    break;
+}
