@@ -85,7 +85,7 @@ class TestRepeats:
         headers = {"idempotency-key": "k-1"}
         first = await ann.post(f"{path}/approve", json=body, headers=headers)
         stored = await agent.read(request.id)
-        await agent.redeem(request.id, stored.version, "fence")
+        await agent.redeem(stored, "fence")
         before = await everything(connection, agent)
 
         # when

@@ -400,7 +400,7 @@ class TestCard:
         """When it ran."""
         await decide(ann, request_.id)
         stored = await agent.read(request_.id)
-        await agent.redeem(request_.id, stored.version, "fence")
+        await agent.redeem(stored, "fence")
         assert "Approved by ann; runs now" in (await ann.get(f"/requests/{request_.id}")).text
         await agent.finish(request_.id, "fence", State.DONE)
         assert re.search(r"Ran \d\d:\d\d UTC, approved by ann", (await ann.get(f"/requests/{request_.id}")).text)
