@@ -49,7 +49,7 @@ async def restore_call(
     """
     written = _canonical(call, call.arguments)
     ids = tokens.ids(principal)
-    found = ids.read(written)
+    found = ids.read_disguised(written)
     if not found:
         return Restored(written, {}, {})
     known = await tokens.resolve(principal, (text for _, _, text in found))
@@ -58,7 +58,7 @@ async def restore_call(
         reveals=by_parameter(reveals),
         resolved=resolved,
         schema=tool.schema,
-        read=ids.read,
+        read=ids.read_disguised,
         token_text=lambda token: _plain(token, ids).text,
     )
     arguments = restoring.restored(call.arguments)

@@ -3,7 +3,8 @@
 Rules:
 - `[EMAIL_k3q7xz2m4c]`: a word for the type, eight characters of a keyed hash over tenant, session, type and canonical value, and two
   check characters over word and id, keyed as well. The same value in the same session is the same token, in every process.
-- Reading is tolerant: case, other brackets or none, escapes, other dashes, look-alike characters. The check must be right.
+- Reading is tolerant: case, other brackets or none, escapes, other dashes, look-alike characters. The check must be right. What a model
+  writes into a call is read in plain form as well (see `views`).
 - Whether a token was ever given is for the vault to say; a right check alone resolves nothing.
 - Where a tool's schema would refuse a token, the model is given a stand-in (see `standins`) in its place; the token is there all the same.
 """
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 import re2
 
 from agentguard.masking.standins import Form, form_for, has_form, is_nobodys, is_right, stand_in, stand_ins_in
+from agentguard.masking.views import may_need_view, plain_view
 from agentguard.model.keyed import KeyedHash
 from agentguard.model.record import Json
 from agentguard.model.tokens import Token
@@ -157,6 +159,16 @@ class TokenIds:
             return tokens
         apart = [each for each in tokens if all(each[1] <= start or end <= each[0] for start, end, _ in stand_ins)]
         return sorted([*apart, *stand_ins])
+
+    def read_disguised(self, text: str) -> list[tuple[int, int, str]]:
+        """The same, also where a model wrote it in escapes, entities, full-width letters or with characters that show nothing."""
+        found = self.read(text)
+        view = plain_view(text) if may_need_view(text) else None
+        if view is None:
+            return found
+        disguised = [(*view.origin(start, end), made) for start, end, made in self.read(view.text)]
+        apart = [each for each in disguised if all(each[1] <= start or end <= each[0] for start, end, _ in found)]
+        return sorted([*found, *apart])
 
     def _is_ours(self, stand_in_text: str) -> bool:
         """Whether this is a stand-in and no real value, if maybe another session's, or an invented one."""

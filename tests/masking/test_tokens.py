@@ -81,7 +81,25 @@ def _respelled(text: str) -> dict[str, str]:
     }
 
 
+def _disguised(text: str) -> dict[str, str]:
+    word, _, body = text[1:-1].partition("_")
+    return {
+        "json escapes": f"\\u005b{word}\\u005f{body}\\u005d",
+        "hex escapes": f"\\x5b{word}_{body}\\x5d",
+        "all percent": "".join(f"%{ord(c):02X}" for c in text),
+        "entities": f"&lbrack;{word}&lowbar;{body}&rbrack;",
+        "all entities": "".join(f"&#{ord(c)};" for c in text),
+        "hex entities": "".join(f"&#x{ord(c):x};" for c in text),
+        "wide letters": "".join(chr(ord(c) + 0xFEE0) for c in text),
+        "zero width": "\u200b".join(text),
+        "soft hyphens": f"[{word}_{body[:5]}\u00ad{body[5:]}]",
+        "no-break space": f"[{word}\u00a0{body}]",
+        "wide underscore": f"[{word}\uff3f{body}]",
+    }
+
+
 NAMES = list(_respelled(ANN.text))
+DISGUISES = list(_disguised(ANN.text))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,6 +108,31 @@ def test_t27_respelled_tokens_are_read(number: int, name: str) -> None:
     """24 tokens in the ways that models respell them: each is read as itself."""
     made = IDS.token(["EMAIL_ADDRESS", "PERSON", "CREDIT_CARD", "ACCOUNT_ID"][number % 4], f"value {number}").text
     assert [read for _, _, read in IDS.read(_respelled(made)[name])] == [made]
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+@pytest.mark.parametrize("number", range(24))
+def test_t27_disguised_tokens_are_read_where_a_model_wrote_them(number: int, name: str) -> None:
+    """Escapes, entities, full-width letters, characters that show nothing: each is itself, and all of its text is meant."""
+    made = IDS.token(["EMAIL_ADDRESS", "PERSON", "CREDIT_CARD", "ACCOUNT_ID"][number % 4], f"value {number}").text
+    written = _disguised(made)[name]
+    assert IDS.read_disguised(f"to {written}!") == [(3, 3 + len(written), made)]
+
+
+def test_t27_no_typo_resolves_another_token() -> None:
+    """Each character of 24 tokens changed to each other one: what passes the check by chance is none that was given."""
+    made = {IDS.token("ACCOUNT_ID", f"value {number}").text for number in range(24)}
+    typos = {
+        text[:at] + c + text[at + 1 :]
+        for text in made
+        for at in range(9, 19)
+        for c in "0123456789abcdefghjkmnpqrstvwxyz"
+        if text[at] != c
+    }
+    read = {name for text in typos for _, _, name in IDS.read(text)}
+    assert len(typos) == 24 * 10 * 31
+    assert len(read) < 24
+    assert read.isdisjoint(made)
 
 
 def test_t27_invented_and_foreign_tokens_are_not_read() -> None:
