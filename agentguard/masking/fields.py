@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -205,9 +206,10 @@ def _planned(said: tuple[Said, ...], kinds: tuple[type, ...]) -> Plan:
 
 def _may_be_personal(name: Any) -> bool:
     """Most keys are names of fields: only those with a mark or a digit in them can hold what a pattern finds."""
-    if type(name) is not str:
-        return True
-    return not name.isidentifier() or len(name) > 30 or any(c.isdigit() for c in name)
+    return type(name) is not str or _PLAIN_NAME.match(name) is None
+
+
+_PLAIN_NAME = re.compile(r"[^\W\d]{1,30}\Z")
 
 
 def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:

@@ -21,9 +21,11 @@ _PARTS: dict[str, tuple[str | None, ...]] = {
     "EMAIL": ("EMAIL_ADDRESS",),
     "LABEL": ("ADDRESS",),
 }
-_MAILBOX = re.compile(
-    r"""(?:^|(?<=[\s,;:"'(]))"?([^\W\d_][^\s<>"@,;:()]*(?:,?[ ][^\s<>"@,;:()]+){1,4})"?[ ]{0,2}<(?=[^\s<>@]{1,64}@[^\s<>@]{1,253}>)"""
+_ADDRESS = re.compile(r"<(?=[^\s<>@]{1,64}@[^\s<>@]{1,253}>)")
+_NAME_BEFORE = re.compile(
+    r"""(?:^|(?<=[\s,;:"'(]))"?([^\W\d_][^\s<>"@,;:()]*(?:,?[ ][^\s<>"@,;:()]+){1,4})"?[ ]{0,2}\Z"""
 )
+_LONGEST_NAME = 120
 
 
 def card_regions(text: str, _: Fields, said: Said) -> Iterator[Region]:
@@ -45,7 +47,7 @@ def _of_line(text: str, line: re.Match[str], said: Said) -> Iterator[Inner]:
 
 def mailbox_parts(text: str, said: Said) -> Iterator[Inner]:
     """The name in front of each address in angle brackets."""
-    for match in _MAILBOX.finditer(text):
-        name = match.group(1)
-        if looks_like_a_name(name):
+    for address in _ADDRESS.finditer(text):
+        match = _NAME_BEFORE.search(text, max(0, address.start() - _LONGEST_NAME), address.start())
+        if match is not None and looks_like_a_name(match.group(1)):
             yield Inner(*match.span(1), Key("PERSON", "mailbox", shaped=True), said[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from operator import itemgetter
 
 from agentguard.masking.embedded.inner import Inner
 from agentguard.masking.fields import Fields, Key, Scope
@@ -26,6 +27,7 @@ _NAME_VALUE = re.compile(
     r"[^\W\d_][\w'’.\-]*(?: (?:(?:de|da|del|van|von|bin|al|la|der|den|di) )*[^\W\d_a-z][\w'’.\-]*){0,4}"
 )
 _LONGEST_VALUE = 200
+_START_OF = itemgetter(0)
 _BY_PATTERN = frozenset(
     {"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE", "IP_ADDRESS", "MAC_ADDRESS"}
 )
@@ -41,7 +43,8 @@ def pair_fields(text: str, fields: Fields, scope: Scope, taken: Sequence[tuple[i
     What a pattern finds by itself (e-mail, phone, ...) is left to the pattern: in running text a value has no certain end.
     `taken`: stretches, in order, that are read in another way.
     """
-    pairs = [(name, at) for at in (match.start() for match in _PAIR.finditer(text)) if (name := _name_before(text, at))]
+    spots = (at for at in (match.start() for match in _PAIR.finditer(text)) if not _is_in(taken, at))
+    pairs = [(name, at) for at in spots if (name := _name_before(text, at))]
     if not pairs:
         return []
     said = fields.keys(scope, tuple(name for name, _ in pairs))
@@ -50,13 +53,17 @@ def pair_fields(text: str, fields: Fields, scope: Scope, taken: Sequence[tuple[i
     for (_, at), (key, its_scope) in zip(pairs, said, strict=True):
         if key.entity is None or at < done or (key.entity in _BY_PATTERN and not key.policy):
             continue
-        if taken and (before := bisect_right(taken, (at, len(text)))) and taken[before - 1][1] > at:
-            continue
         span = _value_after(text, at, key)
         if span is not None:
             found.append(Inner(*span, key, its_scope))
             done = span[1]
     return found
+
+
+def _is_in(spans: Sequence[tuple[int, int]], at: int) -> bool:
+    """Whether one of these spans, in order and apart, holds this place."""
+    before = bisect_right(spans, at, key=_START_OF)
+    return before > 0 and spans[before - 1][1] > at
 
 
 def _name_before(text: str, at: int) -> str:

@@ -17,13 +17,15 @@ _VALUE = (
 _QUERY = re.compile(
     rf"(?:(?<=\?)|(?<![^\s\"'(])){_NAME}={_VALUE}(?:&(?:amp;)?{_NAME}={_VALUE})+|(?<=\?){_NAME}=[^\s&\"'<>;]+"
 )
+_NAME_BEFORE = re.compile(rf"{_NAME}\Z")
+_LONGEST_NAME = 64
 _GOES_ON = re.compile(r" [(0-9]")  # a telephone number, whose spaces nobody escaped
 _PAIR = re.compile(rf"({_NAME})=({_VALUE})")
 
 
 def query_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
     """Every query of a URL, and every form."""
-    for query in _QUERY.finditer(text):
+    for query in _queries(text):
         pairs = list(_PAIR.finditer(text, *query.span()))
         each = fields.keys(said[1], tuple(unquote_plus(pair.group(1)) for pair in pairs))
         parts = [
@@ -32,3 +34,14 @@ def query_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
             if pair.group(2) and not _GOES_ON.match(text, pair.end())
         ]
         yield Region(*query.span(), parts, query.end() == len(text))
+
+
+def _queries(text: str) -> Iterator[re.Match[str]]:
+    """Each query. What stands before an equals sign is read backwards, because names are everywhere and that sign is not."""
+    at = text.find("=")
+    while at != -1:
+        name = _NAME_BEFORE.search(text, max(0, at - _LONGEST_NAME), at)
+        query = _QUERY.match(text, name.start()) if name is not None else None
+        if query is not None:
+            yield query
+        at = text.find("=", at + 1 if query is None else query.end())
