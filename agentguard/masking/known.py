@@ -48,6 +48,21 @@ class Sighting(NamedTuple):
     value: str
 
 
+class _Place(NamedTuple):
+    """Where a word stands in a row of words: after so many of them, in a row so long, and the word beside it, if any."""
+
+    before: int
+    length: int
+    beside: tuple[bytes, ...]
+
+    def may_be_at(self, words: Words, number: int) -> bool:
+        """Whether the word beside this one in a text is the one in the row."""
+        if not self.beside:
+            return True
+        at = words.near(number, 1 if self.before + 1 < self.length else -1)
+        return at is not None and words.words[at] == self.beside[0]
+
+
 class _Name(NamedTuple):
     """A person's name, and the words that tell people apart. Without a value: several people's."""
 
@@ -68,7 +83,7 @@ class KnownValues:
         self._wanted: set[bytes] = set()
         self._pairs: dict[tuple[bytes, bytes], _Name] = {}
         self._alone: dict[bytes, _Name] = {}
-        self._anchors: dict[bytes, frozenset[tuple[int, int]]] = {}
+        self._anchors: dict[bytes, frozenset[_Place]] = {}
         self._rows: dict[tuple[bytes, ...], Value] = {}
 
     def __len__(self) -> int:
@@ -77,7 +92,9 @@ class KnownValues:
     def meant(self, value: Value) -> str:
         """The value as it was seen first: another spelling of a known one is that one."""
         found = self._seen.get(value)
-        return self._first(value) if found is None and is_findable(value[0]) else found or value[1]
+        if found is None and is_findable(value[0]):
+            return self._first(value, words_of(value[1]))
+        return found or value[1]
 
     def learn(self, values: Iterable[Value]) -> None:
         """Know these from now on, those that can be found again. Raises GuardUnavailable where they are too many."""
@@ -112,20 +129,18 @@ class KnownValues:
             raise refused(
                 f"more than {self._limit} known values in one session; begin a new session, or return fewer rows"
             )
-        self._seen[value] = self._first(value)
+        self._seen[value] = self._first(value, words)
         if self._seen[value] != text:
             return
-        wide = words_of(spelled_out(text))
-        for spelling in {words, wide}:
+        for spelling in (words,) if text.isascii() else {words, words_of(spelled_out(text))}:
             if entity_type == "PERSON":
                 self._learn_name(text, spelling)
             else:
                 self._learn_rows(value, spelling)
 
-    def _first(self, value: Value) -> str:
-        """The value of which this one is another spelling, or itself."""
+    def _first(self, value: Value, words: tuple[bytes, ...]) -> str:
+        """The value of which this one is another spelling, or itself. `words`: its own."""
         entity_type, text = value
-        words = words_of(text)
         if entity_type != "PERSON":
             found = self._rows.get(words)
             return found[1] if found is not None and found[0] == entity_type else text
@@ -155,7 +170,8 @@ class KnownValues:
             if means_one_thing(value[0], row):
                 self._rows.setdefault(row, value)
                 at = max(range(len(row)), key=lambda number: (len(row[number]), not row[number].isdigit()))
-                self._anchors[row[at]] = self._anchors.get(row[at], frozenset()) | {(at, len(row))}
+                place = _Place(at, len(row), row[at + 1 : at + 2] or row[at - 1 : at])
+                self._anchors[row[at]] = self._anchors.get(row[at], frozenset()) | {place}
                 self._wanted.add(row[at])
 
     def _found(self, text: str) -> list[Sighting]:
@@ -178,7 +194,10 @@ class KnownValues:
         return found
 
     def _rows_at(self, words: Words, number: int) -> Iterator[Sighting]:
-        for before, length in self._anchors[words.words[number]]:
+        for place in self._anchors[words.words[number]]:
+            if not place.may_be_at(words, number):
+                continue
+            before, length, _ = place
             first, row = _row(words, number, before, length)
             value = self._rows.get(row)
             if value is not None:

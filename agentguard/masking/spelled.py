@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Set
 from functools import cached_property, lru_cache
-from itertools import accumulate
-from operator import add
 
 from agentguard.masking.ordinary import TITLES
 from agentguard.masking.page import SEPARATOR
@@ -23,7 +20,8 @@ _PLAIN = bytes(
     ord(chr(byte).lower()) if byte >= 0x7F or chr(byte).isalnum() else ord(" ") for byte in range(128)
 ) + bytes(range(128, 256))
 _ACCENT = "\x7f"  # stands for an accent that is a character of its own
-_FURTHER = re.compile(rb"[\x80-\xbf]")
+_WRITTEN_WORD = re.compile(r"[^ ]+")
+_LONE_ACCENTS = re.compile(rb"(?<![^ ])\x7f+(?![^ ])")
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _NO_DECOMPOSITION = dict(zip("ßøØłŁđĐæÆœŒıðÐþÞ", "soollddaaooiddtt", strict=True))
 _WIDE = str.maketrans(
@@ -41,32 +39,27 @@ _WIDE = str.maketrans(
         "œ": "oe",
     }
 )
-_LONGEST_GAP = 4
+_LONGEST_GAP = 5
 _JOINING = frozenset({"", ",", "-", "_", ".", "+", "'", "’", "·", "/", "|", ";"})
 
 
 class Words:
-    """The words of a text, by number. Empty ones stand where two marks follow each other."""
+    """The words of a text, by number."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         plain = text if text.isascii() else _FOREIGN.sub(_plain_run, text)
-        self._ascii = plain.isascii()
-        self._written = plain.encode("utf-8", "replace").translate(_PLAIN).split(b" ")
-        self.words = self._written
-        if not text.isascii() and _ACCENT in plain:
-            self.words = b" ".join(self._written).replace(_ACCENT.encode(), b"").split(b" ")
+        self._written = plain.encode("utf-8", "replace").translate(_PLAIN)
+        has_accents = plain is not text and _ACCENT in plain
+        if has_accents:
+            self._written = _LONE_ACCENTS.sub(lambda lone: b" " * len(lone.group()), self._written)
+        self.words = self._written.split()
+        if has_accents:
+            self.words = [word.replace(_ACCENT.encode(), b"") for word in self.words]
 
     @cached_property
-    def _starts(self) -> list[int]:
-        """Where each word begins, in bytes."""
-        lengths = accumulate(map(len, self._written), initial=0)
-        return list(map(add, lengths, range(len(self._written) + 1)))
-
-    @cached_property
-    def _further(self) -> list[int]:
-        """Where bytes stand that are not the first of their character."""
-        return [] if self._ascii else [match.start() for match in _FURTHER.finditer(b" ".join(self._written))]
+    def _spans(self) -> list[tuple[int, int]]:
+        return [match.span() for match in _WRITTEN_WORD.finditer(self._written.decode())]
 
     def among(self, wanted: Set[bytes]) -> list[int]:
         """The numbers of the words that are wanted."""
@@ -74,26 +67,23 @@ class Words:
 
     def start(self, number: int) -> int:
         """Where a word begins in the text."""
-        at = self._starts[number]
-        return at if self._ascii else at - bisect_left(self._further, at)
+        return self._spans[number][0]
 
     def end(self, number: int) -> int:
         """Where a word ends in the text."""
-        at = self._starts[number + 1] - 1
-        return at if self._ascii else at - bisect_left(self._further, at)
+        return self._spans[number][1]
 
     def is_capital(self, number: int) -> bool:
         """Whether a word begins with a capital letter."""
-        return self.text[self.start(number)].isupper()
+        return self.text[self._spans[number][0]].isupper()
 
     def near(self, number: int, step: int = 1) -> int | None:
         """The word after this one (before it, with step -1), of the same leaf and at most a few marks away."""
         at = number + step
-        while 0 <= at < len(self.words) and not self.words[at] and abs(at - number) <= _LONGEST_GAP:
-            at += step
-        if not 0 <= at < len(self.words) or not self.words[at]:
+        if not 0 <= at < len(self.words):
             return None
-        return None if SEPARATOR in self._gap(min(at, number), max(at, number)) else at
+        gap = self._gap(number, at) if step > 0 else self._gap(at, number)
+        return at if len(gap) <= _LONGEST_GAP and SEPARATOR not in gap else None
 
     def next(self, number: int, step: int = 1) -> int | None:
         """The word near this one that could be of the same name: nothing between them ends a sentence."""
@@ -111,7 +101,7 @@ class Words:
         return not before or not before[-1].isalnum()
 
     def _gap(self, first: int, last: int) -> str:
-        return self.text[self.end(first) : self.start(last)]
+        return self.text[self._spans[first][1] : self._spans[last][0]]
 
     def _is_joined(self, first: int, last: int) -> bool:
         gap = self._gap(first, last)
@@ -123,7 +113,9 @@ class Words:
 
 def words_of(value: str) -> tuple[bytes, ...]:
     """The plain words of a short text."""
-    return tuple(word for word in Words(unicodedata.normalize("NFC", value)).words if word)
+    if value.isascii():
+        return tuple(value.encode().translate(_PLAIN).split())
+    return tuple(filter(None, Words(unicodedata.normalize("NFC", value)).words))
 
 
 def spelled_out(value: str) -> str:
