@@ -20,15 +20,21 @@ def mask(
     policies: Annotated[
         Path | None, typer.Option("--policies", help="Use the masking section of this folder's policy.yaml.")
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="List what was found, without the values.")] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="List what was found, and what spoke for and against it; without the values."),
+    ] = False,
 ) -> None:
     """Print FILE as the model would see it. Nothing is stored; the tokens are those of a made-up session."""
     text = _read(file)
     masker = masker_of(read_library(policies)) if policies else Masker()
     masked = masker.mask(text, TokenIds((bytes(32),), "mask", "command line"))
     if explain:
-        for finding in masker.find(text):
-            say(f"{finding.start}-{finding.end}  {finding.entity_type}  {finding.score:.2f}  {finding.detector}")
+        for finding, outcome, evidence in masker.explain(text):
+            span = f"{finding.start}-{finding.end}"
+            say(f"{span:<9}  {finding.entity_type}  {finding.score:.2f} by {finding.detector}: {outcome}")
+            for each in evidence:
+                say(f"{'':<9}  {each}")
         say(json.dumps(dict(masked.entities), sort_keys=True))
         return
     sys.stdout.write(masked.value if masked.value.endswith("\n") else masked.value + "\n")

@@ -14,6 +14,7 @@ from agentguard.errors import GuardUnavailable
 from agentguard.masking.actions import TOKEN, Actions, Written, carried_out
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Anchored, Detector
+from agentguard.masking.explaining import Explained, Explainer, words_in, worth_telling
 from agentguard.masking.fields import NO_KEY, Fields
 from agentguard.masking.finding import ALL, THRESHOLD, Finding, one_per_place
 from agentguard.masking.known import KnownValues, is_findable
@@ -21,6 +22,7 @@ from agentguard.masking.leaves import NUMBER, Walk
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.lists import AllowList
 from agentguard.masking.marked import marked_tokens
+from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
 from agentguard.masking.recalled import KNOWN, recalled
@@ -106,6 +108,36 @@ class Masker:
         found = self._findings(sheet, KnownValues(), _TOKENS).get(0, ())
         kept = _kept_in(sheet, _TOKENS)
         return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, kept)]
+
+    def explain(self, text: str) -> list[Explained]:
+        """What was found in a text and what nearly was, what comes of it, and why; in order of place. No value is in it."""
+        sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
+        masked = {
+            (*placed[:3], placed.detector): placed
+            for placed in self._findings(sheet, KnownValues(), _TOKENS).get(0, ())
+        }
+        counting, doubtful = self._detected(sheet.page)
+        counting += sheet.found
+        told = [*counting, *worth_telling(doubtful, counting)]
+        explainer = Explainer(
+            page=sheet.page,
+            detectors=[detector for detector, _ in self._detectors],
+            hidden=words_in(
+                [*(sheet.page.text[each.start : each.end] for each in told), *(each.value for each in masked.values())]
+            ),
+        )
+        explained = []
+        for finding in told:
+            for _, its in sheet.place(finding):
+                kept = masked.pop((*its[:3], its.detector), None)
+                if kept is not None or finding not in counting or self._is_allowed(its):
+                    evidence = explainer.evidence(finding)
+                    explained.append(Explained(Finding(*its[:5]), self._outcome(kept or its), evidence))
+        explained += [
+            Explained(Finding(*rest[:5]), self._outcome(rest), explainer.evidence(Finding(*rest[:5])))
+            for rest in masked.values()
+        ]
+        return sorted(explained)
 
     def mask(self, value: Any, tokens: TokenIds) -> Masked:
         """The value with findings replaced as `actions` say. Raises GuardUnavailable where it can't be masked for certain.
@@ -195,19 +227,9 @@ class Masker:
 
     def _findings(self, sheet: Sheet, known: KnownValues, kept: Kept) -> dict[int, list[Placed]]:
         """For each leaf that holds something: its findings in order."""
-        found, doubtful = list(sheet.found), list[Finding]()
-        page, thresholds, threshold = sheet.page, self._thresholds, self._threshold
-        for detector in self._asked.get(page.anchors) or self._to_ask(page.anchors):
-            try:
-                for finding in detector.find(page):
-                    counts = finding.score >= (
-                        thresholds.get(finding.entity_type, threshold) if thresholds else threshold
-                    )
-                    (found if counts else doubtful).append(finding)
-            except GuardUnavailable:
-                raise
-            except Exception:  # noqa: BLE001 - what failed may hold a value: only its name is told, and nothing passes
-                raise refused(f"detector {detector.name} failed") from None
+        page = sheet.page
+        found, doubtful = self._detected(page)
+        found += sheet.found
         if doubtful:
             found += _seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
         again = recalled(sheet, found, known, lambda text: _left_alone(text, kept), everywhere=kept.everywhere)
@@ -222,8 +244,33 @@ class Masker:
             placed = {leaf: [one for one in its if not self._is_allowed(one)] for leaf, its in placed.items()}
         return placed if sheet.plain else {leaf: one_per_place(several) for leaf, several in placed.items()}
 
+    def _detected(self, page: Page) -> tuple[list[Finding], list[Finding]]:
+        """What the detectors find on a page, and what of it is too doubtful to count by itself."""
+        found, doubtful = list[Finding](), list[Finding]()
+        thresholds, threshold = self._thresholds, self._threshold
+        for detector in self._asked.get(page.anchors) or self._to_ask(page.anchors):
+            try:
+                for finding in detector.find(page):
+                    counts = finding.score >= (
+                        thresholds.get(finding.entity_type, threshold) if thresholds else threshold
+                    )
+                    (found if counts else doubtful).append(finding)
+            except GuardUnavailable:
+                raise
+            except Exception:  # noqa: BLE001 - what failed may hold a value: only its name is told, and nothing passes
+                raise refused(f"detector {detector.name} failed") from None
+        return found, doubtful
+
     def _is_allowed(self, placed: Placed) -> bool:
         return self._allowed.holds(placed.entity_type, placed.value)
+
+    def _outcome(self, placed: Placed) -> str:
+        if self._is_allowed(placed):
+            return "in clear: on the allow list"
+        needed = self._thresholds.get(placed.entity_type, self._threshold)
+        if placed.score < needed:
+            return f"in clear: {needed:.2f} is needed"
+        return self._actions.of(placed.entity_type, placed.under).name
 
     def _to_ask(self, anchors: frozenset[int]) -> list[Detector]:
         """The detectors that can find something on a page with these anchors."""

@@ -129,6 +129,7 @@ class Recognisers:
 
     def __init__(self, recognisers: Sequence[Recogniser]) -> None:
         self._recognisers = tuple(recognisers)
+        self.by_name = {recogniser.name: recogniser for recogniser in self._recognisers}
         self._set = re2.Set.SearchSet(_options())
         for recogniser in self._recognisers:
             self._set.Add(recogniser.pattern)
