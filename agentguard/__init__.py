@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agentguard.config import Settings, open_guard
     from agentguard.errors import (
         AgentGuardError,
+        CallPending,
         CallRefused,
         ConfigurationError,
         DecisionRefused,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AgentGuardError",
     "BlockingGuard",
+    "CallPending",
     "CallRefused",
     "ConfigurationError",
     "DecisionRefused",
@@ -75,6 +77,7 @@ _HOME = {
     "agentguard.config": ["Settings", "open_guard"],
     "agentguard.errors": [
         "AgentGuardError",
+        "CallPending",
         "CallRefused",
         "ConfigurationError",
         "DecisionRefused",

@@ -2,6 +2,7 @@
 
     AgentGuardError
     ├── CallRefused             an answer: the model may read it and act on it
+    │   ├── CallPending         people are being asked, and nobody holds the line: call again later
     │   ├── InvalidArguments    the tool would not take these arguments
     │   └── ResultRefused       it ran, and policy keeps its result back
     ├── Fault                   not an answer: something is broken
@@ -49,6 +50,7 @@ class RefusalReason(StrEnum):
     CALL_ID_REUSED = "call id reused"
     ALREADY_DONE = "already done"
     OVER_LIMIT = "over a limit"
+    PENDING = "pending"
     MAY_HAVE_RUN = "may have run"
     FROZEN = "frozen"
 
@@ -65,6 +67,14 @@ class CallRefused(AgentGuardError):
         self.reason = reason
         self.tool = tool
         self.request_id = request_id
+
+
+class CallPending(CallRefused):
+    """The call has not run *yet*: people are asked, and the same call, made again, comes back for their answer until `until_ms` (epoch)."""
+
+    def __init__(self, message: str, *, tool: str, request_id: str, until_ms: int) -> None:
+        super().__init__(RefusalReason.PENDING, message, tool=tool, request_id=request_id)
+        self.until_ms = until_ms
 
 
 class InvalidArguments(CallRefused):

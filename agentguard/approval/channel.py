@@ -32,6 +32,9 @@ LEASE_MS = 30_000
 PERMIT_MS = 300_000
 """How long after the deadline of the decision an approved request can still be redeemed."""
 
+DEFERRED_PERMIT_MS = 24 * 3600 * 1000
+"""The same for a request that nobody holds the line for: so long the call may come back."""
+
 RETENTION_MS = 30 * 24 * 3600 * 1000
 """How long requests are kept after they ended."""
 
@@ -189,6 +192,11 @@ class Channel:
         word, state = await self._move(moves.WITHDRAW, request_id, "votes", reason, self.retention_ms, self.events_max)
         return self._settled(word, state, request_id)
 
+    async def defer(self, request_id: str) -> State:
+        """Let a request wait on its own, if it is still pending. Gives the state. Raises RequestNotFound."""
+        reply = await self.connection.run(moves.DEFER, self._keys(request_id), [request_id])
+        return self._settled(*self._heard(reply), request_id)
+
     async def expire(self, request_id: str) -> State:
         """Say, once among all who try, that the deadline passed, if it did. Gives the state."""
         word, state = await self._move(moves.EXPIRE, request_id, "votes", self.retention_ms, self.events_max)
@@ -235,7 +243,8 @@ class Channel:
         """The request with its times: the shortest deadline of its needs counts."""
         now = self.clock.now_ms()
         deadline = now + 1000 * min(need.deadline_seconds for need in request.needs)
-        times = {"opened_ms": now, "deadline_ms": deadline, "redeem_by_ms": deadline + PERMIT_MS}
+        permit_ms = DEFERRED_PERMIT_MS if request.may_defer else PERMIT_MS
+        times = {"opened_ms": now, "deadline_ms": deadline, "redeem_by_ms": deadline + permit_ms}
         return request.model_copy(update=times)
 
     async def _try_open(self, request: Request, sealed_input: bytes, seen: str) -> tuple[str, str]:

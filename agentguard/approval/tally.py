@@ -57,6 +57,11 @@ class Tally(Record):
     uncounted: tuple[Uncounted, ...] = ()
     obstacles: tuple[str, ...] = ()
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Who is still wanted, approval by approval."""
+        return tuple(f"{standing.need}: {standing.missing}" for standing in self.standings if standing.missing)
+
 
 def tally(needs: Sequence[Need], votes: Iterable[Vote], roster: Roster, requester: Principal) -> Tally:
     """Count `votes`, whose signatures were verified before, towards `needs`."""

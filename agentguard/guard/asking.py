@@ -23,11 +23,13 @@ from typing import assert_never
 from agentguard.approval import Opened, Roster, Stored, check_vote, obstacles, tally
 from agentguard.errors import (
     AgentGuardError,
+    CallPending,
     CallRefused,
     ConfigurationError,
     DecisionRefused,
     GuardUnavailable,
     OutcomeUnknown,
+    RequestNotFound,
 )
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
@@ -65,28 +67,53 @@ class Asking:
     masked_words: Callable[[Principal, str], str]
     assurance: Assurance
 
-    async def ask(self, case: Case) -> tuple[Case, Claim]:
+    async def ask(self, case: Case, hold_seconds: float | None = None) -> tuple[Case, Claim]:
         """The case as approved (its snapshot may be an earlier one of the same call) and the claim to run it.
+
+        `hold_seconds`: how long the caller waits; then it is told to come back (CallPending). None: until the deadline.
 
         Raises CallRefused, OutcomeUnknown or GuardUnavailable.
         """
         try:
-            return await self._ask(case)
+            return await self._ask(case, hold_seconds)
         except DecisionRefused as refused:
             raise self._broken(case, refused) from None
+
+    async def standing(self, principal: Principal, request_id: str, hold_seconds: float) -> str:
+        """How a request of this principal stands, in words for the model. Raises RequestNotFound, GuardUnavailable."""
+        stored = await self.requests.read(request_id)
+        if stored.request.principal != principal:
+            raise RequestNotFound(request_id)
+        stored = await self.requests.decided(stored, hold_seconds)
+        match stored.state:
+            case State.PENDING:
+                tallied = tally(stored.request.needs, stored.votes, self._roster(), principal)
+                return str(refusals.pending(stored, tallied.missing))
+            case State.APPROVED:
+                return refusals.come_back(stored.request)
+            case State.EXECUTING | State.UNKNOWN:
+                return f"may have run: the call of request {request_id[:8]} was permitted. Do not repeat it; tell the user."
+            case _:
+                comment = self.masked_words(principal, stored.resolution.comment)
+                return str(
+                    refusals.ended(stored.request.tool, stored.resolution.model_copy(update={"comment": comment}))
+                )
 
     async def finish(self, claim: Claim, state: State) -> None:
         """Say how the run ended: done, failed or unknown."""
         claim.renewing.cancel()
         await self.requests.finish(claim.request_id, claim.fence, state)
 
-    async def _ask(self, case: Case) -> tuple[Case, Claim]:
+    async def _ask(self, case: Case, hold_seconds: float | None) -> tuple[Case, Claim]:
         self._must_be_possible(case)
-        request = self._request(case)
+        request = self._request(case, may_defer=hold_seconds is not None)
         try:
             opened = await self._open(case, request)
             await self.records.asked(opened.stored.request, opened.how.value)
-            return await self._permit(case, await self._decided(case, opened.stored))
+            stored = await self._decided(case, opened.stored, hold_seconds)
+            if stored.state is State.PENDING and hold_seconds is not None:
+                raise self._pending(case, stored)
+            return await self._permit(case, stored)
         except (asyncio.CancelledError, KeyboardInterrupt):
             self.requests.take_back(request.id)
             raise
@@ -101,11 +128,14 @@ class Asking:
         await self.freezing.check(case.principal, case.tool.name)
         return case, await self._redeem(case, stored)
 
-    async def _decided(self, case: Case, stored: Stored) -> Stored:
-        """The request once people decided; edits are answered meanwhile, and each makes a new revision to decide."""
-        stored = await self.requests.decided(stored)
+    async def _decided(self, case: Case, stored: Stored, hold_seconds: float | None) -> Stored:
+        """The request once people decided, or the caller holds the line no longer.
+
+        Edits are answered meanwhile, and each makes a new revision to decide.
+        """
+        stored = await self.requests.decided(stored, hold_seconds)
         while stored.state is State.PENDING and stored.edit_waits:
-            stored = await self.requests.decided(await self._edited(case, stored))
+            stored = await self.requests.decided(await self._edited(case, stored), hold_seconds)
         return stored
 
     async def _edited(self, case: Case, stored: Stored) -> Stored:
@@ -132,7 +162,12 @@ class Asking:
             raise refusals.reused(case.tool.name)
         return opened
 
-    def _request(self, case: Case) -> Request:
+    def _pending(self, case: Case, stored: Stored) -> CallPending:
+        """Tell who is still asked, and to come back."""
+        tallied = tally(stored.request.needs, stored.votes, self._roster(), case.principal)
+        return refusals.pending(stored, tallied.missing)
+
+    def _request(self, case: Case, *, may_defer: bool) -> Request:
         return Request(
             id=secrets.token_hex(16),
             principal=case.principal,
@@ -146,6 +181,7 @@ class Asking:
             opened_ms=0,
             deadline_ms=0,
             redeem_by_ms=0,
+            may_defer=may_defer,
             assurance=self.assurance,
             box=self.editing.box.public if all(need.edit for need in case.verdict.needs) else "",
         )

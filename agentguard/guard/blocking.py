@@ -56,9 +56,9 @@ class BlockingGuard:
             outcome.result = tool.call(permit.arguments)
         return outcome.masked
 
-    def admit(self, call: ToolCall, tool: Tool) -> Permit:
+    def admit(self, call: ToolCall, tool: Tool, *, hold_seconds: float | None = None) -> Permit:
         """See Guard.admit."""
-        return drive(self.guard.admit(call, tool))
+        return drive(self.guard.admit(call, tool, hold_seconds=hold_seconds))
 
     def settle(self, permit: Permit, result: Any) -> Any:
         """See Guard.settle."""

@@ -130,8 +130,11 @@ class Guard:
             outcome.result = await tool(permit.arguments)  # 7
         return outcome.masked
 
-    async def admit(self, call: ToolCall, tool: Tool) -> Permit:
+    async def admit(self, call: ToolCall, tool: Tool, *, hold_seconds: float | None = None) -> Permit:
         """Steps 1 to 6: a permit to run this call once.
+
+        `hold_seconds`: how long the caller can wait for people; after that (where policy says `wait: defer`, at once) it gets
+        CallPending, and the same call made again comes back for the answer. None: until the deadline.
 
         Raises CallRefused (an answer for the model), or a Fault, NoSession or ConfigurationError (nothing ran, and no model can
         help).
@@ -140,7 +143,7 @@ class Guard:
         principal = self.principals.current()
         _check_names(call, tool)
         try:
-            return await self._admit(call, tool, principal, started)
+            return await self._admit(call, tool, principal, started, hold_seconds)
         except CallRefused as refusal:
             await self.records.refused(principal, call, refusal)
             raise
@@ -154,6 +157,13 @@ class Guard:
         `origin` is where it came from, kept with its tokens as a tool's name is. Raises GuardUnavailable.
         """
         return await self.settler.shown(self.principals.current(), value, origin)
+
+    async def standing(self, request_id: str, *, hold_seconds: float = 0.0) -> str:
+        """How a request of this session stands, in words for the model, after waiting so long for its decision. Runs nothing.
+
+        Raises RequestNotFound for one of another session, as for none; GuardUnavailable.
+        """
+        return await self.asking.standing(self.principals.current(), request_id, hold_seconds)
 
     async def settle(self, permit: Permit, result: Any) -> Any:
         """Step 8 for a tool that returned: what the model may see of the result. Raises ResultWithheld."""
@@ -210,7 +220,9 @@ class Guard:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def _admit(self, call: ToolCall, tool: Tool, principal: Principal, started: int) -> Permit:
+    async def _admit(
+        self, call: ToolCall, tool: Tool, principal: Principal, started: int, hold_seconds: float | None
+    ) -> Permit:
         rules = self.in_force()
         policy, terms = rules.policy, rules.policy.terms(tool.name)
         self.tokens.expect(tool, terms.reveal)
@@ -243,18 +255,19 @@ class Guard:
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
+                hold = 0.0 if policy.defers(verdict) else hold_seconds
                 case = await self.cases.case(rules, call, tool, principal, snapshot, restored, judged)
-                return await self._asked(case, permit)  # 5, 6
+                return await self._asked(case, permit, hold)  # 5, 6
             case _:
                 assert_never(verdict.effect)
 
-    async def _asked(self, case: Case, permit: Permit) -> Permit:
+    async def _asked(self, case: Case, permit: Permit, hold_seconds: float | None) -> Permit:
         """The permit that people gave. What the call takes from limits is held while they think, and spent before it runs."""
         deeds = self.once.named(self.policy, case.snapshot.arguments, case.verdict)
         await self.freezing.check(case.principal, case.tool.name)
         await self.once.must_be_free(case.principal, case.call, deeds)
         with self.judging.budgets.held(case.bill):
-            approved, claim = await self.asking.ask(case)
+            approved, claim = await self.asking.ask(case, hold_seconds)
             permit = replace(permit, snapshot=approved.snapshot, claim=claim)
             try:
                 permit = await self._undertaken(approved, permit)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from agentguard.approval import Run
-from agentguard.errors import CallRefused, InvalidArguments, RefusalReason, ResultRefused
+from agentguard.approval import Run, Stored
+from agentguard.errors import CallPending, CallRefused, InvalidArguments, RefusalReason, ResultRefused
 from agentguard.masking import Left, Why
-from agentguard.model.approvals import Found, Freeze, Resolution, Scope, State
+from agentguard.model.approvals import Found, Freeze, Request, Resolution, Scope, State
 from agentguard.model.verdicts import Clause, Effect, Verdict
 from agentguard.policy import NoDeed
 
@@ -83,6 +84,22 @@ def ended(tool: str, resolution: Resolution) -> CallRefused:
     reason, told = _ENDS[resolution.state]
     words = f' They said: "{resolution.comment}".' if resolution.comment else ""
     return CallRefused(reason, told + words, tool=tool, request_id=resolution.request)
+
+
+def pending(stored: Stored, missing: Sequence[str]) -> CallPending:
+    """People are asked, and the call comes back for their answer."""
+    request = stored.request
+    until = datetime.fromtimestamp(request.deadline_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    told = (
+        f"pending: request {request.id} waits for {'; '.join(missing)}, until {until}. The call has not run yet. Do not try it in "
+        "another form. Tell the user; then call the tool again with exactly the same arguments to come back for the answer."
+    )
+    return CallPending(told, tool=request.tool, request_id=request.id, until_ms=request.deadline_ms)
+
+
+def come_back(request: Request) -> str:
+    """People approved a call that is not there any more."""
+    return f"approved: call {request.tool} again now, with exactly the same arguments; then it runs."
 
 
 def twin(tool: str, request_id: str) -> CallRefused:

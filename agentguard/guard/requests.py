@@ -39,12 +39,12 @@ class Requests:
         """Open a request, or find the one that the call has."""
         return await self.background.hop(lambda: self._open(request, sealed_input))
 
-    async def decided(self, stored: Stored) -> Stored:
-        """The request once it is no longer pending, or somebody edited it."""
+    async def decided(self, stored: Stored, hold_seconds: float | None = None) -> Stored:
+        """The request once it is no longer pending, or somebody edited it; or, after so long, as it is then left to wait on its own."""
         if stored.state is not State.PENDING or stored.edit_waits:
             return stored
         request_id, deadline_ms = stored.request.id, stored.request.deadline_ms
-        return await self.background.hop(lambda: self._wait(request_id, deadline_ms))
+        return await self.background.hop(lambda: self._wait(request_id, deadline_ms, hold_seconds))
 
     async def read(self, request_id: str) -> Stored:
         """One request as it stands."""
@@ -91,9 +91,13 @@ class Requests:
         async with self.link.using() as there:
             return await there.channel.open(request, sealed_input)
 
-    async def _wait(self, request_id: str, deadline_ms: int) -> Stored:
+    async def _wait(self, request_id: str, deadline_ms: int, hold_seconds: float | None) -> Stored:
         async with self.link.using() as there:
-            return await there.waiters.wait(request_id, deadline_ms)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(hold_seconds):
+                    return await there.waiters.wait(request_id, deadline_ms)
+            await there.channel.defer(request_id)
+            return await there.channel.read(request_id)
 
     async def _read(self, request_id: str) -> Stored:
         async with self.link.using() as there:

@@ -6,12 +6,12 @@ Rules:
 - what the guard refuses is an error result that the model can read; what nobody knows of is one that says so;
 - a server may ask the user for something (elicitation) but not the client's model (sampling): what it would send there is no
   call's result, and nobody judged it;
+- a call that people are still asked about when the client can wait no longer is pending: it comes back, or asks `await_approval`;
 - one session of the guard for each client connection, on behalf of the user that the operator named.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -25,8 +25,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.dispatcher import ProgressFnT
 from pydantic import BaseModel
 
-from agentguard.errors import AgentGuardError, CallRefused, ConfigurationError, GuardUnavailable, RefusalReason
-from agentguard.guard.permit import Permit
+from agentguard.errors import AgentGuardError, CallRefused, ConfigurationError, GuardUnavailable
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
 from agentguard.integrations.mcp_events import Events
@@ -34,7 +33,7 @@ from agentguard.integrations.mcp_first_sight import FirstSight
 from agentguard.integrations.mcp_listing import listing
 from agentguard.integrations.mcp_results import Taken, take_apart
 from agentguard.integrations.mcp_tool import McpTool
-from agentguard.integrations.mcp_virtual import GET_PROMPT, READ_RESOURCE, RESERVED
+from agentguard.integrations.mcp_virtual import AWAIT_APPROVAL, GET_PROMPT, READ_RESOURCE, RESERVED
 from agentguard.integrations.names import recorded_name
 from agentguard.integrations.refused_tool import RefusedTool, unknown
 from agentguard.masking import visible
@@ -70,12 +69,15 @@ class Proxy:
             page = await self.upstream.session.list_tools(params=params)
             self._keep(page.tools)
             kept = [self.tools[tool.name].shown for tool in page.tools if tool.name in self.tools]
+            kept += [] if page.next_cursor else [AWAIT_APPROVAL.listed]
             return page.model_copy(update={"tools": kept})
 
         return await self._sent(ctx, shown, "tools")
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         """One call, gated; its result, masked."""
+        if params.name == AWAIT_APPROVAL.name:
+            return await self._await_approval(ctx, params.arguments or {})
         tool = await self._tool(params.name)
         call = ToolCall(tool=tool.name, arguments=params.arguments or {})
 
@@ -152,6 +154,16 @@ class Proxy:
                 return
         raise ConfigurationError(f"the MCP server lists tools on more than {_PAGES_MAX} pages")
 
+    async def _await_approval(self, ctx: Context, arguments: dict[str, Any]) -> types.CallToolResult:
+        """How a request of this client stands, once it is decided or the client can wait no longer."""
+        try:
+            AWAIT_APPROVAL.parse(arguments)
+            with self._for(ctx):
+                text = await self.guard.standing(arguments["id"], hold_seconds=self.hold_seconds)
+        except AgentGuardError as error:
+            return _failed(error)
+        return types.CallToolResult(content=[types.TextContent(text=text)])
+
     async def _tool(self, name: str) -> Tool:
         """The tool of this name; one that the server has not listed yet is looked for once more."""
         if name not in self.tools:
@@ -179,22 +191,11 @@ class Proxy:
         """What a call gave, masked. Raises AgentGuardError, or the server's error, masked."""
         taken: list[Taken[M]] = []
         with self._for(ctx):
-            permit = await self._admitted(call, tool)
+            permit = await self.guard.admit(call, tool, hold_seconds=self.hold_seconds)
             async with self.guard.settling(permit) as outcome:
                 taken.append(take_apart(await run(permit.arguments)))
                 outcome.result = taken[0].plain
             return taken[0].put_back(outcome.masked) if taken else outcome.masked
-
-    async def _admitted(self, call: ToolCall, tool: Tool) -> Permit:
-        try:
-            async with asyncio.timeout(self.hold_seconds):
-                return await self.guard.admit(call, tool)
-        except TimeoutError:
-            told = (
-                f"expired: nobody approved it within {self.hold_seconds:.0f} s, and the client waits no longer. "
-                "The call did not run, and its request is taken back; tell the user."
-            )
-            raise CallRefused(RefusalReason.EXPIRED, told, tool=tool.name) from None
 
     async def _gated_or_error(
         self, ctx: Context, call: ToolCall, tool: Tool, run: Callable[[dict[str, Any]], Awaitable[M]]

@@ -1,4 +1,4 @@
-"""What a server offers beside tools, as the tools that a policy judges: reading a resource, fetching a prompt."""
+"""Tools that no server has: what it offers beside tools, as a policy judges it, and the proxy's own."""
 
 from __future__ import annotations
 
@@ -37,5 +37,20 @@ GET_PROMPT = McpTool(
 )
 """`prompts/get`."""
 
-RESERVED = frozenset({READ_RESOURCE.name, GET_PROMPT.name})
+AWAIT_APPROVAL = McpTool(
+    listed=types.Tool(
+        name="await_approval",
+        description="Wait for people to decide a call that was answered with `pending`, and hear what they said. Runs nothing by itself.",
+        input_schema={
+            "type": "object",
+            "properties": {"id": {"type": "string", "description": "The id of the request, as the answer gave it."}},
+            "required": ["id"],
+            "additionalProperties": False,
+        },
+        annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+    )
+)
+"""The proxy's own tool."""
+
+RESERVED = frozenset({READ_RESOURCE.name, GET_PROMPT.name, AWAIT_APPROVAL.name})
 """Names that no tool of a server may have."""

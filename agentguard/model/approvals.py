@@ -74,8 +74,8 @@ class Request(Record):
 
     `digest` binds the exact call (see guard.binding); `model_digest` is over the model's own arguments, so that the same call after
     a restart is recognised. The three times stand on Redis's clock and are set by the channel when it opens the request:
-    votes count before `deadline_ms`, a permit must be redeemed before `redeem_by_ms`. `box`: what letters to the agent's side are
-    written to; empty where arguments can't be edited.
+    votes count before `deadline_ms`, a permit must be redeemed before `redeem_by_ms`. `may_defer`: its caller may leave, and the same call
+    come back for the answer. `box`: what letters to the agent's side are written to; empty where arguments can't be edited.
     """
 
     id: str
@@ -91,6 +91,7 @@ class Request(Record):
     opened_ms: int = 0
     deadline_ms: int = 0
     redeem_by_ms: int = 0
+    may_defer: bool = False
     assurance: Assurance
     box: str = ""
 

@@ -116,6 +116,7 @@ _RULE: dict[str, Judge] = {
     "deny": there_is(Way.STRICTER),
     "risk": of_risk,
     "once": there_is(Way.STRICTER),
+    "wait": nothing,
     "mode": of_mode,
 }
 _LIMIT: dict[str, Judge] = {

@@ -106,6 +106,7 @@ OncePath = Annotated[
         "write such as args.order_id or params.recipient",
     ),
 ]
+Wait = Literal["block", "defer"]
 Dimension = Literal["tenant", "agent", "user", "session", "tool"]
 Sentence = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -162,7 +163,8 @@ RevealTerms = Annotated[
 class ToolEntry(Record):
     """A tool's risk and its knobs. `labels` left out: its results count as untrusted. `undo` is for people: how, or that nothing can.
 
-    `once`: calls with the same value there do the same deed, which may happen once.
+    `once`: calls with the same value there do the same deed, which may happen once. `wait`: whether the agent waits while people are asked
+    (`block`), or is told to come back (`defer`).
     `override` (policy.yaml only): this entry stands in place of what a file taken in says.
     """
 
@@ -175,6 +177,7 @@ class ToolEntry(Record):
     title: Sentence | None = None
     undo: Literal[False] | Sentence | None = None
     once: OncePath | None = None
+    wait: Wait | None = None
     masking: ToolMasking | None = None
     mode: Mode | None = None
     override: Literal[True] | None = None
@@ -193,6 +196,7 @@ class RuleEntry(Record):
     deny: Literal[True] | None = None
     risk: Risk | None = None
     once: OncePath | None = None
+    wait: Wait | None = None
     reason: Sentence | None = None
     mode: Mode | None = None
 

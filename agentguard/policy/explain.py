@@ -10,13 +10,15 @@ from agentguard.policy.deeds import Once
 _WORDS = {Effect.ALLOW: "is allowed", Effect.ASK: "must be asked about", Effect.DENY: "is denied"}
 
 
-def explain(verdict: Verdict, once: Iterable[Once] = ()) -> str:
+def explain(verdict: Verdict, once: Iterable[Once] = (), *, is_deferred: bool = False) -> str:
     """What was decided, which clauses said so and where they stand, what happens once, and who would have to approve."""
     lines = [f"{verdict.tool} {_WORDS[verdict.effect]}; risk {verdict.risk}"]
     lines += [f"  {_clause(clause)}" for clause in verdict.clauses]
     if verdict.effect is not Effect.DENY:
         lines += [f"  {each.clause.kind} {each.deed_of} happens once by {each.written}" for each in once]
     lines += [f"  needs {_need(need)}" for need in verdict.needs]
+    if is_deferred and verdict.effect is Effect.ASK:
+        lines.append("  the agent does not wait: it is told to come back")
     if verdict.shadow is not None:
         shadowed = [clause for clause in verdict.shadow.clauses if clause.mode is Mode.SHADOW]
         lines.append(f"  with what is in shadow it {_WORDS[verdict.shadow.effect]}; risk {verdict.shadow.risk}")

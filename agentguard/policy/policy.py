@@ -33,6 +33,7 @@ from agentguard.policy.planning import Planner
 from agentguard.policy.plans import ALWAYS
 from agentguard.policy.terms import ToolTerms
 from agentguard.policy.titles import render_title
+from agentguard.policy.waits import defers
 
 NOT_A_NAME = "(not a tool name)"
 NAMES_KEPT = 1024
@@ -106,6 +107,10 @@ class Policy:
         """The knobs of a tool."""
         return self._plan(tool, PinState.SAME).terms if is_tool_name(tool) else ToolTerms(pattern="")
 
+    def defers(self, verdict: Verdict) -> bool:
+        """Whether the call is told to come back while people are asked."""
+        return defers(self.document, verdict)
+
     def pin_state(self, tool: Tool) -> PinState:
         """How a tool compares with what was pinned of it; where nothing is pinned, with what an integration first saw of it."""
         if self.pins is not None:
@@ -136,7 +141,7 @@ class Policy:
 
     def explain(self, verdict: Verdict) -> str:
         """A verdict in plain words, with file:line of each clause."""
-        return explain(verdict, once_of(self.document, verdict))
+        return explain(verdict, once_of(self.document, verdict), is_deferred=self.defers(verdict))
 
     def _refuse_name(self, tool: str) -> Verdict:
         reason = "a tool's name is 1 to 64 of letters, digits, '_' and '-'"

@@ -40,6 +40,7 @@ async def test_t37_a_thousand_waiting_calls_share_few_connections_and_each_wakes
 ) -> None:
     """At most 16 connections while all wait; then every approved call runs, every rejected one is refused, and none waits on."""
     # given
+    world.set_deadline("90s")  # opening a thousand takes a while on a busy machine
     before = await connections(connection)
     with world.open() as guard, guard.session(user=USER):
         calls = [asyncio.create_task(world.call(guard, "refund", f"call-{n}", order_id=n)) for n in range(CALLS)]

@@ -13,9 +13,12 @@
 -- Rules:
 -- - the same id with the same record is the same opening, once more;
 -- - a call id names one call: the same arguments find its request in whatever state, other arguments are refused;
--- - another call with the same digest in the session joins the request while it is pending, and only then;
+-- - another call with the same digest in the session joins the request while it is pending;
+-- - where that was deferred, the call comes back for it: approved it joins it, rejected or in a run it finds it, else it asks anew;
 -- - times come from Redis: who is more than 2 s off is told the time and opens nothing;
 -- - a request that is past its deadline already is not opened: clock.
+
+local COMES_BACK = {approved = 'joined', rejected = 'found', executing = 'found', unknown = 'found'}
 
 local now = now_ms()
 local id = ARGV[1]
@@ -42,16 +45,20 @@ end
 
 local other = redis.call('GET', KEYS[5])
 if other and other ~= ARGV[12] then return {'look', now, other} end
-if other and standing(now, KEYS[8], KEYS[9], KEYS[10]) == 'pending' then
-  remember_call(other)
-  return {'joined', now, other}
+if other then
+  local state, _, request = standing(now, KEYS[8], KEYS[9], KEYS[10])
+  local word = state == 'pending' and 'joined' or request.deferred and COMES_BACK[state]
+  if word then
+    remember_call(other)
+    return {word, now, other}
+  end
 end
 
 redis.call('HSET', KEYS[1], 'record', ARGV[2], 'mac', ARGV[3], 'input', ARGV[4], 'revision', ARGV[5], 'digest', ARGV[6],
   'deadline_ms', ARGV[9], 'redeem_by_ms', ARGV[10])
 redis.call('PEXPIREAT', KEYS[1], expires)
 remember_call(id)
-redis.call('SET', KEYS[5], id, 'PXAT', ARGV[9])
+redis.call('SET', KEYS[5], id, 'PXAT', ARGV[10])
 redis.call('ZADD', KEYS[6], ARGV[9], id)
 redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', '(' .. whole(now - tonumber(ARGV[13])))
 announce(KEYS[7], ARGV[14], now, id, 'opened', 'pending')

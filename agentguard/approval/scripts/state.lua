@@ -1,8 +1,8 @@
 -- How a request stands: the one place where its state is derived. This text stands before every script of this folder.
 --
 -- A request is three hashes, one for each writer, so that access rules can keep each side from the other's:
---   request  the agent's side: record, mac, input, revision, digest, deadline_ms, redeem_by_ms, withdrawn (a reason), edit_done (the last
---            edit that was answered), edit_why (it was refused), changes (all edits so far, sealed), record.N and input.N (earlier revisions)
+--   request  the agent's side: record, mac, input, revision, digest, deadline_ms, redeem_by_ms, withdrawn (a reason), deferred, edit_done (the
+--            last edit that was answered), edit_why (it was refused), changes (all edits so far, sealed), record.N and input.N (earlier revisions)
 --   votes    the approvers' side: "vote:" .. person, version (a count of writes), resolution (approved | rejected), edit (the last one)
 --   claim    the agent's side: fence, until_ms, outcome (done | failed | unknown), ended_ms
 --
@@ -44,7 +44,8 @@ local function fields(key, names)
 end
 
 local function standing(now, request_key, votes_key, claim_key)
-  local request = fields(request_key, {'record', 'revision', 'digest', 'deadline_ms', 'redeem_by_ms', 'withdrawn', 'edit_done'})
+  local request = fields(request_key,
+    {'record', 'revision', 'digest', 'deadline_ms', 'redeem_by_ms', 'withdrawn', 'deferred', 'edit_done'})
   local votes = fields(votes_key, {'version', 'resolution', 'edit'})
   local claim = fields(claim_key, {'fence', 'until_ms', 'outcome', 'ended_ms'})
   local version = (request.revision or '0') .. '.' .. (votes.version or '0')
