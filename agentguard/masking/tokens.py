@@ -157,8 +157,7 @@ class TokenIds:
         stand_ins = [(start, end, made) for start, end, made in stand_ins_in(text) if self._is_ours(made)]
         if not stand_ins:
             return tokens
-        apart = [each for each in tokens if all(each[1] <= start or end <= each[0] for start, end, _ in stand_ins)]
-        return sorted([*apart, *stand_ins])
+        return sorted([*stand_ins, *_apart(tokens, stand_ins)])
 
     def read_disguised(self, text: str) -> list[tuple[int, int, str]]:
         """The same, also where a model wrote it in escapes, entities, full-width letters or with characters that show nothing."""
@@ -166,9 +165,8 @@ class TokenIds:
         view = plain_view(text) if may_need_view(text) else None
         if view is None:
             return found
-        disguised = [(*view.origin(start, end), made) for start, end, made in self.read(view.text)]
-        apart = [each for each in disguised if all(each[1] <= start or end <= each[0] for start, end, _ in found)]
-        return sorted([*found, *apart])
+        plain = [(*view.origin(start, end), made) for start, end, made in self.read(view.text)]
+        return sorted([*plain, *_apart(found, plain)])
 
     def _is_ours(self, stand_in_text: str) -> bool:
         """Whether this is a stand-in and no real value, if maybe another session's, or an invented one."""
@@ -189,6 +187,13 @@ class TokenIds:
     def _is_right(self, token: str) -> bool:
         name, check = token[1 : -1 - _CHECK_LENGTH], token[-1 - _CHECK_LENGTH : -1]
         return any(hmac.compare_digest(_check(keyed, name).encode(), check.encode()) for keyed in self._checks)
+
+
+def _apart(
+    spans: Iterable[tuple[int, int, str]], others: Collection[tuple[int, int, str]]
+) -> list[tuple[int, int, str]]:
+    """Those of the spans that touch none of the others."""
+    return [each for each in spans if all(each[1] <= start or end <= each[0] for start, end, _ in others)]
 
 
 def _check(keyed: blake2b, name: str) -> str:
