@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agentguard.cli import diff, pin, replay, report, schema, verify
+from agentguard.cli import diff, pin, propose, replay, report, schema, verify
 from agentguard.cli.screen import complain, say
 from agentguard.config import case_sources, has_people, policy_warnings, read_library
 from agentguard.errors import ConfigurationError, NotCanonical
@@ -18,6 +18,7 @@ from agentguard.model.facts import Facts
 from agentguard.policy import run_cases
 
 app = typer.Typer(help="Check, test and explain policies.", no_args_is_help=True)
+app.command("init")(propose.init)
 app.command("pin")(pin.pin)
 app.command("diff")(diff.diff)
 app.command("replay")(replay.replay)
