@@ -8,12 +8,14 @@ from agentguard.masking.finding import ALL, Finding
 from agentguard.masking.known import KnownValues, same_value
 from agentguard.masking.limits import Limits
 from agentguard.masking.lists import AllowList, DenyList
-from agentguard.masking.masker import Masked, Masker
+from agentguard.masking.masked import Masked
+from agentguard.masking.masker import Masker
 from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
 from agentguard.masking.recognisers import BadPattern, Recogniser, Recognisers
 from agentguard.masking.restoring import Left, Restoring, Why, by_parameter, restore
 from agentguard.masking.standins import Form, is_stand_in
+from agentguard.masking.stream import MaskedStream
 from agentguard.masking.tokens import (
     TOKEN_PATTERN,
     TokenIds,
@@ -43,6 +45,7 @@ __all__ = [
     "Left",
     "Limits",
     "Masked",
+    "MaskedStream",
     "Masker",
     "Page",
     "Put",

@@ -136,6 +136,11 @@ class Fields:
         self._shapes += 1
         scope.shapes[names] = shape
 
+    def unsettled(self, scope: Scope, name: str) -> Key | None:
+        """What a key says among keys of people, where it would say something else among those of things; else None."""
+        most, least = self.keys(scope, (name, *_OF_PEOPLE))[0][0], self.keys(scope, (name, *_OF_THINGS))[0][0]
+        return most if most != least else None
+
     def _read(self, scope: Scope, names: tuple[str, ...]) -> tuple[Said, ...]:
         phrases = [split(name) for name in names]
         meanings = [meaning_of(phrase) for phrase in phrases]
@@ -210,6 +215,10 @@ def _may_be_personal(name: Any) -> bool:
 
 
 _PLAIN_NAME = re.compile(r"[^\W\d]{1,30}\Z")
+
+
+_OF_PEOPLE = ("ssn", "address", "first name", "last name")
+_OF_THINGS = ("commit", "branch", "schema")
 
 
 def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:

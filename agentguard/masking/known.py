@@ -85,6 +85,7 @@ class KnownValues:
         self._alone: dict[bytes, _Name] = {}
         self._anchors: dict[bytes, frozenset[_Place]] = {}
         self._rows: dict[tuple[bytes, ...], Value] = {}
+        self._longest_row: dict[bytes, int] = {}
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -119,6 +120,28 @@ class KnownValues:
                 if seen.start < _BLOCK
             ]
         return found
+
+    def unfinished(self, text: str) -> int:
+        """Where a known value may begin that more text could complete; the length of the text where there is none."""
+        if not self._wanted:
+            return len(text)
+        offset = max(0, len(text) - _UNFINISHED_REACH)
+        words = Words(text[offset:])
+        numbers = [number for number, word in enumerate(words.words) if word]
+        found = len(words.text)
+        for place, number in enumerate(numbers):
+            after = [words.words[later] for later in numbers[place + 1 :]]
+            if self._may_go_on(words.words[number], after):
+                found = min(found, words.start(_with_initial(words, number)))
+        return found + offset
+
+    def _may_go_on(self, word: bytes, after: list[bytes]) -> bool:
+        """Whether a known value may begin with this word, and with those after it not have ended yet."""
+        if len(after) < self._longest_row.get(word, 0):
+            return True
+        if word not in self._alone and len(word) > 1:
+            return False
+        return all(one in self._alone or one in MINOR or len(one) == 1 for one in after[:-1])
 
     def _learn(self, value: Value) -> None:
         entity_type, text = value
@@ -173,6 +196,7 @@ class KnownValues:
                 place = _Place(at, len(row), row[at + 1 : at + 2] or row[at - 1 : at])
                 self._anchors[row[at]] = self._anchors.get(row[at], frozenset()) | {place}
                 self._wanted.add(row[at])
+                self._longest_row[row[0]] = max(len(row), self._longest_row.get(row[0], 0))
 
     def _found(self, text: str) -> list[Sighting]:
         words = Words(text)
@@ -278,6 +302,7 @@ _MOST_WORDS = 24
 _MOST_PARTS = 6
 _SHORTEST_ALONE = 3
 _BLOCK, _OVERLAP = 262_144, 512
+_UNFINISHED_REACH = 512
 
 
 def _nearer(held: _Name | None, new: _Name, parts: int) -> _Name:

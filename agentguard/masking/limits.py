@@ -8,11 +8,15 @@ from agentguard.errors import GuardUnavailable
 
 
 class Limits(NamedTuple):
-    """Over any of these a value is refused, never passed unmasked. `characters` counts all text of one value."""
+    """Over any of these a value is refused, never passed unmasked. `characters` counts all text of one value.
+
+    `held`: how much of a stream is kept back; a candidate that is longer is masked whole.
+    """
 
     characters: int = 50_000_000
     nodes: int = 1_000_000
     depth: int = 200
+    held: int = 1_000_000
 
 
 def refused(why: str) -> GuardUnavailable:

@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from agentguard.errors import GuardUnavailable
@@ -22,12 +22,15 @@ from agentguard.masking.leaves import NUMBER, Walk
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.lists import AllowList
 from agentguard.masking.marked import marked_tokens
+from agentguard.masking.masked import Masked
 from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
 from agentguard.masking.recalled import KNOWN, recalled
+from agentguard.masking.settled import Settling
 from agentguard.masking.sheet import Bare, Placed, Sheet
 from agentguard.masking.shown import json_ready
+from agentguard.masking.stream import MaskedStream, Part
 from agentguard.masking.tokens import TokenIds, candidates, canonical_value
 from agentguard.model.tokens import Token
 
@@ -43,21 +46,6 @@ class Kept(NamedTuple):
 
 _TOKENS = Kept(marked_tokens)
 _NOTHING_KEPT = Kept(lambda _: ())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Masked:
-    """A masked value. `tokens`: those that stand in it now, each once. `entities`: how many findings of which type.
-
-    `hidden`: what was replaced by something else than a token, to be found again later.
-    `changed` is whether anything was replaced; if not, `value` is the very object that came in.
-    """
-
-    value: Any
-    tokens: tuple[Token, ...]
-    entities: Mapping[str, int]
-    changed: bool
-    hidden: tuple[Token, ...] = ()
 
 
 class Masker:
@@ -145,26 +133,26 @@ class Masker:
         What stands under personal fields is known to `tokens` from now on, and found again in later values.
         A number, date or Enum that is masked becomes text. Tokens of this session that stand in it already are left alone.
         """
-        made: dict[str, Token] = {}
-        counted: dict[str, int] = {}
-        acted: dict[tuple[str, str, Sequence[int]], str | None] = {}
         known = KnownValues() if tokens.known is None else tokens.known
+        return self._acted_on(value, tokens, known, lambda act, kept: self._replaced(value, act, kept, known))
 
-        def replacement(entity_type: str, text: str, under: Sequence[int]) -> str | None:
-            counted[entity_type] = counted.get(entity_type, 0) + 1
-            found = entity_type, text, under
-            if found not in acted:
-                acted[found] = self._acted(entity_type, known.meant(found[:2]), under, tokens, made)
-            return acted[found]
+    def stream(self, tokens: TokenIds) -> MaskedStream:
+        """Masks one text that arrives in pieces: `feed` each, `finish` it. What comes out together is what `mask` gives for the whole."""
+        known = KnownValues() if tokens.known is None else tokens.known
+        reach = 0 if all(detector in DEFAULT_DETECTORS for detector, _ in self._detectors) else _REACH
 
-        spans = Kept(lambda text: tokens.right(text, marked_tokens(text)), everywhere=tokens.has_stand_ins)
-        masked = self._replaced(value, replacement, spans, known)
-        gone = list(dict.fromkeys(found[:2] for found, new in acted.items() if new is not None))
-        known.learn(gone)
-        hidden = _hidden(gone, tokens, known, made) if tokens.has_stand_ins or len(made) < len(gone) else ()
-        return Masked(
-            value=masked, tokens=tuple(made.values()), entities=counted, changed=masked is not value, hidden=hidden
-        )
+        def mask_part(text: str, start: int, end: int) -> Part:
+            ended = end
+
+            def work(replacement: Replacement, kept: Kept) -> str:
+                nonlocal ended
+                masked, ended = self._replaced_part(text, start, end, replacement, kept, known)
+                return masked
+
+            masked = self._acted_on("", tokens, known, work)
+            return Part(replace(masked, changed=masked.value != text[start:ended]), ended)
+
+        return MaskedStream(mask_part, Settling(fields=self._fields, known=known, reach=reach), self._limits.held)
 
     def for_people(self, value: Any, shown: Mapping[str, Token] | None = None, known: KnownValues | None = None) -> Any:
         """The value as JSON, for a person who decides: findings in part, invisible characters as escapes.
@@ -210,6 +198,30 @@ class Masker:
             entities=dict(counted),
             changed=masked is not error,
             hidden=tuple(hidden.values()),
+        )
+
+    def _acted_on(
+        self, value: Any, tokens: TokenIds, known: KnownValues, work: Callable[[Replacement, Kept], Any]
+    ) -> Masked:
+        """What `work` makes of a value, given what to put in the place of each finding."""
+        made: dict[str, Token] = {}
+        counted: dict[str, int] = {}
+        acted: dict[tuple[str, str, Sequence[int]], str | None] = {}
+
+        def replacement(entity_type: str, text: str, under: Sequence[int]) -> str | None:
+            counted[entity_type] = counted.get(entity_type, 0) + 1
+            found = entity_type, text, under
+            if found not in acted:
+                acted[found] = self._acted(entity_type, known.meant(found[:2]), under, tokens, made)
+            return acted[found]
+
+        spans = Kept(lambda text: tokens.right(text, marked_tokens(text)), everywhere=tokens.has_stand_ins)
+        masked = work(replacement, spans)
+        gone = list(dict.fromkeys(found[:2] for found, new in acted.items() if new is not None))
+        known.learn(gone)
+        hidden = _hidden(gone, tokens, known, made) if tokens.has_stand_ins or len(made) < len(gone) else ()
+        return Masked(
+            value=masked, tokens=tuple(made.values()), entities=counted, changed=masked is not value, hidden=hidden
         )
 
     def _acted(
@@ -278,6 +290,19 @@ class Masker:
         if len(self._asked) < _COMBINATIONS_KEPT:
             self._asked[anchors] = asked
         return asked
+
+    def _replaced_part(
+        self, text: str, start: int, end: int, replacement: Replacement, kept: Kept, known: KnownValues
+    ) -> tuple[str, int]:
+        """`text[start:end]` with its findings replaced, and the end: before a finding that it would have cut."""
+        sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
+        placed = self._findings(sheet, known, kept).get(0, ())
+        kept = _kept_in(sheet, kept)
+        found = [piece for one in placed for piece in _around(one, text, kept)]
+        end = min([end, *(max(start, one.start) for one in found if one.start < end < one.end)])
+        inside = [_moved(one, start) for one in found if one.end > start and one.start < end]
+        bare = [one._replace(start=one.start - start, end=one.end - start) for one in sheet.bare.get(0, ())]
+        return _rewritten(text[start:end], inside, bare, replacement), end
 
     def _replaced(self, value: Any, replacement: Replacement, kept: Kept, known: KnownValues) -> Any:
         walk = Walk(value, self._fields, self._limits)
@@ -359,6 +384,13 @@ def _around(placed: Placed, text: str, kept: Kept) -> list[Placed]:
     return pieces
 
 
+def _moved(placed: Placed, start: int) -> Placed:
+    """A finding in the offsets of a text that begins later; what stood before is left out."""
+    if placed.start >= start:
+        return placed._replace(start=placed.start - start, end=placed.end - start)
+    return placed._replace(start=0, end=placed.end - start, value="")
+
+
 def _rewritten(text: str, findings: Sequence[Placed], bare: Sequence[Bare], replacement: Replacement) -> str:
     if len(findings) == 1 and not bare and (only := findings[0]).end - only.start == len(text):
         new = replacement(only.entity_type, only.value or text, only.under)
@@ -391,3 +423,4 @@ _COMBINATIONS_KEPT = 512
 _SHORTEST_TOKEN = 10
 _KEPT = frozenset({Anchor.TOKEN, Anchor.REDACTED})
 _REDACTED = re.compile(r"\[[A-Z0-9_]{2,64} (?:redacted|hmac [a-p]{20})\]")
+_REACH = 512  # what a detector of somebody else's may read at once

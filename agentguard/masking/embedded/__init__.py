@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from agentguard.masking.embedded.inner import Inner, Spelling
+from agentguard.masking.embedded.inner import Inner, Region, Spelling
+from agentguard.masking.embedded.pairs import pairs_in
 from agentguard.masking.embedded.reading import fields_in, regions_in
+from agentguard.masking.embedded.records import is_record_line
+from agentguard.masking.embedded.tables import is_header_line, may_become_header
 
-__all__ = ["Inner", "Spelling", "fields_in", "regions_in"]
+__all__ = [
+    "Inner",
+    "Region",
+    "Spelling",
+    "fields_in",
+    "is_header_line",
+    "is_record_line",
+    "may_become_header",
+    "pairs_in",
+    "regions_in",
+]

@@ -33,12 +33,17 @@ class Inner(NamedTuple):
 
 
 class Region(NamedTuple):
-    """A stretch of a text with a form of its own, and the parts of it that have keys. `open`: the text ends inside it."""
+    """A stretch of a text with a form of its own, and the parts of it that have keys.
+
+    `open`: it may go on where the text ends. `rows`: of a table, where its first row begins and where the row that may go on does.
+    """
 
     start: int
     end: int
     parts: Sequence[Inner]
     open: bool = False
+    rows: tuple[int, int] | None = None
+    is_markup: bool = False
 
 
 def lines_of(text: str, start: int = 0) -> Iterator[tuple[int, str]]:

@@ -40,16 +40,17 @@ class _Piece(NamedTuple):
 
 
 def markup_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
-    """Where elements stand in a text: one region from the first tag to the last."""
+    """The text in each element, a region of its own: attributes stand between them."""
     first = _TAG.search(text)
-    if first is None or "</" not in text:
+    if first is None:
         return
     tree = _Tree(text, first.start())
-    parts = list(resolved(tree.root, text, fields, said))
-    parts += _of_html(tree, text, fields, said)
+    if tree.is_open:
+        yield Region(first.start(), first.start(), (), open=True, is_markup=True)
+    parts = [*resolved(tree.root, text, fields, said), *_of_html(tree, text, fields, said)]
     named = [part for part in parts if part.key.entity is not None or part.key.words]
-    if named:
-        yield Region(first.start(), tree.end, sorted(named, key=lambda part: part.start), tree.is_open)
+    for part in sorted(named, key=lambda part: part.start):
+        yield Region(part.start, part.end, (part,))
 
 
 class _Cell(NamedTuple):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from operator import itemgetter
 
 from agentguard.masking.embedded.inner import Inner
-from agentguard.masking.fields import Fields, Key, Scope
+from agentguard.masking.fields import Fields, Key, Said, Scope
 from agentguard.masking.fitting import looks_like_a_name
+
+PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
+"""What stands between two paragraphs."""
 
 _PAIR = re.compile(r"[:=](?<=[^\s:=,;][:=])(?!//)|[:=](?<=\w [:=])")
 _KEY_ENDS = re.compile(r"[\n,;|{}()\[\]\"'&?<>*`/\t\x1f!:=#]|\. | - ")
@@ -43,14 +47,12 @@ def pair_fields(text: str, fields: Fields, scope: Scope, taken: Sequence[tuple[i
     What a pattern finds by itself (e-mail, phone, ...) is left to the pattern: in running text a value has no certain end.
     `taken`: stretches, in order, that are read in another way.
     """
-    spots = (at for at in (match.start() for match in _PAIR.finditer(text)) if not _is_in(taken, at))
-    pairs = [(name, at) for at in spots if (name := _name_before(text, at))]
+    pairs = pairs_in(text, taken)
     if not pairs:
         return []
-    said = fields.keys(scope, tuple(name for name, _ in pairs))
     found: list[Inner] = []
     done = 0
-    for (_, at), (key, its_scope) in zip(pairs, said, strict=True):
+    for at, (key, its_scope) in _said(text, pairs, fields, scope):
         if key.entity is None or at < done or (key.entity in _BY_PATTERN and not key.policy):
             continue
         span = _value_after(text, at, key)
@@ -64,6 +66,21 @@ def _is_in(spans: Sequence[tuple[int, int]], at: int) -> bool:
     """Whether one of these spans, in order and apart, holds this place."""
     before = bisect_right(spans, at, key=_START_OF)
     return before > 0 and spans[before - 1][1] > at
+
+
+def pairs_in(text: str, taken: Sequence[tuple[int, int]] = ()) -> list[tuple[str, int]]:
+    """Each name that stands before a colon or an equals sign outside of what is taken, and where that mark is."""
+    spots = (at for at in (match.start() for match in _PAIR.finditer(text)) if not _is_in(taken, at))
+    return [(name, at) for at in spots if (name := _name_before(text, at))]
+
+
+def _said(text: str, pairs: list[tuple[str, int]], fields: Fields, scope: Scope) -> Iterator[tuple[int, Said]]:
+    """What each name says. Those of one paragraph stand beside each other."""
+    ends = [match.start() for match in PARAGRAPH.finditer(text)]
+    for _, several in groupby(pairs, key=lambda pair: bisect_right(ends, pair[1])):
+        beside = list(several)
+        said = fields.keys(scope, tuple(name for name, _ in beside))
+        yield from zip((at for _, at in beside), said, strict=True)
 
 
 def _name_before(text: str, at: int) -> str:

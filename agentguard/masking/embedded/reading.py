@@ -29,7 +29,7 @@ def _finders(text: str) -> list[_Find]:
         (lines and "VCARD" in text, card_regions),
         ("(" in text and ("VALUES" in text or "values" in text or "olumns" in text or "ields" in text), row_regions),
         (brackets and ('"' in text or "'" in text), json_regions),
-        ("</" in text, markup_regions),
+        ("<" in text and ">" in text, markup_regions),
         (lines and any(mark in text for mark in "|\t;,"), table_regions),
         ("=" in text and ("&" in text or "?" in text), query_regions),
         (lines and (":" in text or "=" in text), record_regions),

@@ -49,6 +49,12 @@ def record_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
     yield from _of_block(text, block, fields, said)
 
 
+def is_record_line(line: str) -> bool:
+    """Whether a line is `key: value`."""
+    read = _read(0, line)
+    return read is not None and read.name != ""
+
+
 def _read(start: int, written: str) -> _Line | None:
     match = _LINE.match(written) if ":" in written or "=" in written else None
     name = match["name"].strip() if match else ""

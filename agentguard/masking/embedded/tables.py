@@ -15,6 +15,7 @@ _RECORD = re.compile(r"-\[ RECORD [0-9]+ \]")
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.\-]*\Z")
 _MARKS = "|\t;,"
 _MOST_LINES_IN_A_CELL = 20
+_LONGEST_CELL = 8_192
 
 
 def table_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
@@ -45,6 +46,18 @@ def _mark(lines: Sequence[Line], at: int) -> str | None:
     return mark if mark in after else None
 
 
+def may_become_header(line: str) -> bool:
+    """Whether a line that goes on may become the header of a table."""
+    return not line.strip() or any(
+        all(is_header(line[start:end]) for start, end in _cells(0, line, mark) if start < end) for mark in _MARKS
+    )
+
+
+def is_header_line(line: str) -> bool:
+    """Whether a line that has ended may be the header of a table."""
+    return any(mark in line for mark in _MARKS) and not _RULER.match(line.strip()) and may_become_header(line)
+
+
 def _begins(lines: Sequence[Line], at: int) -> bool:
     """Whether a line begins something: in the middle of a paragraph a comma mostly stands between words."""
     return at == 0 or lines[at - 1][1].strip()[-1:] in ("", ":")
@@ -64,6 +77,7 @@ def _table(
         return None
     said = fields.keys(scope, names)
     start, end, parts = lines[at][0], -1, list[Inner]()
+    rows: tuple[int, int] | None = None
     following = at + 1
     while following < len(lines):
         first, line = lines[following]
@@ -72,10 +86,15 @@ def _table(
             row = list(_cells(first, line, mark)) if mark in line else []
             if len(row) != len(names):
                 break
+            rows = (rows[0] if rows else first, first)
             parts += [Inner(left, right, *its) for (left, right), its in zip(row, said, strict=True) if left < right]
             end = first + len(line)
         following += 1
-    return (following, Region(start, end, parts, end >= len(text.rstrip()))) if parts else None
+    if not parts or rows is None:
+        return None
+    ended = text.find("\n", end) + 1
+    goes_on = following >= len(lines) - 1 or _opens_a_cell(text, ended, mark)
+    return following, Region(start, end, parts, goes_on, rows=(rows[0], ended or rows[1]))
 
 
 def _whole_row(lines: Sequence[Line], at: int, mark: str) -> tuple[int, str]:
@@ -93,6 +112,17 @@ def _whole_row(lines: Sequence[Line], at: int, mark: str) -> tuple[int, str]:
         if line.count('"') % 2:
             return at, lines[at][1]
     return at, line
+
+
+def _opens_a_cell(text: str, start: int, mark: str) -> bool:
+    """Whether a row begins here whose quoted cell has not ended yet."""
+    rest = text[start : start + _LONGEST_CELL + 1]
+    return (
+        mark != "|"
+        and len(rest) <= _LONGEST_CELL
+        and rest.count("\n") < _MOST_LINES_IN_A_CELL
+        and rest.count('"') % 2 == 1
+    )
 
 
 def _cells(start: int, line: str, mark: str) -> Iterator[tuple[int, int]]:
