@@ -21,7 +21,9 @@ COOKIES = Cookies(keys=(KEYS["inbox"].derive("cookies"),), is_secure=False)
 
 def visitor(base: str, person: str | None, **identity: Any) -> httpx.AsyncClient:
     """A browser in which this person is logged in, just now; nobody, where that is None."""
-    client = httpx.AsyncClient(base_url=base, trust_env=False, timeout=20, headers={"accept": "text/html"})
+    client = httpx.AsyncClient(
+        base_url=base, trust_env=False, timeout=20, headers={"accept": "text/html"}, limits=httpx.Limits()
+    )
     if person is not None:
         given = {"how": "oidc", "session": f"{person:0>32}", "authenticated_ms": now_ms()} | identity
         client.cookies.set(SESSION, cookie(Identity(person=person, **given)))
