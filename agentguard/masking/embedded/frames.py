@@ -101,6 +101,8 @@ def label_of(names: tuple[str, ...]) -> tuple[int, int] | None:
 
 def _columns(frame: Frame, text: str, fields: Fields, scope: Scope) -> tuple[Said, ...]:
     """What the names of the columns say, where an object holds columns and rows."""
+    if sum(type(entry) is Frame for _, entry in frame.entries) < 2:
+        return ()
     entries = {name.lower(): entry for name, entry in reversed(frame.entries)}
     listed = next((entries[name] for name in _COLUMNS if isinstance(entries.get(name), Frame)), None)
     if not isinstance(listed, Frame) or not any(isinstance(entries.get(name), Frame) for name in _ROWS):
