@@ -160,6 +160,8 @@ def _singular(phrase: str) -> str:
 def _name_after(front: list[str]) -> Meaning:
     if not front:
         return Meaning(Kind.NAME, "PERSON")
+    if " ".join(front).endswith(("email address", "emailaddress", "mail address")):
+        return Meaning(Kind.SURE, "PERSON")  # the name that a mail program shows for an address
     return Meaning(Kind.SURE, "PERSON") if is_of_people(front) else _NOTHING
 
 

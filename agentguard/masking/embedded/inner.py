@@ -61,4 +61,4 @@ def is_header(name: str) -> bool:
 
 
 _FIRST = frozenset("_@$#*")
-_MAIL = re.compile(r"@[\w\-]+\.")
+_MAIL = re.compile(r"\w@[\w\-]+\.")

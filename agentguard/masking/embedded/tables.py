@@ -157,14 +157,22 @@ def _trimmed(start: int, line: str, left: int, right: int) -> tuple[int, int]:
     return start + left, start + right
 
 
+def _ends_record(line: str, has_begun: bool) -> bool:
+    """Whether a line is no part of the record that it follows."""
+    return "|" not in line and (not has_begun or not line.strip() or _RECORD.match(line) is not None)
+
+
 def _record(lines: Sequence[Line], at: int, fields: Fields, scope: Scope) -> tuple[int, Region]:
-    """One record of psql's expanded output: a name and a value in each line."""
-    pairs = []
+    """One record of psql's expanded output: a name and a value in each line, or in several where the value has line breaks."""
+    pairs: list[tuple[str, tuple[int, int]]] = []
     last = at + 1
-    while last < len(lines) and "|" in lines[last][1]:
+    while last < len(lines) and not _ends_record(lines[last][1], bool(pairs)):
         start, line = lines[last]
-        name, _, _ = line.partition("|")
-        pairs.append((name.strip(), _trimmed(start, line, len(name) + 1, len(line))))
+        name, mark, _ = line.partition("|")
+        if mark:
+            pairs.append((name.strip(), _trimmed(start, line, len(name) + 1, len(line))))
+        else:
+            pairs[-1] = pairs[-1][0], (pairs[-1][1][0], start + len(line))
         last += 1
     said = fields.keys(scope, tuple(name for name, _ in pairs))
     parts = [Inner(*span, *its) for (_, span), its in zip(pairs, said, strict=True) if span[0] < span[1]]
