@@ -114,7 +114,7 @@ def open_guard(
         link=link,
         deployment=settings.deployment,
     )
-    principals = Principals(tenant=tenant, agent=agent)
+    principals = Principals(tenant=tenant, agent=agent, began=tokens.begin)
     judging = Judging(tokens=tokens, budgets=budgets)
     cases = Cases(
         in_force=in_force, principals=principals, tokens=tokens, judging=judging, records=records, carding=carding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,11 +20,13 @@ LENGTH_MAX = 512
 class Principals:
     """Opens sessions of one agent in one tenant, and says which one is open here.
 
-    A session follows the context: threads and tasks that copy it see it, others don't.
+    A session follows the context: threads and tasks that copy it see it, others don't. `began` is told of each session that is new, so
+    that no other process knows it.
     """
 
     tenant: str
     agent: str
+    began: Callable[[Principal], None] = lambda _: None
     _current: ContextVar[Principal | None] = field(
         default_factory=lambda: ContextVar("agentguard_principal", default=None)
     )
@@ -57,6 +59,8 @@ class Principals:
             session=_plain("id", id) or secrets.token_hex(8),
             run=_plain("run", run) or "",
         )
+        if id is None:
+            self.began(principal)
         before, asked_before = self._current.set(principal), self._asked.set(asked)
         try:
             yield principal

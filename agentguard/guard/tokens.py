@@ -68,22 +68,30 @@ class TokenBook:
                 if form is not None and form not in forms:
                     self.forms[entity_type] = (*forms, form)
 
+    def begin(self, principal: Principal) -> None:
+        """A session that is new here and everywhere: nobody has put anything into it."""
+        self.ids(principal)
+        self._keep_recalled(principal, _Recalled(time.monotonic(), Seen(), os.getpid()))
+
     async def recall(self, principal: Principal) -> None:
         """Know what other processes have seen in this session, and what was erased: as of RECALL_SECONDS ago at most."""
         key = (principal.session, principal.user)
-        recalled = self._recalled.get(key)
-        if recalled is None or recalled.pid != os.getpid() or time.monotonic() - recalled.at > RECALL_SECONDS:
-            began = time.monotonic()
-            before = recalled.seen if recalled is not None and key in self._ids else None
-            seen, found = await self.background.hop(lambda: self._catch_up(principal, before))
-            if recalled is not None and recalled.seen.erasures != seen.erasures:
-                self._ids.pop(key, None)
-            known = self.ids(principal).known
-            if known is not None:
-                known.learn((entry.token.entity_type, entry.token.value) for entry in found)
-            if len(self._recalled) >= SESSIONS_KEPT:
-                self._recalled.clear()
-            self._recalled[key] = _Recalled(began, seen, os.getpid())
+        recalled, now = self._recalled.get(key), time.monotonic()
+        if recalled is not None and recalled.pid == os.getpid() and now - recalled.at <= RECALL_SECONDS:
+            return
+        before = recalled.seen if recalled is not None and key in self._ids else None
+        seen, found = await self.background.hop(lambda: self._catch_up(principal, before))
+        if before is not None and before.erasures != seen.erasures:
+            self._ids.pop(key, None)
+        known = self.ids(principal).known
+        if known is not None:
+            known.learn((entry.token.entity_type, entry.token.value) for entry in found)
+        self._keep_recalled(principal, _Recalled(now, seen, os.getpid()))
+
+    def _keep_recalled(self, principal: Principal, recalled: _Recalled) -> None:
+        if len(self._recalled) >= SESSIONS_KEPT:
+            self._recalled.clear()
+        self._recalled[principal.session, principal.user] = recalled
 
     async def resolve(self, principal: Principal, texts: Iterable[str]) -> dict[str, Known]:
         """What these tokens stand for; a text that is no token of this session is absent."""

@@ -184,6 +184,7 @@ class Proxy:
                 told = "\n".join(self.first_sight.diff(listing(tool)))
                 _LOG.warning("%s is not what it was when it was first seen:\n%s", tool.name, told)
             self.tools[tool.name] = McpTool(listed=tool, changed=tool.name in changed)
+        self.guard.expect(*(self.tools[tool.name] for tool in fit))
 
     async def _gated(
         self, ctx: Context, call: ToolCall, tool: Tool, run: Callable[[dict[str, Any]], Awaitable[M]]

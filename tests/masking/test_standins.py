@@ -11,6 +11,8 @@ from uuid import UUID
 
 import phonenumbers
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agentguard.masking import Form, Restoring, TokenIds, Wanted, Why, by_parameter, form_wanted, takes_placeholder
 from agentguard.model.tokens import Token
@@ -35,7 +37,7 @@ def ids(session: str = "session-1", key: bytes = KEY, **forms: tuple[Form, ...])
     return TokenIds([key], "acme", session, None, forms or FORMS)
 
 
-def given(form: Form, made_by: TokenIds | None = None) -> Token:
+def stand_in(form: Form, made_by: TokenIds | None = None) -> Token:
     """The stand-in that the model is given for this form's value."""
     made = made_by or ids()
     found = made.stand_in(made.token(*VALUES[form]))
@@ -69,7 +71,7 @@ def _parsed(text: str) -> Any:
 @every_form
 def test_t27_a_stand_in_stands_where_no_real_value_can(form: Form) -> None:
     """A reserved domain, a country code of nobody, years that no record has, a version of its own."""
-    assert NOBODYS[form](given(form).text)
+    assert NOBODYS[form](stand_in(form).text)
 
 
 @every_form
@@ -77,16 +79,16 @@ def test_a_stand_in_is_stable_and_scoped(form: Form) -> None:
     """The same again in another process of the session; another one for another session, key, or entity type."""
     entity_type, value = VALUES[form]
     made = {
-        given(form).text,
-        given(form, ids("session-2")).text,
-        given(form, ids(key=b"another key that is long enough!")).text,
+        stand_in(form).text,
+        stand_in(form, ids("session-2")).text,
+        stand_in(form, ids(key=b"another key that is long enough!")).text,
     }
     other = ids(OTHER=(form,))
     retyped = other.stand_in(other.token("OTHER", value))
-    assert given(form, ids()).text == given(form).text
+    assert stand_in(form, ids()).text == stand_in(form).text
     assert retyped is not None
     assert len(made | {retyped.text}) == 4
-    assert given(form).identity == (entity_type, ids().token(entity_type, value).canonical)
+    assert stand_in(form).identity == (entity_type, ids().token(entity_type, value).canonical)
 
 
 RESPELLED: dict[str, tuple[Form, Callable[[str], str]]] = {
@@ -114,14 +116,14 @@ RESPELLED: dict[str, tuple[Form, Callable[[str], str]]] = {
 @pytest.mark.parametrize(("form", "respell"), RESPELLED.values(), ids=RESPELLED.keys())
 def test_t27_respelled_stand_ins_are_read(form: Form, respell: Callable[[str], str]) -> None:
     """As models write them, each is read as itself and nothing else."""
-    text = given(form).text
+    text = stand_in(form).text
     assert [read for _, _, read in ids().read(respell(text))] == [text]
 
 
 @every_form
 def test_what_only_holds_a_stand_in_is_none(form: Form) -> None:
     """Part of a longer word or number is something else."""
-    text = given(form).text
+    text = stand_in(form).text
     longer = {Form.URL: f"{text[:-1]}x", Form.PHONE: f"{text}7"}.get(form, f"7{text}7")
     assert text not in [read for _, _, read in ids().read(longer)]
 
@@ -136,7 +138,7 @@ def test_t27_real_numbers_pass() -> None:
 @every_form
 def test_masking_leaves_a_stand_in_alone(form: Form) -> None:
     """What a tool gives back of it is not masked again, in a field of its type or in prose."""
-    text = given(form).text
+    text = stand_in(form).text
     fields = {"email": text, "phone": text, "date_of_birth": text, "account_id": text, "note": f"about {text} again"}
     assert MASKER.mask(fields, ids()).value == fields
 
@@ -146,8 +148,8 @@ def test_a_value_is_given_as_a_stand_in_and_has_its_token_too() -> None:
     masked = MASKER.mask({"email": "anna.kowalska@mail.example", "full_name": "Anna Kowalska"}, ids())
     token = ids().token("EMAIL_ADDRESS", "anna.kowalska@mail.example")
     name = ids().token("PERSON", "Anna Kowalska")
-    assert masked.value == {"email": given(Form.EMAIL).text, "full_name": name.text}
-    assert {made.text for made in masked.tokens} == {token.text, name.text, given(Form.EMAIL).text}
+    assert masked.value == {"email": stand_in(Form.EMAIL).text, "full_name": name.text}
+    assert {made.text for made in masked.tokens} == {token.text, name.text, stand_in(Form.EMAIL).text}
 
 
 def test_of_two_values_with_one_stand_in_the_second_has_none() -> None:
@@ -196,18 +198,18 @@ def test_the_form_that_a_parameter_needs(schema: dict[str, Any], form: Form | No
 
 def restoring(schema: dict[str, Any], *reveals: Reveal, forms: Form = Form.EMAIL) -> Restoring:
     """Restores arguments that may hold the stand-in of one form, or its token."""
-    made, stand_in = ids(), given(forms)
+    made, its = ids(), stand_in(forms)
     token = made.token(*VALUES[forms])
     return Restoring(
         reveals=by_parameter(reveals),
-        resolved={stand_in.text: stand_in, token.text: token},
+        resolved={its.text: its, token.text: token},
         schema={"properties": schema},
         read=made.read,
         token_text=lambda found: made.token(found.entity_type, found.value).text,
     )
 
 
-MAIL = given(Form.EMAIL).text
+MAIL = stand_in(Form.EMAIL).text
 MAIL_TOKEN = ids().token(*VALUES[Form.EMAIL]).text
 ANY = {"type": "string"}
 
@@ -225,10 +227,10 @@ STOPPED: dict[str, tuple[dict[str, Any], dict[str, Any], Why]] = {
     "token in a format": ({"to": {"type": "string", "format": "email"}}, {"to": MAIL_TOKEN}, Why.NOT_REVEALED),
     "short text": ({"to": {"type": "string", "maxLength": 30}}, {"to": MAIL_TOKEN}, Why.NOT_REVEALED),
     "in a key": ({}, {"to": {MAIL: 1}}, Why.NOT_REVEALED),
-    "another session's": ({}, {"to": given(Form.EMAIL, ids("session-2")).text}, Why.UNKNOWN),
+    "another session's": ({}, {"to": stand_in(Form.EMAIL, ids("session-2")).text}, Why.UNKNOWN),
     "invented": ({}, {"to": "0123456789@masked.invalid"}, Why.UNKNOWN),
-    "another session's date": ({}, {"to": given(Form.DATE, ids("session-2")).text}, Why.UNKNOWN),
-    "number that is none": ({}, {"id": int(given(Form.NUMBER).text)}, Why.UNKNOWN),
+    "another session's date": ({}, {"to": stand_in(Form.DATE, ids("session-2")).text}, Why.UNKNOWN),
+    "number that is none": ({}, {"id": int(stand_in(Form.NUMBER).text)}, Why.UNKNOWN),
 }
 
 
@@ -254,10 +256,65 @@ def test_a_value_is_given_in_the_spelling_and_type_that_the_schema_takes() -> No
         *(Reveal(name, ("ACCOUNT_ID",)) for name in "xyz"),
         forms=Form.NUMBER,
     )
-    called, account = given(Form.PHONE).text, int(given(Form.NUMBER).text)
+    called, account = stand_in(Form.PHONE).text, int(stand_in(Form.NUMBER).text)
     assert phone.restored({"x": called, "y": called}) == {"x": "+1 202-555-0147", "y": "+12025550147"}
     assert number.restored({"x": str(account), "y": account, "z": float(account)}) == {
         "x": "10045871",
         "y": 10045871,
         "z": 10045871,
     }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 99) | st.floats(allow_nan=False) | st.text(max_size=6)
+    | st.sampled_from(["string", "integer", "object", "array", "#/$defs/Mail", "#/$defs/Loop", "email", "^[0-9]+$", "(?=x)"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            "type properties items prefixItems additionalProperties anyOf oneOf allOf $ref $defs enum const format pattern maxLength"
+            " minLength minimum maximum exclusiveMaximum multipleOf x y".split()
+        ),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON, JSON)
+def test_t29_no_schema_from_elsewhere_raises_or_goes_on_and_on(schema: Any, value: Any) -> None:
+    """What is no JSON Schema says nothing; arguments that don't fit it are restored all the same."""
+    root = {"properties": {"x": schema, "y": value}, "$defs": DEFS}
+    place = Wanted.of(root).at(["x", "y"])
+    assert form_wanted(place.takes, "ACCOUNT_ID") in (None, *Form)
+    restorer = Restoring(reveals={}, resolved={}, schema=root, read=ids().read_disguised)
+    assert restorer.restored({"x": value, "y": "z"}) == {"x": value, "y": "z"}
+
+
+PERSONAL = st.fixed_dictionaries(
+    {
+        "email": st.builds("{}@{}.example".format, st.from_regex("[a-z]{2,8}", fullmatch=True), st.sampled_from("ab")),
+        "phone": st.builds("+1 202-555-{:04d}".format, st.integers(100, 199)),
+        "date_of_birth": st.dates(date(1930, 1, 1), date(2020, 1, 1)).map(str),
+        "customer_id": st.uuids().map(str),
+        "account_id": st.integers(10**6, 10**9).map(str),
+        "full_name": st.sampled_from(["Anna Kowalska", "Bo Ray"]),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PERSONAL)
+def test_restoring_gives_back_what_was_masked(customer: dict[str, str]) -> None:
+    """Through stand-ins and tokens alike, where every type is revealed; and in a text, where that is revealed."""
+    made = ids()
+    masked = MASKER.mask({**customer, "note": " / ".join(customer.values())}, made)
+    types = tuple({token.entity_type for token in masked.tokens})
+    restorer = Restoring(
+        reveals=by_parameter(Reveal(name, types, inside_text=True) for name in masked.value),
+        resolved={token.text: token for token in masked.tokens},
+        read=made.read_disguised,
+    )
+    assert restorer.restored(masked.value) == {**customer, "note": " / ".join(customer.values())}
+    assert not set(masked.value.values()) & set(customer.values())
