@@ -55,7 +55,7 @@ def _keys(model: Any) -> set[str]:
     for field in model.model_fields.values():
         for inner in _models(field.annotation):
             found |= _keys(inner)
-    return found | set(model.model_fields)
+    return found | {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _models(annotation: Any) -> set[type[BaseModel]]:

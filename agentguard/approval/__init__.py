@@ -6,6 +6,7 @@ from agentguard.approval.deeds import Attempt, Deeds, InTheWay, Run
 from agentguard.approval.desk import Desk, Shown
 from agentguard.approval.edits import changes_of, check_edit
 from agentguard.approval.freezes import Freezes
+from agentguard.approval.grants import Granted, Grants, Listed, granted_by, holds
 from agentguard.approval.paging import Cursor, Page, Pages
 from agentguard.approval.roster import Person, Roster, Signer
 from agentguard.approval.roster_file import read_roster
@@ -22,8 +23,11 @@ __all__ = [
     "Deeds",
     "Desk",
     "Freezes",
+    "Granted",
+    "Grants",
     "How",
     "InTheWay",
+    "Listed",
     "Opened",
     "Page",
     "Pages",
@@ -42,6 +46,8 @@ __all__ = [
     "changes_of",
     "check_edit",
     "check_vote",
+    "granted_by",
+    "holds",
     "obstacles",
     "read_roster",
     "recount",

@@ -23,9 +23,9 @@ from agentguard.approval.roster import Roster
 from agentguard.approval.signing import check_comment, check_signature, signed
 from agentguard.approval.stored import Stored, forged
 from agentguard.approval.tally import Tally, Uncounted, barred, entitled_to, requester_of, tally
-from agentguard.approval.votes import check_vote, recount, sign_vote
+from agentguard.approval.votes import check_grant, check_vote, recount, sign_vote
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Edit, Found, Request, Resolution, Settlement, State, Vote
+from agentguard.model.approvals import Decision, Edit, Found, Grant, Request, Resolution, Settlement, State, Vote
 from agentguard.model.record import Json
 from agentguard.model.verdicts import CONFIRM, Need
 from agentguard.store.keys import SigningKey
@@ -64,6 +64,7 @@ class Ballot:
     signer: str
     key: SigningKey
     within: Collection[str] | None = None
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +101,15 @@ class Desk:
         comment: str = "",
         signer: str | None = None,
         within: Collection[str] | None = None,
+        grant: Grant | None = None,
     ) -> Resolution:
         """Sign and put one person's decision, and how the request stands then. `signer` is a server's name, if one signs.
 
         `within`: the groups that the person's login confirmed; they decide for no other. None: for all that approvers.yaml says.
+        `grant`: what they grant along with an approval, within what the card offers.
 
         Raises RequestNotFound, and DecisionRefused: ended, self_approval, not_entitled, unknown_person, bad_comment,
-        bad_signature, no_key, unknown_signer, other_card, changed, forged.
+        bad_signature, no_key, unknown_signer, other_card, changed, forged, bad_grant.
         """
         check_comment(comment)
         name = self.roster.person(person)
@@ -118,6 +121,7 @@ class Desk:
             signer=signer or name,
             key=key,
             within=within,
+            grant=grant,
         )
         for _ in range(len(self.roster.people) + 2):
             stored = await self.channel.read(request_id)
@@ -218,6 +222,7 @@ class Desk:
                 "ended", f"request {stored.request.id} is already {stored.state}; nothing was decided"
             )
         needs = self.may_decide(stored, ballot.person, ballot.within)
+        check_grant(ballot.grant, ballot.decision, stored.request)
         if not hmac.compare_digest(ballot.card_digest.encode(), stored.request.card.digest().encode()):
             raise DecisionRefused("other_card", "what waits now is not what you saw; look at it again, then decide")
         vote = self._signed(stored, ballot, needs)
@@ -237,6 +242,7 @@ class Desk:
             time_ms=self.channel.clock.now_ms(),
             signer=ballot.signer,
             key=ballot.key,
+            grant=ballot.grant,
         )
         check_vote(vote, stored.request, self.roster)
         return vote
@@ -285,7 +291,8 @@ class Desk:
 
 def _said_before(stored: Stored, ballot: Ballot) -> bool:
     return any(
-        vote.person == ballot.person and vote.decision is ballot.decision and vote.card_digest == ballot.card_digest
+        (vote.person, vote.decision, vote.card_digest, vote.grant)
+        == (ballot.person, ballot.decision, ballot.card_digest, ballot.grant)
         for vote in stored.votes
     )
 

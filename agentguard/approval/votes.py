@@ -3,6 +3,7 @@
 Rules:
 - a vote binds tenant, request, revision, digest of the call, digest of the card that was shown, approvals, person, groups,
   decision, comment and time; the signature covers all of them (see `signing`);
+- a grant along with it is within what the card offered;
 - a vote for another tenant, request, revision, call or card, or of a time after the deadline, is refused, whoever signed it;
 - a vote that nobody's key here verifies is refused; whether its person may decide this is the tally's to say.
 """
@@ -16,7 +17,7 @@ from agentguard.approval.roster import Roster
 from agentguard.approval.signing import check_comment, check_signature, signed
 from agentguard.approval.tally import Tally, tally
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Request, Vote
+from agentguard.model.approvals import Decision, Grant, Request, Vote
 from agentguard.store.keys import SigningKey
 
 
@@ -32,6 +33,7 @@ def sign_vote(
     time_ms: int,
     signer: str,
     key: SigningKey,
+    grant: Grant | None = None,
 ) -> Vote:
     """One person's vote on what they were shown, signed by `signer` (the person, or a server of `signers:`)."""
     vote = Vote(
@@ -45,6 +47,7 @@ def sign_vote(
         groups=tuple(groups),
         decision=decision,
         comment=check_comment(comment),
+        grant=grant,
         time_ms=time_ms,
         signer=signer,
     )
@@ -54,7 +57,21 @@ def sign_vote(
 def check_vote(vote: Vote, request: Request, roster: Roster) -> None:
     """Return if `vote` is a genuine vote on this very request as it stands. Raises DecisionRefused."""
     _check_bound(vote, request)
+    check_grant(vote.grant, vote.decision, request)
     check_signature(vote, roster)
+
+
+def check_grant(grant: Grant | None, decision: Decision, request: Request) -> None:
+    """Return if a decision may carry this grant: an approval, within what its card offered. Raises DecisionRefused ("bad_grant")."""
+    if grant is None:
+        return
+    offer = request.card.grant
+    if offer is None or decision is not Decision.APPROVE:
+        raise DecisionRefused("bad_grant", "policy offers no grant with this; decide this call alone")
+    if not (1 <= grant.uses <= offer.uses and 1 <= grant.seconds <= offer.seconds and grant.session >= offer.session):
+        where = ", in the same session" if offer.session else ""
+        told = f"policy offers at most {offer.uses} more within {offer.seconds} s{where}"
+        raise DecisionRefused("bad_grant", told)
 
 
 def recount(request: Request, votes: Iterable[Vote], roster: Roster) -> Tally:

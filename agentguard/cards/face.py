@@ -80,6 +80,7 @@ class Face(Record):
     now_ms: int
     deadline: Line
     approve: Line
+    grant: Line
     same_user: bool
 
     @property
@@ -126,6 +127,7 @@ def face_of(shown: Shown) -> Face:
         now_ms=stored.now_ms,
         deadline=f"until {clock(request.deadline_ms)}; then the call is refused",
         approve=_approve(stored),
+        grant=_grant(card),
         same_user=request.assurance == "same-user",
     )
 
@@ -133,6 +135,14 @@ def face_of(shown: Shown) -> Face:
 def shape_of(risk: str) -> str:
     """The shape of a risk; one that no guard writes has none."""
     return SHAPES[Risk(risk)] if risk in set(Risk) else "?"
+
+
+def _grant(card: Card) -> str:
+    """What may be granted along with an approval, word for word; empty where nothing is offered."""
+    offer = card.grant
+    if offer is None:
+        return ""
+    return f"may be granted along: at most {offer.uses} more within {offer.seconds} s: {offer.words(card.tool)}"
 
 
 def _undo(card: Card) -> str:

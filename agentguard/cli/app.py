@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from agentguard import __version__
-from agentguard.cli import approvals, audit, demo, doctor, init, mask, mcp, orders, policy, serve, vault
+from agentguard.cli import approvals, audit, demo, doctor, grants, init, mask, mcp, orders, policy, serve, vault
 from agentguard.cli.screen import complain, say
 from agentguard.errors import AgentGuardError, ConfigurationError
 
@@ -46,6 +46,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(policy.app, name="policy")
 app.add_typer(mcp.app, name="mcp")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(grants.app, name="grants")
 app.add_typer(audit.app, name="audit")
 app.add_typer(vault.app, name="vault")
 app.add_typer(serve.tokens_app, name="token")

@@ -6,18 +6,19 @@ import json as json_module
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import anyio
 import typer
 
 from agentguard.approval import Desk, Run, Shown, Stored
 from agentguard.cli.cards import print_card, print_line, print_runs, request_json
+from agentguard.cli.durations import milliseconds
 from agentguard.cli.options import Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk, own_key
 from agentguard.errors import ConfigurationError
-from agentguard.model.approvals import Because, Decision, Found, Resolution, Settlement, State
+from agentguard.model.approvals import Because, Decision, Found, Grant, Offer, Resolution, Settlement, State
 
 app = typer.Typer(help="See what waits for people, and decide it with your own key.", no_args_is_help=True)
 
@@ -28,6 +29,20 @@ DEFAULT = Path("tool_policies")
 ID_LENGTH = 32
 SHORT = 6
 """So many first characters may stand for an id."""
+
+
+class _Wanted(NamedTuple):
+    """What somebody wants to grant along with an approval; what they don't say is as much as the policy offers."""
+
+    lasting: str | None
+    uses: int | None
+    any_session: bool
+
+    def of(self, offer: Offer | None) -> Grant:
+        """The grant, within or beyond what is offered."""
+        seconds = milliseconds(self.lasting, option="--for") // 1000 if self.lasting else offer.seconds if offer else 1
+        uses = self.uses if self.uses is not None else offer.uses if offer else 1
+        return Grant(seconds=seconds, uses=uses, session=not self.any_session)
 
 
 @app.command("list")
@@ -82,9 +97,17 @@ def approve(
     card: Card = None,
     policies: Policies = DEFAULT,
     tenant: Tenant = "default",
+    lasting: Annotated[
+        str | None, typer.Option("--for", help="Grant further calls like this one for so long: 30m, 4h.")
+    ] = None,
+    uses: Annotated[int | None, typer.Option("--uses", help="Grant so many further calls like this one.")] = None,
+    any_session: Annotated[
+        bool, typer.Option("--any-session", help="Grant them in other sessions of this agent and user too.")
+    ] = False,
 ) -> None:
-    """Approve exactly this call, once."""
-    _decide(request_id, Decision.APPROVE, comment, name, card, policies, tenant)
+    """Approve exactly this call, once; with --for or --uses also further ones like it, where the policy offers that."""
+    wanted = _Wanted(lasting, uses, any_session) if lasting or uses is not None or any_session else None
+    _decide(request_id, Decision.APPROVE, comment, name, card, policies, tenant, wanted)
 
 
 @app.command()
@@ -174,6 +197,7 @@ def _decide(
     card: str | None,
     policies: Path,
     tenant: str,
+    wanted: _Wanted | None = None,
 ) -> None:
     settings = Settings()
     person, key = own_key(settings, name)
@@ -183,7 +207,13 @@ def _decide(
             shown = await desk.show(await _whole(desk, request_id))
             seen = card or _look_at(shown, decision.value)
             return await desk.decide(
-                shown.stored.request.id, person=person, key=key, decision=decision, comment=comment, card_digest=seen
+                shown.stored.request.id,
+                person=person,
+                key=key,
+                decision=decision,
+                comment=comment,
+                card_digest=seen,
+                grant=wanted and wanted.of(shown.stored.request.card.grant),
             )
 
     resolution = anyio.run(deciding)

@@ -23,9 +23,11 @@ from agentguard.guard.cases import Cases
 from agentguard.guard.editing import Editing
 from agentguard.guard.erasure import Erasure
 from agentguard.guard.freezing import Freezing
+from agentguard.guard.granting import Granting
 from agentguard.guard.in_force import InForce
 from agentguard.guard.judging import Judging
 from agentguard.guard.link import Link
+from agentguard.guard.offers import Offers
 from agentguard.guard.once import Once
 from agentguard.guard.pipeline import Guard
 from agentguard.guard.principals import Principals
@@ -116,8 +118,15 @@ def open_guard(
     )
     principals = Principals(tenant=tenant, agent=agent, began=tokens.begin)
     judging = Judging(tokens=tokens, budgets=budgets)
+    offers = Offers(binding=binding)
     cases = Cases(
-        in_force=in_force, principals=principals, tokens=tokens, judging=judging, records=records, carding=carding
+        in_force=in_force,
+        principals=principals,
+        tokens=tokens,
+        judging=judging,
+        records=records,
+        carding=carding,
+        offers=offers,
     )
     requests, sealer = Requests(background=background, link=link), Sealer(keyring.derive("input"))
     asking = Asking(
@@ -138,6 +147,15 @@ def open_guard(
             cases=cases,
         ),
         cases=cases,
+        granting=Granting(
+            background=background,
+            link=link,
+            in_force=in_force,
+            offers=offers,
+            binding=binding,
+            people=people,
+            records=records,
+        ),
         masked_words=masked_words,
         assurance=assurance_of(settings),
     )

@@ -37,6 +37,7 @@ from agentguard.guard.case import Case
 from agentguard.guard.cases import Cases
 from agentguard.guard.editing import Editing, input_context
 from agentguard.guard.freezing import Freezing
+from agentguard.guard.granting import Granting
 from agentguard.guard.permit import Claim
 from agentguard.guard.records import Records
 from agentguard.guard.requests import Requests
@@ -64,6 +65,7 @@ class Asking:
     freezing: Freezing
     editing: Editing
     cases: Cases
+    granting: Granting
     masked_words: Callable[[Principal, str], str]
     assurance: Assurance
 
@@ -256,6 +258,7 @@ class Asking:
         try:
             self.spent.take(request, stored.now_ms)
             await self.records.permitted(case.principal, case.call, case.snapshot, stored)
+            await self.granting.remember(stored)
         except BaseException:
             await self.finish(claim, State.FAILED)
             raise

@@ -10,6 +10,7 @@ from agentguard.guard.carding import Carding
 from agentguard.guard.case import Case
 from agentguard.guard.in_force import InForce, Now
 from agentguard.guard.judging import Judgement, Judging
+from agentguard.guard.offers import Offers
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
 from agentguard.guard.revealing import Restored, restore_call, still_revealed
@@ -31,6 +32,7 @@ class Cases:
     judging: Judging
     records: Records
     carding: Carding
+    offers: Offers
 
     async def case(
         self,
@@ -44,6 +46,7 @@ class Cases:
     ) -> Case:
         """The case of a call that was judged by these rules."""
         card = await self.carding.card(rules, call, principal, snapshot, restored, judged, self.principals.asked())
+        offer = self.offers.offer(rules.policy, tool, judged.verdict, snapshot.arguments, card)
         return Case(
             call=call,
             tool=tool,
@@ -52,7 +55,7 @@ class Cases:
             tokens=restored.tokens,
             facts=judged.facts,
             verdict=judged.verdict,
-            card=card,
+            card=card.model_copy(update={"grant": offer}),
             revealed=restored.revealed,
             bill=judged.bill,
         )

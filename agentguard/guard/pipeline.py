@@ -267,27 +267,32 @@ class Guard:
         await self.freezing.check(case.principal, case.tool.name)
         await self.once.must_be_free(case.principal, case.call, deeds)
         with self.judging.budgets.held(case.bill):
-            approved, claim = await self.asking.ask(case, hold_seconds)
-            permit = replace(permit, snapshot=approved.snapshot, claim=claim)
+            permit, approved = await self._given(case, permit, hold_seconds)
             try:
                 permit = await self._undertaken(approved, permit)
                 bill = await self.judging.spend(self.policy, approved)
             except BaseException:
                 await self.once.end(permit.undertaking, None)
-                await self.asking.finish(claim, State.FAILED)
+                if permit.claim is not None:
+                    await self.asking.finish(permit.claim, State.FAILED)
                 raise
         self.cases.carding.learn(self.policy, approved.tool.name, approved.snapshot)
         return replace(permit, bill=bill)
 
+    async def _given(self, case: Case, permit: Permit, hold_seconds: float | None) -> tuple[Permit, Case]:
+        """The permit that a grant gives, or else people who are asked; and the case as they approved it."""
+        if await self.asking.granting.use(case) is not None:
+            return permit, case
+        approved, claim = await self.asking.ask(case, hold_seconds)
+        return replace(permit, snapshot=approved.snapshot, claim=claim), approved
+
     async def _undertaken(self, approved: Case, permit: Permit) -> Permit:
-        """The permit with what the approved call may do once begun, under the fence of its claim."""
+        """The permit with what the approved call may do once begun, under the fence of its claim, if it has one."""
         deeds = self.once.named(self.policy, approved.snapshot.arguments, approved.verdict)
-        if permit.claim is None or not deeds:
+        if not deeds:
             return permit
-        claim = permit.claim
-        undertaking = await self.once.begin(
-            approved.principal, approved.call, deeds, fence=claim.fence, request=claim.request_id
-        )
+        fence, request = ("", None) if permit.claim is None else (permit.claim.fence, permit.claim.request_id)
+        undertaking = await self.once.begin(approved.principal, approved.call, deeds, fence=fence, request=request)
         return replace(permit, undertaking=undertaking)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from pydantic_core import to_json
 
-from agentguard.approval import Stored
+from agentguard.approval import Granted, Stored
 from agentguard.audit import Journal, KeptCall, KeptCalls
 from agentguard.errors import CallRefused, Fault, GuardUnavailable, InvalidArguments, OutcomeUnknown
 from agentguard.guard.binding import Binding
@@ -39,6 +39,7 @@ from agentguard.model.events import (
     Ended,
     Faulted,
     FreezeSeen,
+    GrantUsed,
     Joined,
     Judged,
     Permitted,
@@ -180,6 +181,24 @@ class Records:
             signer=edit.signer,
         )
         await self._write("edited", line, durable=True)
+
+    async def granted(
+        self, principal: Principal, call: ToolCall, snapshot: Snapshot, granted: Granted, number: int
+    ) -> None:
+        """Step 6 without asking: which grant let the call run, whose votes carry it, and which use of it this is."""
+        line = GrantUsed(
+            principal=principal,
+            call_id=self.binding.call_id(call.id),
+            tool=call.tool,
+            snapshot_digest=self.binding.value(snapshot.text),
+            grant=granted.id,
+            number=number,
+            votes=tuple(
+                Counted(person=vote.person, decision=vote.decision, signer=vote.signer) for vote in granted.votes
+            ),
+            assurance=granted.stored.request.assurance,
+        )
+        await self._write("granted", line, durable=True)
 
     async def cleared(self, principal: Principal, call: ToolCall, deed: str, word: Settlement) -> None:
         """A person's word by which a deed may be done anew."""

@@ -38,6 +38,39 @@ class State(StrEnum):
 _OPEN = frozenset({State.PENDING, State.APPROVED, State.EXECUTING})
 
 
+class Held(Record):
+    """An argument that every call under a grant keeps: the `same` value, or a number of `at_most` that.
+
+    `shown` is the value as people see it; `digest` is keyed, over the real one; `most` is the number as text.
+    """
+
+    path: str
+    how: Literal["same", "at_most"]
+    shown: str
+    digest: str = ""
+    most: str = ""
+
+
+class Offer(Record):
+    """What people may grant along with an approval, at most: further calls of the same tool by the same agent for the same user.
+
+    `tool_digest` is over the tool as it describes itself and `clause` over the policy's words: where either changes, a grant is void.
+    """
+
+    seconds: int
+    uses: int
+    session: bool
+    held: tuple[Held, ...]
+    tool_digest: str
+    clause: str
+
+    def words(self, tool: str) -> str:
+        """What a grant covers, in the words that people are shown before they give one."""
+        kept = [f"{each.path} {'is' if each.how == 'same' else 'is at most'} {each.shown}" for each in self.held]
+        where = "in this session only" if self.session else "in any session of this agent and user"
+        return f"{tool} where {' and '.join(kept)}, whatever its other arguments are; {where}"
+
+
 class Card(Record):
     """What a person is shown before deciding, computed by the guard, masked for people, and never cut silently.
 
@@ -57,6 +90,7 @@ class Card(Record):
     reasons: tuple[str, ...]
     arguments: str
     deployment: str = ""
+    grant: Offer | None = None
     oddities: tuple[str, ...] = ()
     undo: str | None = ""
     read_by_rules: tuple[str, ...] = ()
@@ -143,8 +177,21 @@ class Signed(Record):
         return f"agentguard {self.purpose} 1\n{canonical_json(fields)}".encode()
 
 
+class Grant(Record):
+    """So many further calls like this one, for so long: within what the card offers. `session`: in this session alone."""
+
+    seconds: int
+    uses: int
+    session: bool
+
+    def __str__(self) -> str:
+        """In words, for people."""
+        where = ", in this session" if self.session else ""
+        return f"{self.uses} more within {self.seconds} s{where}"
+
+
 class Vote(Signed):
-    """One person's signed decision on one revision of one request.
+    """One person's signed decision on one revision of one request, and what they grant along with it.
 
     `approvals` are the needs that the person speaks to; `groups` the groups they were in.
     """
@@ -159,6 +206,7 @@ class Vote(Signed):
     groups: tuple[str, ...]
     decision: Decision
     comment: str = ""
+    grant: Grant | None = None
 
 
 class Edit(Signed):
@@ -193,6 +241,15 @@ class Settlement(Signed):
     fence: str
     found: Found
     comment: str = ""
+
+
+class Revocation(Signed):
+    """A person's word that a grant ends: that of the request `grant`."""
+
+    purpose = "revocation"
+
+    grant: str
+    reason: str = ""
 
 
 class Scope(StrEnum):

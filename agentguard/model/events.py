@@ -172,6 +172,19 @@ class Permitted(Record):
     assurance: Literal["policy", "same-user", "separate"] = "policy"
 
 
+class GrantUsed(Record):
+    """A call that may run once without being asked about: people granted it along with the request `grant`; its use number so much."""
+
+    principal: Principal
+    call_id: str | None
+    tool: str
+    snapshot_digest: str
+    grant: str
+    number: int
+    votes: tuple[Counted, ...]
+    assurance: Literal["same-user", "separate"]
+
+
 class Ended(StrEnum):
     """How a permitted call ended."""
 
@@ -281,6 +294,7 @@ KINDS: dict[str, type[Record]] = {
     "asked": Asked,
     "edited": Edited,
     "permitted": Permitted,
+    "granted": GrantUsed,
     "settled": Settled,
     "answered": Answered,
     "erased": Erased,

@@ -6,6 +6,7 @@ from agentguard.policy.comparing import compare
 from agentguard.policy.deeds import NoDeed
 from agentguard.policy.directions import Way
 from agentguard.policy.document import Document
+from agentguard.policy.limits import BadAmount, amounts
 from agentguard.policy.lint import lint
 from agentguard.policy.loading import Source, load
 from agentguard.policy.masking_section import MaskingSection
@@ -19,6 +20,7 @@ from agentguard.policy.using import NotUsable, with_used
 
 __all__ = [
     "Answer",
+    "BadAmount",
     "Case",
     "CaseResult",
     "Change",
@@ -36,6 +38,7 @@ __all__ = [
     "ToolTerms",
     "Undecided",
     "Way",
+    "amounts",
     "between",
     "compare",
     "judge_kept",

@@ -160,6 +160,24 @@ RevealTerms = Annotated[
 ]
 
 
+class GrantsEntry(Record):
+    """What people may grant along with an approval: so many further calls for so long, where these arguments stay as they are.
+
+    `same`: the arguments of the approved call that a further one must repeat; `at_most`: the numbers that it must not exceed.
+    """
+
+    for_: Duration = Field(alias="for")
+    uses: Annotated[int, Field(ge=1, le=1000)]
+    session: bool = True
+    same: tuple[ArgumentPath, ...] = ()
+    at_most: tuple[ArgumentPath, ...] = ()
+
+    @property
+    def seconds(self) -> int:
+        """How long a grant may last."""
+        return _seconds(self.for_)
+
+
 class ToolEntry(Record):
     """A tool's risk and its knobs. `labels` left out: its results count as untrusted. `undo` is for people: how, or that nothing can.
 
@@ -178,6 +196,7 @@ class ToolEntry(Record):
     undo: Literal[False] | Sentence | None = None
     once: OncePath | None = None
     wait: Wait | None = None
+    grants: GrantsEntry | None = None
     masking: ToolMasking | None = None
     mode: Mode | None = None
     override: Literal[True] | None = None

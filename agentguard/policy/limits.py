@@ -82,13 +82,7 @@ class Limit:
             return _NONE
         if self.entry.sum is None:
             return _ONE
-        found: list[Decimal] = []
-        for first, *rest in (path.split(".") for path in self.paths):
-            if arguments.get(first) is not None:
-                _collect(arguments[first], rest, found)
-        if not found:
-            raise BadAmount("MISSING")
-        return Amount.of(*found)
+        return Amount.of(*amounts(arguments, self.paths))
 
     def _whose(self, dimension: Dimension, principal: Principal) -> str:
         match dimension:
@@ -102,6 +96,17 @@ class Limit:
                 return principal.session
             case "tool":
                 return self.tool
+
+
+def amounts(arguments: Mapping[str, Json], paths: Sequence[str]) -> list[Decimal]:
+    """Every number at these paths, through lists. Raises BadAmount where there is none, or something else."""
+    found: list[Decimal] = []
+    for first, *rest in (path.split(".") for path in paths):
+        if arguments.get(first) is not None:
+            _collect(arguments[first], rest, found)
+    if not found:
+        raise BadAmount("MISSING")
+    return found
 
 
 def paths_of(written: str | None, params: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ def _as_strict(entry: ToolEntry, other: ToolEntry) -> bool:
         entry.risk.rank >= other.risk.rank
         and (entry.deny is not None or (other.deny is None and entry.ask == other.ask))
         and other.once in (None, entry.once)
+        and entry.grants in (None, other.grants)
         and set(theirs.labels) <= set(mine.labels)
         and all(set(paths) <= set(mine.params.get(role, ())) for role, paths in theirs.params.items())
         and _revealed(mine) <= _revealed(theirs)

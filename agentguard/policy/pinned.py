@@ -37,6 +37,9 @@ def check_pinned(pins: Mapping[str, Pin], document: Document) -> Iterator[Found]
             yield from _check_paths(pins, names, ("tools", pattern, "params", role), paths)
         for path in entry.reveal:
             yield from _check_paths(pins, names, ("tools", pattern, "reveal", path), (path,))
+        if entry.grants is not None:
+            for path in (*entry.grants.same, *entry.grants.at_most):
+                yield from _check_paths(pins, names, ("tools", pattern, "grants"), (path,))
         if entry.once is not None:
             yield from _check_paths(pins, names, ("tools", pattern, "once"), paths_of(entry.once, entry.params))
 

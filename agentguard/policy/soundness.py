@@ -7,7 +7,8 @@ Rules:
 - every approval that is asked for is defined, and somebody could give it;
 - a rule does something; a limit counts one thing, over some time, and asks or denies; a role has paths that conditions can read;
 - of two patterns that match one name, one is plainly more specific or riskier;
-- no token is restored inside a text that something executes.
+- no token is restored inside a text that something executes;
+- a grant is offered for no critical tool, says which arguments stay, and leaves nothing that is executed to the model.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def check(document: Document) -> Iterator[Found]:
     for pattern, entry in document.tools.items():
         yield from _check_params(("tools", pattern), entry)
         yield from _check_reveal(("tools", pattern), entry)
+        yield from _check_grants(("tools", pattern), entry)
     yield from _check_rules(document)
     for name, limit in document.limits.items():
         yield from _check_limit(("limits", name), limit)
@@ -140,6 +142,24 @@ def _check_reveal(path: Path, entry: ToolEntry) -> Iterator[Found]:
 def _touch(one: str, other: str) -> bool:
     """Whether one path lies within the other."""
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _check_grants(path: Path, entry: ToolEntry) -> Iterator[Found]:
+    grants = entry.grants
+    if grants is None:
+        return
+    if entry.risk is Risk.CRITICAL:
+        yield (*path, "grants"), "each critical call is decided by itself", "remove grants"
+    if entry.deny:
+        yield (*path, "grants"), "nothing is granted of a tool that is denied", "remove grants"
+    if not grants.same and not grants.at_most:
+        what = "a grant would cover any call of this tool"
+        yield (*path, "grants"), what, "say which arguments stay: same: [order_id], at_most: [amount]"
+    executed = sorted(role for role in EXECUTABLE_ROLES if role in entry.params)
+    loose = [each for role in executed for each in entry.params[role] if each not in grants.same]
+    if loose:
+        what = f"{loose[0]} is executed, and a grant would leave it to the model"
+        yield (*path, "grants"), what, f"add it to same: [{', '.join(loose)}]"
 
 
 def _check_rules(document: Document) -> Iterator[Found]:

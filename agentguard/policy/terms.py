@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentguard.model.record import Record
-from agentguard.policy.document import RevealEntry, ToolEntry
+from agentguard.policy.document import GrantsEntry, RevealEntry, ToolEntry
 
 UNTRUSTED = "untrusted"
 """The label of results that may hold anything."""
@@ -29,6 +29,7 @@ class ToolTerms(Record):
     reveal: tuple[Reveal, ...] = ()
     title: str | None = None
     undo: str | None = ""
+    grants: GrantsEntry | None = None
 
 
 def terms_of(pattern: str, entry: ToolEntry) -> ToolTerms:
@@ -40,6 +41,7 @@ def terms_of(pattern: str, entry: ToolEntry) -> ToolTerms:
         reveal=tuple(_reveal(parameter, written) for parameter, written in sorted(entry.reveal.items())),
         title=entry.title,
         undo=None if entry.undo is False else entry.undo or "",
+        grants=entry.grants,
     )
 
 

@@ -15,14 +15,12 @@ from agentguard.model.record import Json
 _ANY = "*"
 
 CLAUSES: tuple[tuple[str, ...], ...] = (
-    ("grants",),
     ("notify",),
     ("notifiers",),
     ("deployment",),
     ("risk", _ANY, "notify"),
     ("risk", _ANY, "wait"),
     ("tools", _ANY, "notify"),
-    ("tools", _ANY, "grants"),
     ("rules", _ANY, "override"),
     ("rules", _ANY, "notify"),
     ("rules", _ANY, "labels"),
@@ -31,7 +29,6 @@ CLAUSES: tuple[tuple[str, ...], ...] = (
     ("approvals", _ANY, "reminders"),
     ("approvals", _ANY, "escalate"),
     ("approvals", _ANY, "escalation"),
-    ("approvals", _ANY, "grants"),
     ("approvals", _ANY, "wait"),
     ("approvals", _ANY, "defer"),
 )

@@ -100,6 +100,23 @@ class Names:
         """A pattern that the keys of all limits' subjects match."""
         return f"{_escaped(self._prefix)}subjects:*"
 
+    @property
+    def grants(self) -> str:
+        """Sorted set of the requests that were approved with a grant, by the time it ends; the agent's side writes it."""
+        return self._prefix + "grants"
+
+    def grants_of(self, agent: str, user: str, tool: str) -> str:
+        """The same, of one agent and user with one tool."""
+        return f"{self._prefix}grants:{_part(agent)}:{_part(user)}:{_part(tool)}"
+
+    def uses(self, grant_id: str) -> str:
+        """Hash of the uses of a grant; the agent's side writes it."""
+        return f"{self._prefix}uses:{_part(grant_id)}"
+
+    def revoked(self, grant_id: str) -> str:
+        """A person's word that a grant ends; the approvers' side writes it."""
+        return f"{self._prefix}revoked:{_part(grant_id)}"
+
     def vault(self, session: str) -> str:
         """Hash of a session's tokens, sealed."""
         return f"{self._prefix}vault:{_part(session)}"

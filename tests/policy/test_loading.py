@@ -88,7 +88,6 @@ def test_the_whole_language_without_those_clauses_loads() -> None:
     [
         ("notify: []", "notify"),
         ("deployment: x", "deployment"),
-        ("grants: []", "grants"),
         ("rules: [{id: r, tools: [a], deny: true, notify: x}]", "rules.*.notify"),
     ],
 )

@@ -1,0 +1,90 @@
+"""`agentguard grants`: what people granted along with approvals, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from agentguard.approval import Grants, Listed
+from agentguard.cli.options import Json, Name, Policies, Tenant
+from agentguard.cli.screen import say, say_json
+from agentguard.config import Settings, open_desk, own_key
+from agentguard.errors import ConfigurationError
+from agentguard.masking import visible
+
+app = typer.Typer(help="What people granted along with approvals, and how it ends.", no_args_is_help=True)
+DEFAULT = Path("tool_policies")
+
+
+@app.command("list")
+def list_(policies: Policies = DEFAULT, tenant: Tenant = "default", json: Json = False) -> None:
+    """List the grants that are not over."""
+
+    async def listing() -> Sequence[Listed]:
+        async with open_desk(policies, Settings(), tenant=tenant) as desk:
+            return await Grants(channel=desk.channel).list()
+
+    found = anyio.run(listing)
+    if json:
+        say_json([_json(each) for each in found])
+        return
+    for each in found:
+        say(_line(each))
+    if not found:
+        say("nothing is granted")
+
+
+@app.command()
+def revoke(
+    grant_id: Annotated[str, typer.Argument(metavar="ID", help="The grant's id, or its first characters.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
+    name: Name = None,
+    policies: Policies = DEFAULT,
+    tenant: Tenant = "default",
+) -> None:
+    """End a grant at once; anybody in approvers.yaml may."""
+    settings = Settings()
+    person, key = own_key(settings, name)
+
+    async def revoking() -> str:
+        async with open_desk(policies, settings, tenant=tenant) as desk:
+            grants = Grants(channel=desk.channel)
+            meant = [each.granted.id for each in await grants.list() if each.granted.id.startswith(grant_id)]
+            if len(meant) != 1 or not grant_id:
+                raise ConfigurationError(f"no one grant is {grant_id[:40]!r}; `agentguard grants list` lists them")
+            await grants.revoke(meant[0], desk.roster, person=person, key=key, reason=reason)
+            return meant[0]
+
+    say(f"{anyio.run(revoking)} is revoked by {person}; no further call runs under it")
+
+
+def _line(each: Listed) -> str:
+    granted, request = each.granted, each.granted.stored.request
+    by = ", ".join(vote.person for vote in granted.votes)
+    until = datetime.fromtimestamp(granted.until_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    state = "revoked" if each.revoked else f"{each.used} of {granted.terms.uses} used"
+    whom = request.principal.user or "nobody (autonomous)"
+    told = f"{granted.id[:8]}  {state}, until {until}  {granted.offer.words(request.tool)}  {request.principal.agent} for {whom}, by {by}"
+    return visible(told).replace("\n", "\\n")
+
+
+def _json(each: Listed) -> dict[str, object]:
+    granted, request = each.granted, each.granted.stored.request
+    return {
+        "id": granted.id,
+        "tool": request.tool,
+        "agent": request.principal.agent,
+        "user": request.principal.user,
+        "covers": granted.offer.words(request.tool),
+        "by": [vote.person for vote in granted.votes],
+        "uses": granted.terms.uses,
+        "used": each.used,
+        "session": request.principal.session if granted.terms.session else None,
+        "until_ms": granted.until_ms,
+        "revoked": each.revoked,
+    }
