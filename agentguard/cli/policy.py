@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,8 @@ from agentguard.errors import ConfigurationError, NotCanonical
 from agentguard.model.calls import Principal
 from agentguard.model.canonical import canonical_json
 from agentguard.model.facts import Facts
-from agentguard.policy import run_cases
+from agentguard.model.provenance import PlainProvenance
+from agentguard.policy import milliseconds, run_cases
 
 app = typer.Typer(help="Check, test and explain policies.", no_args_is_help=True)
 app.command("init")(propose.init)
@@ -67,6 +69,15 @@ def explain(
     label: Annotated[list[str] | None, typer.Option("--label", help="A label of the session; repeat for more.")] = None,
     entity: Annotated[list[str] | None, typer.Option("--entity", help="An entity type found in the arguments.")] = None,
     origin: Annotated[list[str] | None, typer.Option("--origin", help="A tool whose result a token came from.")] = None,
+    said: Annotated[str | None, typer.Option("--said", help="What the user wrote in the session.")] = None,
+    result: Annotated[
+        list[str] | None, typer.Option("--result", help="TOOL=TEXT: what a tool gave before; repeat for more.")
+    ] = None,
+    count: Annotated[
+        list[str] | None, typer.Option("--count", help="TOOL=N: how often a tool was called, this call included.")
+    ] = None,
+    time: Annotated[str | None, typer.Option("--time", help="When: such as 2026-01-05T22:00:00Z.")] = None,
+    deployment: Annotated[str, typer.Option("--deployment", help="The name of the deployment.")] = "",
     over: Annotated[list[str] | None, typer.Option("--over", help="A limit that the call would go over.")] = None,
 ) -> None:
     """Say what would happen to one call, and which clause says so."""
@@ -76,9 +87,34 @@ def explain(
         entities=tuple(sorted(entity or ())),
         origins=tuple(sorted(origin or ())),
         labels=tuple(sorted(label or ())),
+        counts={name: _whole(number) for name, number in _pairs("--count", count)},
+        time_ms=None if time is None else _time(time),
+        deployment=deployment,
         over=tuple(over or ()),
     )
-    say(policy.explain(policy.classify(tool, _arguments(args), principal, facts)))
+    words = PlainProvenance(said, dict(_pairs("--result", result)))
+    say(policy.explain(policy.classify(tool, _arguments(args), principal, facts, words), facts))
+
+
+def _pairs(option: str, given: list[str] | None) -> Iterator[tuple[str, str]]:
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigurationError(f"{option} {text!r}: write TOOL=...")
+        yield name, value
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigurationError(f"--count: {text!r} is no whole number; write such as send_email=3")
+    return int(text)
+
+
+def _time(text: str) -> int:
+    try:
+        return milliseconds(text)
+    except (ValueError, OverflowError):
+        raise ConfigurationError(f"--time: {text!r} is no time; write such as 2026-01-05T22:00:00Z") from None
 
 
 def _arguments(text: str) -> dict[str, Any]:

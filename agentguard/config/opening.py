@@ -36,9 +36,10 @@ from agentguard.guard.requests import Requests
 from agentguard.guard.settling import Settling
 from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
+from agentguard.guard.words import WordBook
 from agentguard.masking import Detector
 from agentguard.model.calls import Principal
-from agentguard.session import Erasing, Habits, Ledger, Sessions, Vault
+from agentguard.session import Erasing, Habits, Ledger, Sessions, Vault, Words
 from agentguard.store.background import Background
 from agentguard.store.letters import LetterBox
 from agentguard.store.names import Names
@@ -92,6 +93,11 @@ def open_guard(
         background=background,
         link=link,
     )
+    words = WordBook(
+        words=Words(names=names, keys=keyring.derive("words")),
+        background=background,
+        link=link,
+    )
     budgets = Budgets(
         background=background,
         link=link,
@@ -117,7 +123,7 @@ def open_guard(
         deployment=settings.deployment,
     )
     principals = Principals(tenant=tenant, agent=agent, began=tokens.begin)
-    judging = Judging(tokens=tokens, budgets=budgets)
+    judging = Judging(tokens=tokens, words=words, budgets=budgets, deployment=settings.deployment, now_ms=_now_ms)
     offers = Offers(binding=binding)
     cases = Cases(
         in_force=in_force,
@@ -163,13 +169,22 @@ def open_guard(
         in_force=in_force,
         principals=principals,
         tokens=tokens,
+        words=words,
         judging=judging,
         records=records,
         freezing=freezing,
         once=once,
         asking=asking,
         cases=cases,
-        settler=Settling(in_force=in_force, tokens=tokens, records=records, asking=asking, budgets=budgets, once=once),
+        settler=Settling(
+            in_force=in_force,
+            tokens=tokens,
+            words=words,
+            records=records,
+            asking=asking,
+            budgets=budgets,
+            once=once,
+        ),
         closing=Closer(freezing=freezing, background=background, link=link, journal=journal, server=server),
     )
 

@@ -56,6 +56,10 @@ class BlockingGuard:
             outcome.result = tool.call(permit.arguments)
         return outcome.masked
 
+    def user_said(self, text: str) -> None:
+        """See Guard.user_said."""
+        drive(self.guard.user_said(text))
+
     def admit(self, call: ToolCall, tool: Tool, *, hold_seconds: float | None = None) -> Permit:
         """See Guard.admit."""
         return drive(self.guard.admit(call, tool, hold_seconds=hold_seconds))

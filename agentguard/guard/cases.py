@@ -70,8 +70,10 @@ class Cases:
         )  # 1
         snapshot = take_snapshot(case.tool, restored.text)  # 2
         masked = rules.masker.mask(snapshot.shown, self.tokens.ids(principal))
-        facts = await self.judging.facts(rules.policy, case.tool, principal, masked.entities, restored.known)
-        judged = await self.judging.edited(rules.policy, case, snapshot, snapshot.arguments, facts)  # 3
+        evidence = await self.judging.evidence(
+            rules.policy, case.tool, principal, masked.entities, restored.known, is_new=False
+        )
+        judged = await self.judging.edited(rules.policy, case, snapshot, snapshot.arguments, evidence)  # 3
         if judged.verdict.effect is Effect.DENY:
             raise refusals.denied(judged.verdict)
         await self.records.judged(

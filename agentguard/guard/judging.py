@@ -10,8 +10,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from agentguard.errors import GuardUnavailable
 from agentguard.guard import refusals
@@ -19,15 +20,22 @@ from agentguard.guard.budgets import NO_BILL, Bill, Budgets
 from agentguard.guard.case import Case
 from agentguard.guard.snapshot import Snapshot
 from agentguard.guard.tokens import TokenBook
+from agentguard.guard.words import CallWords, WordBook
 from agentguard.model.calls import Principal, Tool
 from agentguard.model.facts import Facts, PinState
 from agentguard.model.record import Json
-from agentguard.model.tokens import Known
+from agentguard.model.tokens import Known, Token
 from agentguard.model.verdicts import Effect, Verdict
-from agentguard.policy import Policy
-from agentguard.session import Goal
+from agentguard.policy import Need, Policy
+from agentguard.session import Goal, SeenWords
 
-_NO_FACTS = Facts(over=())
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What is known of a call besides its arguments: facts, and where its values stood, where a clause asks for that."""
+
+    facts: Facts
+    words: CallWords | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,26 +52,47 @@ class Judging:
     """Judges calls. Each coroutine raises GuardUnavailable where the session or a limit can't be read."""
 
     tokens: TokenBook
+    words: WordBook
     budgets: Budgets
+    deployment: str
+    now_ms: Callable[[], int]
 
-    async def facts(
+    @cached_property
+    def _nothing(self) -> Evidence:
+        return Evidence(facts=Facts(deployment=self.deployment, over=()))
+
+    async def evidence(
         self,
         policy: Policy,
         tool: Tool,
         principal: Principal,
         entities: Mapping[str, int],
         known: Mapping[str, Known],
-    ) -> Facts:
-        """What is known of a call besides its arguments."""
-        labels, pin = await self._labels(policy, tool.name, principal), policy.pin_state(tool)
-        if labels is None and not entities and not known and pin is PinState.SAME:
-            return _NO_FACTS
-        return Facts(
+        *,
+        is_new: bool = True,
+    ) -> Evidence:
+        """What is known of a call besides its arguments. The session is read in one round trip, and only where a clause reads it.
+
+        `is_new`: the call is counted.
+        """
+        count = tool.name if is_new else ""
+        seen, pin = await self._seen(policy, tool.name, principal, count=count), policy.pin_state(tool)
+        is_timed = policy.reads(tool.name, "time")
+        if seen == _UNREAD and not entities and not known and not is_timed and pin is PinState.SAME:
+            return self._nothing
+        facts = Facts(
             entities=tuple(sorted({*entities, *(entry.token.entity_type for entry in known.values())})),
             origins=tuple(sorted({origin for entry in known.values() for origin in entry.origins})),
-            labels=labels,
+            origin_labels=tuple(sorted({label for entry in known.values() for label in entry.labels})),
+            labels=seen.labels,
+            counts=seen.counts,
+            time_ms=self.now_ms() if is_timed else None,
+            deployment=self.deployment,
             pin=pin,
             over=(),
+        )
+        return Evidence(
+            facts=facts, words=self._words(principal, seen, {text: each.token for text, each in known.items()})
         )
 
     async def judge(
@@ -73,10 +102,11 @@ class Judging:
         snapshot: Snapshot,
         arguments: Mapping[str, Json],
         principal: Principal,
-        facts: Facts,
+        evidence: Evidence,
     ) -> Judgement:
         """The judgement on a call with these arguments, which are the snapshot's."""
-        verdict = policy.classify(tool, arguments, principal, facts)
+        facts, words = evidence.facts, evidence.words
+        verdict = policy.classify(tool, arguments, principal, facts, words)
         if verdict.effect is Effect.DENY:
             return Judgement(verdict=verdict, facts=facts)
         charges = policy.charges(tool, arguments, principal)
@@ -86,36 +116,46 @@ class Judging:
         over = await self._charge(bill, Goal.SPEND if verdict.effect is Effect.ALLOW else Goal.HOLD)
         if over != ():
             facts = facts.model_copy(update={"over": over})
-            verdict = policy.classify(tool, arguments, principal, facts)
+            verdict = policy.classify(tool, arguments, principal, facts, words)
         return Judgement(verdict=verdict, facts=facts, bill=bill)
 
     async def edited(
-        self, policy: Policy, case: Case, snapshot: Snapshot, arguments: Mapping[str, Json], facts: Facts
+        self, policy: Policy, case: Case, snapshot: Snapshot, arguments: Mapping[str, Json], evidence: Evidence
     ) -> Judgement:
         """The judgement on a case whose arguments people changed; what it takes is held in place of what was.
 
         One that would be allowed now needs all the same what the call before it needed: people are at it already.
         """
         tool, principal = case.tool.name, case.principal
-        verdict = policy.classify(tool, arguments, principal, facts)
+        facts, words = evidence.facts, evidence.words
+        verdict = policy.classify(tool, arguments, principal, facts, words)
         if verdict.effect is Effect.DENY:
             return Judgement(verdict=verdict, facts=facts)
         charges = policy.charges(tool, arguments, principal)
         bill = replace(case.bill, charges=charges)
         facts = facts.model_copy(update={"over": await self._charge(bill, Goal.HOLD)})
-        verdict = policy.classify(tool, arguments, principal, facts)
+        verdict = policy.classify(tool, arguments, principal, facts, words)
         shown = case.verdict if verdict.effect is Effect.ALLOW else verdict
         return Judgement(verdict=shown, facts=facts, bill=bill)
 
     async def again(self, policy: Policy, case: Case, stored: Facts) -> tuple[Verdict, ...]:
         """The verdicts of the policy in force: with the facts of the request, and with those of now."""
         tool, arguments = case.tool.name, case.snapshot.arguments
-        labels = await self._labels(policy, tool, case.principal)
-        now = case.facts.model_copy(update={"labels": labels, "pin": policy.pin_state(case.tool), "over": ()})
-        if policy.classify(tool, arguments, case.principal, now).effect is not Effect.DENY:
+        seen = await self._seen(policy, tool, case.principal)
+        words = self._words(case.principal, seen, case.tokens)
+        now = case.facts.model_copy(
+            update={
+                "labels": seen.labels,
+                "counts": seen.counts,
+                "time_ms": self.now_ms() if policy.reads(tool, "time") else None,
+                "pin": policy.pin_state(case.tool),
+                "over": (),
+            }
+        )
+        if policy.classify(tool, arguments, case.principal, now, words).effect is not Effect.DENY:
             bill = self._bill(policy, case)
             now = now.model_copy(update={"over": await self._charge(bill, Goal.HOLD)})
-        return tuple(policy.classify(tool, arguments, case.principal, facts) for facts in (stored, now))
+        return tuple(policy.classify(tool, arguments, case.principal, facts, words) for facts in (stored, now))
 
     async def spend(self, policy: Policy, case: Case) -> Bill:
         """Spend what an approved call takes: its bill from now on. Raises CallRefused over a limit that people did not agree on."""
@@ -138,13 +178,33 @@ class Judging:
                 raise
             return None
 
-    async def _labels(self, policy: Policy, tool: str, principal: Principal) -> tuple[str, ...] | None:
-        """The session's labels, where a clause reads them; one in shadow holds nothing up where they can't be read."""
-        if not policy.reads_session(tool):
-            return None
+    async def _seen(self, policy: Policy, tool: str, principal: Principal, *, count: str = "") -> _Seen:
+        """What clauses read of the session; those in shadow hold nothing up where it can't be read."""
+        needs, counted = policy.needs(tool), count if Need.COUNTS in policy.kept else ""
+        if not needs and not counted:
+            return _UNREAD
         try:
-            return await self.tokens.labels(principal)
+            if needs == {Need.LABELS} and not counted:
+                return _Seen(labels=await self.tokens.labels(principal))
+            seen = await self.words.read(principal, count=counted)
         except GuardUnavailable:
-            if policy.needs_session(tool):
+            if counted or policy.needs_session(tool):
                 raise
-            return None
+            return _UNREAD
+        labels = self.tokens.sessions.with_own(principal, seen.labels)
+        return _Seen(labels=labels, counts=dict(seen.counts), words=seen.words) if needs else _UNREAD
+
+    def _words(self, principal: Principal, seen: _Seen, tokens: Mapping[str, Token]) -> CallWords | None:
+        return None if seen.words is None else CallWords(seen=seen.words, ids=self.tokens.ids(principal), tokens=tokens)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Seen:
+    """What was read of a session for one call; None where no clause that can match the tool reads it."""
+
+    labels: tuple[str, ...] | None = None
+    counts: dict[str, int] | None = None
+    words: SeenWords | None = None
+
+
+_UNREAD = _Seen()

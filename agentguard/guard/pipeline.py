@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
@@ -37,6 +37,7 @@ from agentguard.guard.revealing import Restored, restore_call
 from agentguard.guard.settling import Settling
 from agentguard.guard.snapshot import Snapshot, take_snapshot
 from agentguard.guard.tokens import TokenBook
+from agentguard.guard.words import WordBook
 from agentguard.masking import Masker
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal, Tool, ToolCall
@@ -69,6 +70,7 @@ class Guard:
     in_force: Now
     principals: Principals
     tokens: TokenBook
+    words: WordBook
     judging: Judging
     records: Records
     freezing: Freezing
@@ -88,6 +90,7 @@ class Guard:
         """The masker in force now."""
         return self.in_force().masker
 
+    @contextmanager
     def session(
         self,
         *,
@@ -96,14 +99,24 @@ class Guard:
         run: str = "",
         autonomous: bool = False,
         asked: str = "",
-    ) -> AbstractContextManager[Principal]:
+    ) -> Iterator[Principal]:
         """Open a session: one conversation or run of the agent, on one user's behalf.
 
         Give the conversation's own `id` so that tokens and labels last across processes; left out, a new one is made.
         `run` tells attempts apart that may repeat the model's call ids. `asked`: the user's own words, which those who decide
-        are shown. Raises ConfigurationError.
+        are shown, and which conditions compare values with (`user_wrote`). Raises ConfigurationError.
         """
-        return self.principals.session(user=user, id=id, run=run, autonomous=autonomous, asked=asked)
+        with self.principals.session(user=user, id=id, run=run, autonomous=autonomous, asked=asked) as principal:
+            if asked:
+                self.words.told(self.policy, principal, asked)
+            yield principal
+
+    async def user_said(self, text: str) -> None:
+        """The user of the open session wrote this, besides what `session(asked=...)` told. Raises NoSession, GuardUnavailable.
+
+        The user's own words alone: no result of a tool, no file, nothing that a model wrote.
+        """
+        await self.words.tell(self.policy, self.principals.current(), text)
 
     def expect(self, *tools: Tool) -> None:
         """Say which tools the model may call. Integrations do.
@@ -233,8 +246,8 @@ class Guard:
         arguments = snapshot.arguments
         shown = arguments if snapshot.shown_text is None else snapshot.shown
         masked = rules.masker.mask(restored.veil(shown), self.tokens.ids(principal))
-        facts = await self.judging.facts(policy, tool, principal, masked.entities, restored.known)
-        judged = await self.judging.judge(policy, tool.name, snapshot, arguments, principal, facts)  # 3
+        evidence = await self.judging.evidence(policy, tool, principal, masked.entities, restored.known)
+        judged = await self.judging.judge(policy, tool.name, snapshot, arguments, principal, evidence)  # 3
         verdict = judged.verdict
         await self.records.judged(
             principal, call, verdict, snapshot, masked, restored.revealed, facts=judged.facts, bill=judged.bill

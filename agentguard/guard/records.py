@@ -138,9 +138,15 @@ class Records:
         await self._write("permitted", line, durable=True)
 
     async def settled(
-        self, permit: Permit, ended: Ended, masked: Masked | None, counted: Headcount = NOT_COUNTED
+        self,
+        permit: Permit,
+        ended: Ended,
+        masked: Masked | None,
+        counted: Headcount = NOT_COUNTED,
+        *,
+        labels: tuple[str, ...] = (),
     ) -> None:
-        """Step 8: how the call ended, and what its result did to limits."""
+        """Step 8: how the call ended, what its result did to limits, and the labels that it put on the session."""
         written = _digestible(masked.value) if masked is not None else b""
         line = Settled(
             policy_version=self.journal.policy_version,
@@ -152,7 +158,7 @@ class Records:
             result_digest=self.binding.value(written) if written else "",
             result_bytes=len(written),
             entities=dict(masked.entities) if masked is not None else {},
-            labels_added=permit.verdict.labels if masked is not None and not counted.withholding else (),
+            labels_added=labels,
             over=counted.withholding,
             over_in_shadow=counted.noted,
             duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,

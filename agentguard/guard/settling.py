@@ -25,6 +25,7 @@ from agentguard.guard.once import Once
 from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
 from agentguard.guard.tokens import TokenBook
+from agentguard.guard.words import WordBook
 from agentguard.masking import Masked
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal
@@ -40,6 +41,7 @@ class Settling:
 
     in_force: Now
     tokens: TokenBook
+    words: WordBook
     records: Records
     asking: Asking
     budgets: Budgets
@@ -56,9 +58,8 @@ class Settling:
                 )
             )
             counted = await self.budgets.counted(permit.bill, masked.tokens)
-            if not counted.withholding:
-                await self._keep(permit, masked, permit.verdict.labels)
-            await self.records.settled(permit, Ended.DONE, masked, counted)
+            labels = () if counted.withholding else await self._keep(permit, masked)
+            await self.records.settled(permit, Ended.DONE, masked, counted, labels=labels)
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.DONE)
             raise ResultWithheld(permit.call.tool, broken) from None
@@ -90,9 +91,8 @@ class Settling:
                 )
             )
             counted = await self.budgets.counted(permit.bill, masked.tokens)
-            if not counted.withholding:
-                await self._keep(permit, masked, permit.verdict.labels)
-            await self.records.settled(permit, Ended.FAILED, masked, counted)
+            labels = () if counted.withholding else await self._keep(permit, masked)
+            await self.records.settled(permit, Ended.FAILED, masked, counted, labels=labels)
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.FAILED)
             raise ResultWithheld(permit.call.tool, broken) from None
@@ -107,9 +107,13 @@ class Settling:
         _once(permit)
         await self._give_up(permit, Ended.UNKNOWN)
 
-    async def _keep(self, permit: Permit, masked: Masked, labels: Sequence[str]) -> None:
-        found = (*masked.tokens, *masked.hidden)
-        await self.tokens.remember(permit.principal, found, labels, permit.call.tool)
+    async def _keep(self, permit: Permit, masked: Masked) -> tuple[str, ...]:
+        """Keep what the result brings into the session; its labels: those of its tool, and what masking found, where a clause asks."""
+        policy, principal, tool = self.in_force().policy, permit.principal, permit.call.tool
+        labels = tuple(sorted({*permit.verdict.labels, *policy.found_labels(masked.entities)}))
+        await self.words.keep(policy, principal, tool, masked, self.tokens.ids(principal))
+        await self.tokens.remember(principal, (*masked.tokens, *masked.hidden), labels, tool)
+        return labels
 
     async def _finish(self, permit: Permit, ended: Ended) -> None:
         """Tell Redis. Where it is away the request will look as if it may have run; the journal knows better."""

@@ -111,7 +111,7 @@ class TokenBook:
         """Keep new tokens and labels: one round trip for all of them, none where nothing is new."""
         news = self.sessions.unseen(principal, tokens, labels, origin)
         if news is not None:
-            await self.background.hop(lambda: self._remember(principal, news, origin))
+            await self.background.hop(lambda: self._remember(principal, news, origin, labels))
 
     async def _fetch(self, principal: Principal, texts: Sequence[str]) -> dict[str, Known]:
         async with self.link.using() as there:
@@ -125,6 +125,6 @@ class TokenBook:
         async with self.link.using() as there:
             return await self.sessions.labels(there.connection, principal)
 
-    async def _remember(self, principal: Principal, news: News, origin: str) -> None:
+    async def _remember(self, principal: Principal, news: News, origin: str, labels: Sequence[str]) -> None:
         async with self.link.using() as there:
-            await self.sessions.remember(there.connection, principal, news, origin)
+            await self.sessions.remember(there.connection, principal, news, origin, labels)

@@ -2,8 +2,8 @@
 
 `guard_tools(guard, tools)` gives a copy of each tool that is still an instance of its class, with the same name, description,
 schema, injected arguments, artifact, `return_direct`, tags, metadata and callbacks, sync and async. `guarded(guard, tools)` gives
-`create_agent` its `tools=`. The gate stands in the tool itself: no middleware, executor or direct call gets around it, and none can
-change the arguments after they were approved.
+`create_agent` its `tools=`, and a middleware where a condition asks what the user wrote. The gate stands in the tool itself: no
+middleware, executor or direct call gets around it, and none can change the arguments after they were approved.
 
 A refused call is an error result that the model reads; `agentguard.integrations.answers` says what is raised instead. Called without an
 id of the call, as `tool.invoke({"x": 1})`, a tool gives the text of that result.
@@ -14,8 +14,9 @@ arguments himself, as without a guard, and must drop what the model put there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from typing import Any, NotRequired, TypedDict
 
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools import Tool as SingleInputTool
@@ -26,6 +27,7 @@ from agentguard.guard.pipeline import Guard
 from agentguard.integrations.langchain_gate import Gate, Gated, async_code, sync_code
 from agentguard.integrations.langchain_tools import LangChainTool
 from agentguard.integrations.names import check_names
+from agentguard.policy import Need
 
 __all__ = ["AgentKeywords", "guard_tools", "guarded"]
 
@@ -34,11 +36,25 @@ class AgentKeywords(TypedDict):
     """What `create_agent` is given."""
 
     tools: list[BaseTool]
+    middleware: NotRequired[list[Any]]
 
 
-def guarded(guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]]) -> AgentKeywords:
-    """Keyword arguments for `create_agent(model, **guarded(guard, tools))`. Raises ConfigurationError."""
-    return {"tools": guard_tools(guard, tools)}
+def guarded(
+    guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]], *, middleware: Sequence[Any] = ()
+) -> AgentKeywords:
+    """Keyword arguments for `create_agent(model, **guarded(guard, tools))`. Raises ConfigurationError.
+
+    Where a condition asks what the user wrote, there is a middleware among them that tells the guard; give your own as `middleware`.
+    """
+    given: AgentKeywords = {"tools": guard_tools(guard, tools)}
+    if Need.SAID in guard.policy.kept:
+        listening: Any = import_module(
+            "agentguard.integrations.langchain_listening"
+        )  # needs langchain, the rest only its core
+        given["middleware"] = [listening.Listening(guard), *middleware]
+    elif middleware:
+        given["middleware"] = list(middleware)
+    return given
 
 
 def guard_tools(guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool]:

@@ -106,6 +106,12 @@ class Running:
 _judged: ContextVar[Running | Unran | None] = ContextVar("agentguard_langchain_call", default=None)
 
 
+def inside_a_call() -> bool:
+    """Whether this code runs inside a guarded call, whichever tool's."""
+    judged = _judged.get()
+    return judged is not None and not judged.over
+
+
 class Gated:
     """The methods of a guarded tool, in front of those of its own class."""
 

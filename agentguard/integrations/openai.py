@@ -32,7 +32,7 @@ from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
 from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.names import check_names
-from agentguard.integrations.openai_calls import WrittenCall, calls_of_message, calls_of_output
+from agentguard.integrations.openai_calls import WrittenCall, calls_of_message, calls_of_output, users_words
 from agentguard.integrations.openai_specs import function_definition
 from agentguard.integrations.readable import readable
 
@@ -82,23 +82,39 @@ class Dispatch:
             for spec in self._definitions()
         ]
 
-    async def chat(self, message: ChatCompletionMessage | Mapping[str, Any]) -> list[ChatCompletionToolMessageParam]:
-        """The tool messages that answer an assistant's message, to append after it. Raises Fault or NoSession."""
+    async def chat(
+        self, message: ChatCompletionMessage | Mapping[str, Any], *, messages: Iterable[Any] = ()
+    ) -> list[ChatCompletionToolMessageParam]:
+        """The tool messages that answer an assistant's message, to append after it. Raises Fault or NoSession.
+
+        `messages`: the conversation, of which the user's messages tell the guard what the user wrote.
+        """
         calls = calls_of_message(message)
+        await self._listen(messages)
         texts = await self._answers(calls)
         return [
             {"role": "tool", "tool_call_id": call.id, "content": text} for call, text in zip(calls, texts, strict=True)
         ]
 
-    async def responses(self, output: Iterable[ResponseOutputItem | Mapping[str, Any]]) -> list[ResponseInputItemParam]:
-        """The items that answer the calls in a response's output, to send as further input. Raises Fault or NoSession."""
+    async def responses(
+        self, output: Iterable[ResponseOutputItem | Mapping[str, Any]], *, given: str | Iterable[Any] = ()
+    ) -> list[ResponseInputItemParam]:
+        """The items that answer the calls in a response's output, to send as further input. Raises Fault or NoSession.
+
+        `given`: the input of the request, of which text and the user's messages tell the guard what the user wrote.
+        """
         calls = calls_of_output(output)
+        await self._listen([{"role": "user", "content": given}] if isinstance(given, str) else given)
         texts = await self._answers(calls)
         return [_output(call, text) for call, text in zip(calls, texts, strict=True)]
 
     def _definitions(self) -> list[FunctionDefinition]:
         tools = self.by_name.values()
         return [function_definition(tool, reveals=self.guard.reveals(tool.name)) for tool in tools]
+
+    async def _listen(self, messages: Iterable[Any]) -> None:
+        for text in users_words(messages):
+            await self.guard.user_said(text)
 
     async def _answers(self, calls: list[WrittenCall]) -> list[str]:
         ended = await asyncio.gather(*map(self._answer, calls), return_exceptions=True)
@@ -134,13 +150,17 @@ class BlockingDispatch:
 
     dispatch: Dispatch
 
-    def chat(self, message: ChatCompletionMessage | Mapping[str, Any]) -> list[ChatCompletionToolMessageParam]:
+    def chat(
+        self, message: ChatCompletionMessage | Mapping[str, Any], *, messages: Iterable[Any] = ()
+    ) -> list[ChatCompletionToolMessageParam]:
         """See Dispatch.chat."""
-        return _blocking(partial(self.dispatch.chat, message))
+        return _blocking(partial(self.dispatch.chat, message, messages=messages))
 
-    def responses(self, output: Iterable[ResponseOutputItem | Mapping[str, Any]]) -> list[ResponseInputItemParam]:
+    def responses(
+        self, output: Iterable[ResponseOutputItem | Mapping[str, Any]], *, given: str | Iterable[Any] = ()
+    ) -> list[ResponseInputItemParam]:
         """See Dispatch.responses."""
-        return _blocking(partial(self.dispatch.responses, output))
+        return _blocking(partial(self.dispatch.responses, output, given=given))
 
 
 def _blocking(make: Callable[[], Awaitable[T]]) -> T:

@@ -60,6 +60,17 @@ def calls_of_output(output: Iterable[BaseModel | Mapping[str, Any]]) -> list[Wri
     return [_response_call(item, says) for item in items if item.get("type") in ("function_call", "custom_tool_call")]
 
 
+def users_words(messages: Iterable[BaseModel | Mapping[str, Any]]) -> list[str]:
+    """The text of the user's messages in a conversation or a request's input."""
+    plain = [_plain(message) for message in messages]
+    return [text for message in plain if message.get("role") == "user" for text in _written(message)]
+
+
+def _written(message: Mapping[str, Any]) -> Iterable[str]:
+    content = message.get("content")
+    return [content] if isinstance(content, str) else _texts(message)
+
+
 def _chat_call(call: Mapping[str, Any], says: str) -> WrittenCall:
     free_text = call.get("type") == "custom"
     written = call.get("custom" if free_text else "function") or {}

@@ -24,12 +24,18 @@ class Facts(Record):
     """Facts that conditions may read.
 
     `entities`: entity types found in the restored arguments. `origins`: tools whose results the tokens in the arguments
-    came from. `labels`: the session's labels, or None where no clause that can match the tool reads them. `pin`: whether
-    the tool is what was pinned. `over`: the limits that the call would go over, or None where nobody counted.
+    came from; `origin_labels`: the labels of those results. `labels`: the session's labels, `counts`: how often each tool was
+    called in it, this call included; None where no clause that can match the tool reads them. `time_ms`: when the call is judged, or
+    None where no clause reads it. `deployment`: the name of this one. `pin`: whether the tool is what was pinned. `over`: the
+    limits that the call would go over, or None where nobody counted.
     """
 
     entities: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    origin_labels: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
+    counts: dict[str, int] | None = None
+    time_ms: int | None = None
+    deployment: str = ""
     pin: PinState = PinState.SAME
     over: tuple[str, ...] | None = None

@@ -24,7 +24,8 @@ class Token(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A token of a session, and the tools whose results it came from (sorted)."""
+    """A token of a session, the tools whose results it came from, and the labels of those results (both sorted)."""
 
     token: Token
     origins: tuple[str, ...]
+    labels: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """Policy: what may run, what must be asked for, and what never runs. Pure: no I/O, no clock, no environment."""
 
-from agentguard.policy.cases import Case, CaseResult, Expectation, read_cases, run_cases, verdict_of
+from agentguard.policy.cases import Case, CaseResult, Expectation, milliseconds, read_cases, run_cases, verdict_of
 from agentguard.policy.changes import Answer, Change, between
 from agentguard.policy.comparing import compare
+from agentguard.policy.conditions import Need
 from agentguard.policy.deeds import NoDeed
 from agentguard.policy.directions import Way
 from agentguard.policy.document import Document
@@ -29,6 +30,7 @@ __all__ = [
     "Expectation",
     "Lock",
     "MaskingSection",
+    "Need",
     "NoDeed",
     "NotUsable",
     "Pins",
@@ -44,6 +46,7 @@ __all__ = [
     "judge_kept",
     "lint",
     "load",
+    "milliseconds",
     "pin",
     "read_cases",
     "read_lock",

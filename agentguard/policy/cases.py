@@ -6,18 +6,39 @@ A file `NAME.cases.yaml` is a list of cases; every case of it is run against the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, RootModel
+from pydantic import AfterValidator, Field, RootModel
+from pydantic_core import PydanticCustomError
 
 from agentguard.model.calls import Principal
 from agentguard.model.facts import Facts
 from agentguard.model.marked_yaml import parse, read_yaml
 from agentguard.model.problems import Place
+from agentguard.model.provenance import PlainProvenance
 from agentguard.model.record import Json, Record
 from agentguard.model.verdicts import Effect, Risk, Verdict
 from agentguard.policy.loading import Source
 from agentguard.policy.policy import Policy
+
+
+def milliseconds(time: str) -> int:
+    """A time such as 2026-01-05T22:00:00Z in milliseconds since 1970. Raises ValueError."""
+    read = datetime.fromisoformat(time)
+    if read.tzinfo is None:
+        raise ValueError("no time zone")
+    return int(read.timestamp() * 1000)
+
+
+def check_time(time: str) -> str:
+    """The time, if it is one."""
+    try:
+        milliseconds(time)
+    except (ValueError, OverflowError):
+        what, instead = f"{time[:80]!r} is not a time", 'write such as "2026-01-05T22:00:00Z"'
+        raise PydanticCustomError("time", "{what}", {"what": what, "instead": instead}) from None
+    return time
 
 
 class Expectation(Record):
@@ -34,7 +55,11 @@ class Expectation(Record):
 
 
 class Case(Record):
-    """A call and its expectation. `user` left out: an autonomous agent. `over`: the limits that the call would go over."""
+    """A call, what is known of it, and its expectation. `user` left out: an autonomous agent.
+
+    `said`: what the user wrote in the session; left out: nobody told. `results`: what tools gave before, as text. `counts`: how often
+    each tool was called in the session, this call included. `over`: the limits that the call would go over.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     tool: str
@@ -44,6 +69,12 @@ class Case(Record):
     labels: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    origin_labels: tuple[str, ...] = ()
+    said: str | None = None
+    results: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    time: Annotated[str, AfterValidator(check_time)] | None = None
+    deployment: str = ""
     over: tuple[str, ...] = ()
     expect: Expectation
 
@@ -75,8 +106,21 @@ def run_cases(policy: Policy, sources: Sequence[Source]) -> list[CaseResult]:
 def verdict_of(policy: Policy, case: Case) -> Verdict:
     """What a policy says of a case's call."""
     principal = Principal(tenant="cases", agent=case.agent, user=case.user, session="cases")
-    facts = Facts(entities=case.entities, origins=case.origins, labels=case.labels, over=case.over)
-    return policy.classify(case.tool, case.args, principal, facts)
+    return policy.classify(case.tool, case.args, principal, facts_of(case), PlainProvenance(case.said, case.results))
+
+
+def facts_of(case: Case) -> Facts:
+    """What is known of a case's call."""
+    return Facts(
+        entities=case.entities,
+        origins=case.origins,
+        origin_labels=case.origin_labels,
+        labels=case.labels,
+        counts=case.counts,
+        time_ms=None if case.time is None else milliseconds(case.time),
+        deployment=case.deployment,
+        over=case.over,
+    )
 
 
 def _run(policy: Policy, case: Case, place: Place) -> CaseResult:

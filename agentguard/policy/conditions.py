@@ -1,8 +1,7 @@
 """Conditions: CEL, type-checked when the policy loads, evaluated so that a failure can only make a verdict stricter.
 
 Rules:
-- a condition reads `args`, `params.<role>`, `session.labels`, `data.entities`, `data.origins`, `call.tool`,
-  `call.agent`, `call.user` (empty for an autonomous agent) and calls FUNCTIONS; any other name is a load error;
+- a condition reads the names of `_names` and calls FUNCTIONS; any other name is a load error;
 - it must be able to give a boolean; true is met, false is not met;
 - an error value, an exception and a value of another type are met, recorded as a code and never with a value;
 - facts that were not read are absent, so a condition that needs them fails, and is met;
@@ -12,10 +11,12 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Literal, NamedTuple
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
 
 from cel_expr_python import cel
 
@@ -23,19 +24,29 @@ from agentguard.errors import NotCanonical
 from agentguard.model.calls import Principal
 from agentguard.model.canonical import check_canonical
 from agentguard.model.facts import Facts
+from agentguard.model.listings import Hints
+from agentguard.model.provenance import Provenance
 from agentguard.model.record import Json
-from agentguard.policy.functions import FUNCTIONS, extension, load_called
+from agentguard.policy.functions import FUNCTIONS, extension, load_called, of_session
 from agentguard.policy.roles import KNOWN_ROLES, role_values
 
-_TEXTS = cel.Type.List(cel.Type.STRING)
-_SESSION = {"session.labels": _TEXTS}
-_COMMON = {
-    "args": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
+_TEXT, _TEXTS = cel.Type.STRING, cel.Type.List(cel.Type.STRING)
+_NAMES = {
+    "agent": _TEXT,
+    "args": cel.Type.Map(_TEXT, cel.Type.DYN),
+    "call.agent": _TEXT,
+    "call.tool": _TEXT,
+    "call.user": _TEXT,
     "data.entities": _TEXTS,
+    "data.labels": _TEXTS,
     "data.origins": _TEXTS,
-    "call.tool": cel.Type.STRING,
-    "call.agent": cel.Type.STRING,
-    "call.user": cel.Type.STRING,
+    "deployment": _TEXT,
+    "session.counts": cel.Type.Map(_TEXT, cel.Type.INT),
+    "session.labels": _TEXTS,
+    "tenant": _TEXT,
+    "time": cel.Type.TIMESTAMP,
+    "tool.hints": cel.Type.Map(_TEXT, cel.Type.BOOL),
+    "user": _TEXT,
 }
 _ERROR_LINE = re.compile(r"ERROR: <input>:([0-9]+):([0-9]+): (.+)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
@@ -61,6 +72,20 @@ class Met(NamedTuple):
 TRUE = Met("true")
 
 
+class Need(StrEnum):
+    """What of a session a condition needs; each must be read, and some must be kept, for it."""
+
+    LABELS = "session.labels"
+    COUNTS = "session.counts"
+    SAID = "user_wrote"
+    BROUGHT = "came_from"
+
+    @property
+    def word(self) -> str:
+        """What a condition that needs it can't be written without."""
+        return self.value.rpartition(".")[2]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Condition:
     """A compiled condition."""
@@ -69,18 +94,21 @@ class Condition:
     expression: cel.Expression
     reads: frozenset[str]
     """The names that it may read, and perhaps some that it doesn't."""
-    reads_session: bool
+    needs: frozenset[Need]
 
 
 class Language:
-    """What conditions of one policy may read: the common names and `params.<role>` for each of its roles."""
+    """What conditions of one policy may read: the common names and `params.<role>` for each of its roles.
 
-    def __init__(self, roles: Iterable[str]) -> None:
+    `tools`: names that `session.counts` has even before their first call.
+    """
+
+    def __init__(self, roles: Iterable[str], tools: Iterable[str] = ()) -> None:
         self.roles = tuple(sorted({*roles, *KNOWN_ROLES}))
-        names = _COMMON | {f"params.{role}": _TEXTS for role in self.roles}
-        self._names = sorted(names | _SESSION)
-        self._without_session = _environment(names)
-        self._whole = _environment(names | _SESSION)
+        self.tools = tuple(sorted(tools))
+        self._names = _NAMES | {f"params.{role}": _TEXTS for role in self.roles}
+        self._whole = _environment(self._names)
+        self._without: dict[Need, cel.Env] = {}
 
     def compile(self, text: str) -> Condition:
         """The condition in a text. Raises BadCondition."""
@@ -89,12 +117,19 @@ class Language:
             raise BadCondition(f"this gives {expression.return_type().name()}, not a boolean", "write a comparison")
         load_called(text)
         reads = frozenset(name for name in self._names if name.rpartition(".")[2] in text)
-        reads_session = not _compiles(self._without_session, text)
-        return Condition(text=text, expression=expression, reads=reads, reads_session=reads_session)
+        needs = frozenset(need for need in Need if need.word in text and not _compiles(self._lacking(need), text))
+        return Condition(text=text, expression=expression, reads=reads, needs=needs)
 
-    def activation(self, data: Mapping[str, Json]) -> cel.Activation:
-        """The values of one call under their names."""
-        return self._whole.Activation(dict(data))
+    def _lacking(self, need: Need) -> cel.Env:
+        """An environment in which a condition that needs this does not compile."""
+        if need not in self._without:
+            names = {name: kind for name, kind in self._names.items() if name != need}
+            self._without[need] = _environment(names, without=need)
+        return self._without[need]
+
+    def activation(self, data: Mapping[str, object], functions: Sequence[cel.Function] = ()) -> cel.Activation:
+        """The values of one call under their names, and the functions that know its session."""
+        return self._whole.Activation(dict(data), list(functions) or None)
 
     def _compiled(self, text: str) -> cel.Expression:
         try:
@@ -109,14 +144,16 @@ class Language:
         line, column, what = found[1], found[2], found[3].replace(" (in container '')", "")
         name = _UNDECLARED.search(what)
         near = (
-            get_close_matches(name[1], [*self._names, *(each.name for each in FUNCTIONS)], n=1, cutoff=0.6)
+            get_close_matches(name[1], [*sorted(self._names), *(each.name for each in FUNCTIONS)], n=1, cutoff=0.6)
             if name
             else []
         )
         meant = f"did you mean {near[0]}? " if near else ""
         called = ", ".join(each.usage for each in FUNCTIONS)
         instead = (
-            f"{meant}conditions read {', '.join(self._names)} and call {called}" if name else "correct the expression"
+            f"{meant}conditions read {', '.join(sorted(self._names))} and call {called}"
+            if name
+            else "correct the expression"
         )
         return BadCondition(f"at {line}:{column} of the condition: {what}", instead)
 
@@ -134,6 +171,8 @@ class Reading:
         arguments: Mapping[str, Json],
         principal: Principal,
         facts: Facts,
+        hints: Hints,
+        provenance: Provenance | None,
     ) -> None:
         self._language = language
         self._reads = reads
@@ -142,6 +181,8 @@ class Reading:
         self._arguments = arguments
         self._principal = principal
         self._facts = facts
+        self._hints = hints
+        self._provenance = provenance
         self._activation: cel.Activation | None = None
         self._broken = ""
 
@@ -165,38 +206,57 @@ class Reading:
         try:
             if any(name.startswith(("args", "params.")) for name in self._reads):
                 check_canonical(dict(self._arguments))
-            self._activation = self._language.activation(self._values())
+            functions = () if self._provenance is None else of_session(self._provenance)
+            self._activation = self._language.activation(self._values(), functions)
         except NotCanonical:
             self._broken = "NOT_CANONICAL"
         except (RuntimeError, ValueError, TypeError):
             self._broken = "NOT_READABLE"
 
-    def _values(self) -> dict[str, Json]:
+    def _values(self) -> dict[str, object]:
         """What the conditions of this tool may read; facts that were not read stay absent."""
         known = {name: self._value(name) for name in self._reads}
         return {name: value for name, value in known.items() if value is not None}
 
-    def _value(self, name: str) -> Json:
-        match name:
-            case "args":
-                return dict(self._arguments)
-            case "session.labels":
-                return None if self._facts.labels is None else list(self._facts.labels)
-            case "data.entities":
-                return list(self._facts.entities)
-            case "data.origins":
-                return list(self._facts.origins)
-            case "call.tool":
-                return self._tool
-            case "call.agent":
-                return self._principal.agent
-            case "call.user":
-                return self._principal.user or ""
-        return role_values(self._arguments, self._params.get(name.removeprefix("params."), ()))
+    def _value(self, name: str) -> object:
+        if name.startswith("params."):
+            return role_values(self._arguments, self._params.get(name.removeprefix("params."), ()))
+        return _VALUES[name](self)
+
+    def _labels(self) -> list[str] | None:
+        return None if self._facts.labels is None else list(self._facts.labels)
+
+    def _counts(self) -> dict[str, int] | None:
+        counts = self._facts.counts
+        return None if counts is None else {**dict.fromkeys((*self._language.tools, self._tool), 0), **counts}
+
+    def _time(self) -> datetime | None:
+        time_ms = self._facts.time_ms
+        return None if time_ms is None else datetime.fromtimestamp(time_ms / 1000, tz=UTC)
 
 
-def _environment(names: Mapping[str, cel.Type]) -> cel.Env:
-    return cel.NewEnv(variables=dict(names), extensions=[extension()])
+_VALUES: dict[str, Callable[[Any], object]] = {
+    "agent": lambda reading: reading._principal.agent,
+    "args": lambda reading: dict(reading._arguments),
+    "call.agent": lambda reading: reading._principal.agent,
+    "call.tool": lambda reading: reading._tool,
+    "call.user": lambda reading: reading._principal.user or "",
+    "data.entities": lambda reading: list(reading._facts.entities),
+    "data.labels": lambda reading: list(reading._facts.origin_labels),
+    "data.origins": lambda reading: list(reading._facts.origins),
+    "deployment": lambda reading: reading._facts.deployment,
+    "session.counts": Reading._counts,
+    "session.labels": Reading._labels,
+    "tenant": lambda reading: reading._principal.tenant,
+    "time": Reading._time,
+    "tool.hints": lambda reading: reading._hints.model_dump(exclude_none=True),
+    "user": lambda reading: reading._principal.user or "",
+}
+"""Where each name gets its value."""
+
+
+def _environment(names: Mapping[str, cel.Type], *, without: str = "") -> cel.Env:
+    return cel.NewEnv(variables=dict(names), extensions=[extension(without=without)])
 
 
 def _compiles(environment: cel.Env, text: str) -> bool:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
+from agentguard.model.facts import Facts
 from agentguard.model.verdicts import CONFIRM, Clause, Effect, Mode, Need, Verdict
 from agentguard.policy.deeds import Once
 
 _WORDS = {Effect.ALLOW: "is allowed", Effect.ASK: "must be asked about", Effect.DENY: "is denied"}
 
 
-def explain(verdict: Verdict, once: Iterable[Once] = (), *, is_deferred: bool = False) -> str:
-    """What was decided, which clauses said so and where they stand, what happens once, and who would have to approve."""
+def explain(
+    verdict: Verdict,
+    once: Iterable[Once] = (),
+    *,
+    is_deferred: bool = False,
+    read: Mapping[str, str] | None = None,
+) -> str:
+    """What was decided, which clauses said so and where they stand, what happens once, and who would have to approve.
+
+    `read`: of each rule that spoke, by id, the facts that its condition read.
+    """
     lines = [f"{verdict.tool} {_WORDS[verdict.effect]}; risk {verdict.risk}"]
-    lines += [f"  {_clause(clause)}" for clause in verdict.clauses]
+    for clause in verdict.clauses:
+        lines.append(f"  {_clause(clause)}")
+        if read and clause.kind == "rule" and clause.id in read:
+            lines.append(f"    it read {read[clause.id]}")
     if verdict.effect is not Effect.DENY:
         lines += [f"  {each.clause.kind} {each.deed_of} happens once by {each.written}" for each in once]
     lines += [f"  needs {_need(need)}" for need in verdict.needs]
@@ -60,3 +75,23 @@ def _need(need: Need) -> str:
     each = " in each of" if need.from_each else " of"
     rejecting = f", {need.reject_quorum} rejections end it" if need.reject_quorum > 1 else ""
     return f"{need.name}: {need.quorum}{each} {', '.join(need.approvers)}, {minutes}{rejecting}"
+
+
+def facts_read(condition: str, facts: Facts) -> str:
+    """The facts that a condition read, with what they were; never an argument."""
+    known = {
+        "session.labels": facts.labels,
+        "session.counts": None
+        if facts.counts is None
+        else [f"{tool} {times}" for tool, times in sorted(facts.counts.items())],
+        "data.entities": facts.entities,
+        "data.origins": facts.origins,
+        "data.labels": facts.origin_labels,
+        "time": None if facts.time_ms is None else [datetime.fromtimestamp(facts.time_ms / 1000, tz=UTC).isoformat()],
+        "deployment": [facts.deployment] if facts.deployment else [],
+    }
+    return "; ".join(
+        f"{name}: {'not known' if value is None else ', '.join(value) or 'none'}"
+        for name, value in known.items()
+        if re.search(rf"(?<![\w.\"']){re.escape(name)}\b", condition)
+    )

@@ -14,6 +14,7 @@ from agentguard.model.problems import Place, Problem
 from agentguard.policy.conditions import BadCondition, Condition, Language
 from agentguard.policy.document import Fragment, Root
 from agentguard.policy.layout import ROOT, Layout, ReadFile, is_root, lay_out
+from agentguard.policy.patterns import is_exact
 from agentguard.policy.pinned import check_pinned
 from agentguard.policy.pins import Pins
 from agentguard.policy.policy import Policy
@@ -38,7 +39,8 @@ def load(sources: Sequence[Source], *, checks: Sequence[Check] = (), pins: Pins 
     layout = read_layout(sources)
     pinned = [partial(check_pinned, pins.tools)] if pins is not None else []
     problems = _unsound(layout, [check, *checks, *pinned])
-    language = Language(role for entry in layout.document.tools.values() for role in entry.params)
+    tools = layout.document.tools
+    language = Language((role for entry in tools.values() for role in entry.params), filter(is_exact, tools))
     conditions = _compile_conditions(layout, language, problems)
     titles = _compile_titles(layout, problems)
     _refuse(problems)

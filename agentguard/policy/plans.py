@@ -9,7 +9,7 @@ from functools import cached_property
 from jinja2 import Template
 
 from agentguard.model.verdicts import Clause, Effect, Mode, Risk, Said, Verdict
-from agentguard.policy.conditions import Condition, Met
+from agentguard.policy.conditions import Condition, Met, Need
 from agentguard.policy.document import Document
 from agentguard.policy.judging import highest, needs_of, strictest
 from agentguard.policy.limits import Limit
@@ -65,16 +65,15 @@ class Plan:
         return frozenset[str]().union(*(condition.reads for condition in self._conditions))
 
     @cached_property
-    def reads_session(self) -> bool:
-        """Whether a condition of the rules reads the session."""
-        return any(condition.reads_session for condition in self._conditions)
+    def needs(self) -> frozenset[Need]:
+        """What conditions of the rules need of the session."""
+        return frozenset[Need]().union(*(condition.needs for condition in self._conditions))
 
     @cached_property
-    def needs_session(self) -> bool:
-        """Whether a condition of an enforced rule does."""
-        return any(
-            rule.condition is not None and rule.condition.reads_session for rule in self.rules if not rule.in_shadow
-        )
+    def enforced_needs(self) -> frozenset[Need]:
+        """What those of enforced rules need."""
+        enforced = [rule.condition for rule in self.rules if rule.condition is not None and not rule.in_shadow]
+        return frozenset[Need]().union(*(condition.needs for condition in enforced))
 
     def verdict(self, met: tuple[Met | None, ...]) -> Verdict:
         """The verdict when each rule, then each limit, counted as `met`, in their order; None for one that did not speak."""

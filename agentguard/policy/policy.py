@@ -9,7 +9,8 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from jinja2 import Template
@@ -17,13 +18,15 @@ from jinja2 import Template
 from agentguard.model.calls import Principal, Tool
 from agentguard.model.facts import Facts, PinState
 from agentguard.model.limits import Charge
+from agentguard.model.listings import Hints
 from agentguard.model.problems import Place
+from agentguard.model.provenance import Provenance
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
-from agentguard.policy.conditions import Condition, Language, Reading
+from agentguard.policy.conditions import Condition, Language, Need, Reading
 from agentguard.policy.deeds import deeds_of, once_of
 from agentguard.policy.document import Document
-from agentguard.policy.explain import explain
+from agentguard.policy.explain import explain, facts_read
 from agentguard.policy.highlights import read_arguments
 from agentguard.policy.layout import Layout
 from agentguard.policy.masking_section import MaskingSection
@@ -37,6 +40,9 @@ from agentguard.policy.waits import defers
 
 NOT_A_NAME = "(not a tool name)"
 NAMES_KEPT = 1024
+NO_HINTS = Hints()
+_FOUND = re.compile(r"\bfound:([A-Z][A-Z0-9_]*)?")
+"""Labels that conditions ask for: an entity type, or none where they only look at how labels begin."""
 
 
 class Policy:
@@ -57,6 +63,10 @@ class Policy:
         self.pins = pins
         self._layout = layout
         self._planner = Planner(layout=layout, conditions=conditions, titles=titles, pins=pins, version=self.version)
+        self.kept = frozenset[Need]().union(*(condition.needs for condition in conditions.values()))
+        """What any condition needs of sessions, and must be kept for it."""
+        self._texts = {id: condition.text for id, condition in conditions.items()}
+        self._found = frozenset(name for each in conditions.values() for name in _FOUND.findall(each.text))
         self._plan = lru_cache(maxsize=NAMES_KEPT)(self._planner.plan)
 
     @property
@@ -69,8 +79,18 @@ class Policy:
         """For how many tool names the policy's part is held in memory now."""
         return self._plan.cache_info().currsize
 
-    def classify(self, tool: str, arguments: Mapping[str, Json], principal: Principal, facts: Facts) -> Verdict:
-        """The verdict on a call. `arguments` are the snapshot's, as the tool would get them."""
+    def classify(
+        self,
+        tool: str,
+        arguments: Mapping[str, Json],
+        principal: Principal,
+        facts: Facts,
+        provenance: Provenance | None = None,
+    ) -> Verdict:
+        """The verdict on a call. `arguments` are the snapshot's, as the tool would get them.
+
+        `provenance`: what is known of the session's words; without it conditions that ask for them fail, and count as met.
+        """
         if not is_tool_name(tool):
             return self._refuse_name(tool)
         plan = self._plan(tool, facts.pin)
@@ -85,6 +105,8 @@ class Policy:
             arguments=arguments,
             principal=principal,
             facts=facts,
+            hints=self._hints(tool),
+            provenance=provenance,
         )
         rules = tuple(ALWAYS if rule.condition is None else reading.met(rule.condition) for rule in plan.rules)
         return plan.verdict(rules + limits)
@@ -117,13 +139,29 @@ class Policy:
             return self.pins.state(tool)
         return PinState.CHANGED if getattr(tool, "changed", False) else PinState.SAME
 
+    def needs(self, tool: str) -> frozenset[Need]:
+        """What clauses that can match this tool need of the session."""
+        return self._plan(tool, PinState.SAME).needs if is_tool_name(tool) else frozenset()
+
+    def enforced_needs(self, tool: str) -> frozenset[Need]:
+        """What those that are enforced need: the tool's verdict can't be had without."""
+        return self._plan(tool, PinState.SAME).enforced_needs if is_tool_name(tool) else frozenset()
+
     def reads_session(self, tool: str) -> bool:
-        """Whether a clause that can match this tool reads the session's labels."""
-        return is_tool_name(tool) and self._plan(tool, PinState.SAME).reads_session
+        """Whether a clause that can match this tool reads anything of the session."""
+        return bool(self.needs(tool))
 
     def needs_session(self, tool: str) -> bool:
-        """Whether one that is enforced does: its verdict can't be had without the labels."""
-        return is_tool_name(tool) and self._plan(tool, PinState.SAME).needs_session
+        """Whether one that is enforced does."""
+        return bool(self.enforced_needs(tool))
+
+    def reads(self, tool: str, name: str) -> bool:
+        """Whether a clause that can match this tool may read a name."""
+        return is_tool_name(tool) and name in self._plan(tool, PinState.SAME).reads
+
+    def found_labels(self, entities: Iterable[str]) -> tuple[str, ...]:
+        """`found:TYPE` for each of these entity types that a condition could ask for."""
+        return tuple(f"found:{name}" for name in entities if name in self._found or "" in self._found)
 
     def title(self, tool: str, masked_arguments: Mapping[str, Json]) -> str:
         """One line for people that says what the call does. Never raises: the tool's name where a template fails."""
@@ -139,9 +177,17 @@ class Policy:
         """Where something in the document stands."""
         return self._layout.place(path)
 
-    def explain(self, verdict: Verdict) -> str:
-        """A verdict in plain words, with file:line of each clause."""
-        return explain(verdict, once_of(self.document, verdict), is_deferred=self.defers(verdict))
+    def explain(self, verdict: Verdict, facts: Facts | None = None) -> str:
+        """A verdict in plain words, with file:line of each clause, and the facts that each condition read of these."""
+        read = (
+            {} if facts is None else {id: told for id, text in self._texts.items() if (told := facts_read(text, facts))}
+        )
+        return explain(verdict, once_of(self.document, verdict), is_deferred=self.defers(verdict), read=read)
+
+    def _hints(self, tool: str) -> Hints:
+        """What a tool claimed of itself when it was pinned."""
+        pin = None if self.pins is None else self.pins.tools.get(tool)
+        return NO_HINTS if pin is None else pin.hints
 
     def _refuse_name(self, tool: str) -> Verdict:
         reason = "a tool's name is 1 to 64 of letters, digits, '_' and '-'"

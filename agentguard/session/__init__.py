@@ -5,6 +5,7 @@ from agentguard.session.habits import Habits, Traits, Usual
 from agentguard.session.ledger import Charged, Goal, Ledger
 from agentguard.session.sessions import News, Seen, Sessions
 from agentguard.session.vault import Vault
+from agentguard.session.words import SeenWords, Standing, Words
 
 __all__ = [
     "Charged",
@@ -15,8 +16,11 @@ __all__ = [
     "Ledger",
     "News",
     "Seen",
+    "SeenWords",
     "Sessions",
+    "Standing",
     "Traits",
     "Usual",
     "Vault",
+    "Words",
 ]

@@ -19,7 +19,7 @@ from agentguard.errors import GuardUnavailable
 from agentguard.model.calls import Principal
 from agentguard.model.tokens import Known, Token
 from agentguard.session.memory import SESSIONS_KEPT, TOKENS_KEPT, Memory
-from agentguard.session.vault import ORIGINS, VALUE, Vault, split_origins
+from agentguard.session.vault import ORIGINS, VALUE, Vault, origin_line, split_origins
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection, Script
 from agentguard.store.seal import Sealer
@@ -80,13 +80,15 @@ class Sessions:
         now_ms = self._now_ms()
         wanted = _one_value_each(tokens)
         known, new_labels, due = self._memory.look(principal, wanted, labels, now_ms)
-        new = tuple(token for token in wanted.values() if not _is_known(token, known.get(token.text), origin))
+        new = tuple(token for token in wanted.values() if not _is_known(token, known.get(token.text), origin, labels))
         if due:
             return News(new, tuple(dict.fromkeys((*self._memory.labels(principal, now_ms), *labels))))
         return News(new, new_labels) if new or new_labels else None
 
-    async def remember(self, connection: Connection, principal: Principal, news: News, origin: str) -> None:
-        """Store what is new, in one move whatever its size. `origin` is the tool whose result it came from.
+    async def remember(
+        self, connection: Connection, principal: Principal, news: News, origin: str, labels: Iterable[str] = ()
+    ) -> None:
+        """Store what is new, in one move whatever its size. `origin` is the tool whose result it came from, `labels` that result's.
 
         Raises GuardUnavailable, for two values under one token as well.
         """
@@ -94,11 +96,12 @@ class Sessions:
         now_ms = self._now_ms()
         entries = [part for token in news.tokens for part in self._vault.entry(principal, token)]
         owner = self._vault.owner(principal.tenant, principal.scope)
-        arguments = [self._ttl_ms, owner, origin, len(news.labels), *news.labels, *entries]
+        line = origin_line(origin, labels)
+        arguments = [self._ttl_ms, owner, line, len(news.labels), *news.labels, *entries]
         origins = await connection.run(_REMEMBER, self._keys(principal), arguments)
         if len(origins) != len(news.tokens) or None in origins:
             raise _collision()
-        stored = [Known(token, split_origins(lines)) for token, lines in zip(news.tokens, origins, strict=True)]
+        stored = [Known(token, *split_origins(lines)) for token, lines in zip(news.tokens, origins, strict=True)]
         self._memory.learn(principal, stored, news.labels, now_ms)
 
     def cached(self, principal: Principal, texts: Iterable[str]) -> tuple[dict[str, Known], tuple[str, ...]]:
@@ -164,7 +167,11 @@ class Sessions:
         members, *_ = await connection.pipeline([["SMEMBERS", key], *self._keep_alive(principal)])
         stored = tuple(member.decode() for member in members)
         self._memory.learn(principal, (), stored, now_ms)
-        return tuple(sorted({*stored, *self._memory.labels(principal, now_ms)}))
+        return self.with_own(principal, stored)
+
+    def with_own(self, principal: Principal, stored: Iterable[str]) -> tuple[str, ...]:
+        """Labels that were read, and those that this process put there, sorted."""
+        return tuple(sorted({*stored, *self._memory.labels(principal, self._now_ms())}))
 
     def _keys(self, principal: Principal) -> tuple[str, str]:
         if principal.tenant != self._names.tenant:
@@ -185,17 +192,17 @@ def _one_value_each(tokens: Iterable[Token]) -> dict[str, Token]:
     return found
 
 
-def _is_known(token: Token, known: Known | None, origin: str) -> bool:
-    """Whether this token is stored with this origin. Raises GuardUnavailable where another value's is."""
+def _is_known(token: Token, known: Known | None, origin: str, labels: Iterable[str]) -> bool:
+    """Whether this token is stored with this origin and these labels. Raises GuardUnavailable where another value's is."""
     if known is None:
         return False
     if known.token is not token and known.token.identity != token.identity:
         raise _collision()
-    return not origin or origin in known.origins
+    return not origin or (origin in known.origins and (not known.labels or set(labels) <= set(known.labels)))
 
 
 def _check_origin(origin: str) -> None:
-    if "\n" in origin:
+    if "\n" in origin or "\t" in origin:
         raise GuardUnavailable("vault", "the name of a tool holds a line break")
 
 

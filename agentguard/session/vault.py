@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ class Vault:
         """A token from its entry. Raises SealBroken where the entry is not this token's."""
         opened = self.sealer.opened(stored[MAC_BYTES:], _context(tenant, scope, text))
         token = Token(text, *json.loads(opened.plain))
-        known = Known(token, split_origins(origins))
+        known = Known(token, *split_origins(origins))
         if opened.is_newest:
             return Entry(known, None)
         _, macs, sealed = self._entry(tenant, scope, token)
@@ -72,9 +72,16 @@ class Vault:
         return token.text, macs, self.sealer.seal(plain, context)
 
 
-def split_origins(lines: bytes | None) -> tuple[str, ...]:
-    """Origins as the script writes them, sorted."""
-    return tuple(sorted(lines.decode().split("\n"))) if lines else ()
+def origin_line(tool: str, labels: Iterable[str]) -> str:
+    """A result that tokens came from, as the script keeps it: the tool, and the labels of the result."""
+    return "\t".join([tool, *sorted(labels)]) if tool else ""
+
+
+def split_origins(lines: bytes | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tools and the labels in lines as the script keeps them, both sorted."""
+    written = [line.split("\t") for line in lines.decode().split("\n")] if lines else []
+    tools, labels = {tool for tool, *_ in written}, {label for _, *labels in written for label in labels}
+    return tuple(sorted(tools)), tuple(sorted(labels))
 
 
 def _context(tenant: str, scope: str, text: str) -> str:

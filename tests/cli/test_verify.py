@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -138,7 +138,8 @@ def by_verdict(change: Callable[[Verdict], Verdict]) -> Callable[[Guard], Guard]
 
     def spoil(guard: Guard) -> Guard:
         judging = guard.judging
-        return replace(guard, judging=Lenient(tokens=judging.tokens, budgets=judging.budgets, change=change))
+        as_it_is = {each.name: getattr(judging, each.name) for each in fields(judging)}
+        return replace(guard, judging=Lenient(**as_it_is, change=change))
 
     return spoil
 

@@ -82,7 +82,9 @@ def test_a_call_that_can_not_be_is_a_load_error(when: str) -> None:
 
 def test_a_misspelt_function_is_told_the_near_one() -> None:
     """With all that there are."""
-    with pytest.raises(PolicyError, match=r"did you mean shell_commands\? .*call amount\(x\), domain\(text\)"):
+    with pytest.raises(
+        PolicyError, match=r"did you mean shell_commands\? .*call amount\(x\), came_from\(x\), domain\(text\)"
+    ):
         clause('shell_command("x") == []', {})
 
 
