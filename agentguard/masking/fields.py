@@ -239,7 +239,8 @@ def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:
             shaped = not around.personal
         case Kind.NAME:
             shaped = not around.personal and inherited == "ADDRESS"
-            counts = around.personal or inherited in ("PERSON", "ADDRESS")
+            over = scope.above.rpartition(" ")[2]
+            counts = around.personal or (inherited in ("PERSON", "ADDRESS") and over not in known.ALSO_THINGS)
         case Kind.PLACE:
             counts = around.located
         case Kind.NAME_PART:
@@ -272,4 +273,8 @@ def _is_personal(above: str, phrases: Sequence[str], meanings: Sequence[Meaning]
     things = sum(phrase in known.THINGS for phrase in phrases)
     people = sum(entity in known.PERSONAL for entity in sure)
     people += sum(phrase in known.PERSONAL_WORDS for phrase in phrases)
-    return (above != "" and is_of_people(above.split(" "))) or people > things
+    over = above.rpartition(" ")[2]
+    things += 2 if over in known.OBJECTS or over.removesuffix("s") in known.OBJECTS else 0
+    if above != "" and is_of_people(above.split(" ")):
+        return over not in known.ALSO_THINGS or people >= things
+    return people > things

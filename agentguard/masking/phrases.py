@@ -67,7 +67,7 @@ def _without_accents(name: str) -> str:
 def meaning_of(phrase: str) -> Meaning:
     """What a field of these words says."""
     words = phrase.split(" ")
-    while len(words) > 1 and words[-1] in known.VALUES:
+    while len(words) > 1 and words[-1] in known.VALUES and " ".join(words) not in known.WHOLE:
         words.pop()
     if len(words) == 1 and words[0] in known.VALUES:
         return Meaning(Kind.VALUE)
@@ -85,10 +85,11 @@ def _of_tail(tail: str, front: list[str]) -> Meaning | None:
     if entity is not None:
         before = front[-1] if front else ""
         other = (entity == "ADDRESS" and before in known.NOT_ADDRESS) or (front and tail in known.ALONE)
-        kind = (
-            Kind.SECRET if entity == "API_KEY" and tail not in known.WHOLE else Kind.SURE
-        )  # a list of `secrets` may be their names
-        return _NOTHING if other else Meaning(kind, entity)
+        if entity == "API_KEY" and (
+            other or tail not in known.WHOLE
+        ):  # `secrets` and `image_pull_secret` may be names of them
+            return Meaning(Kind.SECRET, entity)
+        return _NOTHING if other else Meaning(Kind.SURE, entity)
     if tail in known.RANDOM or _singular(tail) in known.RANDOM:
         return _NOTHING if front and front[-1] in known.NOT_SECRET else Meaning(Kind.SECRET, "API_KEY")
     if tail in known.NAMES:
@@ -100,6 +101,11 @@ def _of_tail(tail: str, front: list[str]) -> Meaning | None:
         return _NOTHING if other else Meaning(Kind.PLACE, "CITY" if tail in known.CITY else "ZIP_CODE")
     if _is_role(tail):
         return Meaning(Kind.ROLE, "PERSON")
+    return _of_part(tail, front)
+
+
+def _of_part(tail: str, front: list[str]) -> Meaning | None:
+    """What the name of a part of a name or of an address says."""
     if tail in known.NAME_PARTS:
         named = bool(front) and front[-1] in known.NAMES
         return Meaning(Kind.SURE if named else Kind.NAME_PART, "PERSON") if named or not front else None
@@ -108,8 +114,26 @@ def _of_tail(tail: str, front: list[str]) -> Meaning | None:
     return None
 
 
+def _sure(entity: str, tail: str, front: list[str]) -> Meaning:
+    """What a name of the dictionary says behind other words."""
+    other = (entity == "ADDRESS" and bool(front) and front[-1] in known.NOT_ADDRESS) or (
+        bool(front) and tail in known.ALONE
+    )
+    if entity == "API_KEY" and (
+        other or tail not in known.WHOLE
+    ):  # `secrets` and `image_pull_secret` may be names of them
+        return Meaning(Kind.SECRET, entity)
+    return _NOTHING if other else Meaning(Kind.SURE, entity)
+
+
 def _is_known(tail: str) -> bool:
-    return tail in known.NAMES or tail in known.TITLES or tail in known.ROLES or tail in known.PEOPLE
+    return (
+        tail in known.RANDOM
+        or tail in known.NAMES
+        or tail in known.TITLES
+        or tail in known.ROLES
+        or tail in known.PEOPLE
+    )
 
 
 def _parted(word: str) -> tuple[str, str] | None:
@@ -120,10 +144,26 @@ def _parted(word: str) -> tuple[str, str] | None:
         first = word.removesuffix(last)
         if first != word and (first in _FIRST_OF_TWO or _singular(first) in _FIRST_OF_TWO):
             return first, last
+    for last in _OFTEN_SECRET:
+        first = word.removesuffix(last)
+        if first not in ("", word) and not first.endswith(_OF_OTHERS):
+            return first, last
+    for start in range(2, len(word) - _SHORTEST_TAIL + 1):
+        if word[start:] in _TAILS:
+            return word[:start], word[start:]
     return None
 
 
-_SHORTEST_PARTED = 8
+_SHORTEST_PARTED = 5
+_SHORTEST_TAIL = 8
+_OFTEN_SECRET = ("token", "secret", "credential", "apikey")
+_OF_OTHERS = tuple(word for word in sorted(known.NOT_SECRET) if len(word) > 3)
+_TAILS = frozenset(
+    phrase.replace(" ", "")
+    for phrase in known.WHOLE
+    if len(phrase.replace(" ", "")) >= _SHORTEST_TAIL and phrase not in known.ALONE
+)
+"""What is long enough to be told at the end of any word: `stripesecretkey`, `patientnachname`."""
 _LAST_OF_TWO = (
     "name",
     "city",
@@ -137,12 +177,30 @@ _LAST_OF_TWO = (
     "value",
     "email",
     "date",
+    "token",
+    "key",
+    "secret",
+    "dob",
+    "iban",
+    "bic",
+    "ssn",
+    "num",
+    "no",
+    "nr",
+    "id",
+    "physician",
+    "password",
 )
 _FIRST_OF_TWO = frozenset(
     word
-    for phrase in (*known.WHOLE, *known.PEOPLE, *known.FILLERS, *known.CITY, *known.ZIP, *known.TITLES)
+    for phrase in (*known.WHOLE, *known.PEOPLE, *known.FILLERS, *known.CITY, *known.ZIP, *known.TITLES, *known.ROLES)
     for word in phrase.split()
-) | {"mailing", "business", "display", "formatted"}
+) | set(
+    "mailing business display formatted oauth bot device push fcm apns registration verification reset invite deploy license github"
+    " gitlab slack stripe openai azure aws gcp link jwt csrf debtor creditor payout property insured"
+    " spouse child attending primary tel card"
+    " acct cust whatsapp born tax auth security".split()
+)
 
 
 def _looked_up(phrase: str) -> str | None:
@@ -162,12 +220,16 @@ def _name_after(front: list[str]) -> Meaning:
         return Meaning(Kind.NAME, "PERSON")
     if " ".join(front).endswith(("email address", "emailaddress", "mail address")):
         return Meaning(Kind.SURE, "PERSON")  # the name that a mail program shows for an address
-    return Meaning(Kind.SURE, "PERSON") if is_of_people(front) else _NOTHING
+    if is_of_people(front):
+        return Meaning(Kind.SURE, "PERSON")
+    return Meaning(Kind.ROLE, "PERSON") if front[-1] in known.ROLES else _NOTHING
 
 
 def is_of_people(words: list[str]) -> bool:
     """Whether the last word that tells something is one for a person: `customer`, `billing details`."""
     telling = [word for word in words if word not in known.FILLERS]
+    if _is_role(" ".join(telling[-2:])) and telling[-1] == "by":
+        return True
     last = telling[-1] if telling else ""
     return last in known.PEOPLE or _singular(last) in known.PEOPLE or " ".join(telling[-2:]) in known.PEOPLE
 

@@ -43,7 +43,8 @@ WHOLE: dict[str, str] = _table(
         kindes, ehename, nachname des kunden, vorname des kunden, name vorname, vorname nachname, nachname vorname,
         familien name, kontakt name, name des patienten, name der person, nom usuel, nom d usage, prenoms, nom prenom,
         prenom nom, nom et prenoms, nom du patient, nom du titulaire, nom de l employe, nombres, nombre y apellidos,
-        nombres y apellidos, nombre titular, nombre del paciente, nombre del empleado, apellidos y nombre, segundo
+        nombres y apellidos, nombre de contacto, nom de jeune fille, prenom usuel, nombre titular, nombre del
+        paciente, nombre del empleado, apellidos y nombre, segundo
         nombre, primer nombre, business partner full name, localized first name, localized last name
     """,
     ADDRESS="""
@@ -103,10 +104,11 @@ WHOLE: dict[str, str] = _table(
         employee id, employee number, employee no, staff id, staff number, personnel number, personalnummer, employee
         code, emp id, emp no, empid, personnel id, worker id, pernr, payroll number, badge number, badge id,
         mitarbeiternummer, mitarbeiter id, mitarbeiter nr, personalnr, matricule, numero de empleado, id empleado,
-        numero empleado
+        numero empleado, numero employe, numero d employe, legajo, numero de legajo
     """,
     PASSWORD="""
-        password, passwd, pwd, pw, passphrase, pass phrase, user password, db password, database password, admin password,
+        password, passwd, pwd, pw, passphrase, pass phrase, user password, db password, database password, admin
+        password,
         old password, new password, secret question answer, pin, pin code, otp, one time password, security answer,
         passcode, passwort, kennwort, mot de passe, contrasena, clave, zugangscode, password hash, hashed password,
         login password, user passwd, root password, passwort hash, initial password, temp password, temporary password,
@@ -118,8 +120,10 @@ WHOLE: dict[str, str] = _table(
         refresh token, bearer token, id token, session token, private key, api token, api secret, secret, signing key,
         signing secret, webhook secret, encryption key, authorization, x api key, personal access token, credential,
         shared secret, account key, session cookie, private key id, secret token, access token secret, consumer secret,
-        sas token, connection string, service account key, csrf token, xsrf token, jwt, bearer, api secret key, master key,
-        deploy key secret, totp secret, otp secret, mfa secret, seed phrase, recovery phrase, mnemonic phrase, recovery code
+        sas token, connection string, service account key, csrf token, xsrf token, jwt, bearer, api secret key,
+        master key,
+        deploy key secret, totp secret, otp secret, mfa secret, seed phrase, recovery phrase, mnemonic phrase,
+        recovery code
     """,
     EMAIL_ADDRESS="""
         email, e mail, email address, e mail address, mail, mail address, emailaddress, contact email, work email, user
@@ -143,13 +147,15 @@ WHOLE: dict[str, str] = _table(
         number, caller number, called number, callback number
     """,
     CREDIT_CARD="""
-        credit card, card number, card no, credit card number, creditcard, cardnumber, cc number, ccnum, cc num, debit
+        credit card, card number, card no, card num, credit card number, creditcard, cardnumber, cc number, ccnum, cc num, debit
         card, debit card number, pan, card pan, kartennummer, kreditkarte, kreditkartennummer, numero de carte, carte
         bancaire, numero de tarjeta, tarjeta de credito, payment card number, bank card number, card pan number, account
         pan, kreditkarten nummer, no de carte, numero tarjeta, numero de la tarjeta
     """,
     CVV="""
-        cvv, cvc, cvv2, cvc2, card cvv, card cvc, security code, card security code, prufnummer
+        cvv, cvc, cvv2, cvc2, card cvv, card cvc, security code, card security code, prufnummer,
+        kartenprufnummer, cryptogramme, cryptogramme visuel, codigo de seguridad, card verification value,
+        card verification code
     """,
     IBAN_CODE="""
         iban, iban code, iban number, bank iban
@@ -163,7 +169,7 @@ WHOLE: dict[str, str] = _table(
     """,
     TAX_ID="""
         tax id, tax number, tax no, taxpayer id, tin, steuernummer, steuer id, steueridentifikationsnummer, numero
-        fiscal, nif
+        fiscal, nif, tax identification number, tax identification no, taxpayer number, identifiant fiscal
     """,
     NATIONAL_ID="""
         national id, national id number, national identification number, identity number, identity card,
@@ -174,10 +180,12 @@ WHOLE: dict[str, str] = _table(
         number, rut, rfc, cedula, numero de identidad, numero de identificacion, documento de identidad, numero
         de documento, carte d identite, numero carte identite, numero ss, num secu, nir, insee number, sv
         nummer, sozialversicherungsnr, rentenversicherungsnummer, personalausweis, ausweis nr, ahv nummer,
-        codice fiscale, personnummer, pps number, emirates id, aadhaar number, pan number, voter id
+        codice fiscale, personnummer, nif cliente, numero secu, numero de secu, numero securite sociale, pps
+        number, emirates id, aadhaar number, pan number, voter id
     """,
     UK_NINO="""
-        nino, national insurance number, national insurance no, national insurance, ni number, ni no, insurance number uk
+        nino, national insurance number, national insurance no, national insurance, ni number, ni no, insurance
+        number uk
     """,
     UK_NHS="""
         nhs number, nhs no, nhs id, nhs
@@ -186,7 +194,8 @@ WHOLE: dict[str, str] = _table(
         itin, individual taxpayer id, individual taxpayer identification number
     """,
     ABA_ROUTING_NUMBER="""
-        routing number, aba routing number, aba number, routing no, aba routing, aba, rtn, routing transit number, bank routing
+        routing number, aba routing number, aba number, routing no, aba routing, aba, rtn, routing transit
+        number, bank routing
         number, ach routing number
     """,
     PASSPORT="""
@@ -197,10 +206,17 @@ WHOLE: dict[str, str] = _table(
     DRIVER_LICENSE="""
         driver license, drivers license, driver licence, driving licence, driving license, driver license number,
         licence number, drivers license number, driving licence number, license number, fuhrerschein,
-        fuhrerscheinnummer, permis de conduire, licencia de conducir
+        fuhrerscheinnummer, permis de conduire, licencia de conducir, driver license no, driving licence no, dl
+        number, dl no,
+        drivers licence number, licence no, license no, fuhrerschein nr, numero permis, numero de permis,
+        permiso de conducir,
+        carnet de conducir, numero de licencia
     """,
     LICENSE_PLATE="""
-        license plate, licence plate, plate number, kennzeichen, number plate
+        license plate, licence plate, plate number, plate no, kennzeichen, number plate, vehicle plate,
+        registration plate, vehicle
+        registration, vehicle registration number, car registration, plaque immatriculation, plaque d immatriculation,
+        immatriculation, matricula, matricula del vehiculo, placa, placa del vehiculo
     """,
     IP_ADDRESS="""
         ip, ip address, ip addr, ipaddress, client ip, remote ip, remote addr, source ip, src ip, user ip, last login
@@ -210,7 +226,8 @@ WHOLE: dict[str, str] = _table(
         mac address, mac addr
     """,
     GPS="""
-        latitude, longitude, lat lng, lat lon, latlng, geo coordinates, gps coordinates, gps, lat, lng, lon, breitengrad,
+        latitude, longitude, lat lng, lat lon, latlng, geo coordinates, gps coordinates, gps, lat, lng, lon,
+        breitengrad,
         langengrad, latitud, longitud, home location coordinates, geo location, geolocation
     """,
 )
@@ -230,7 +247,8 @@ JOINED = {
 
 ALONE = frozenset(
     "holder residence pin pw cell mail secret mobile portable pan born birth apartment clave titular inhaber credential voie handy gps"
-    " passport tin nie swift ip otp passenger birthday mobil calle rue cn attn geb upn rut rfc nir ipp gsm pager taxpayer".split()
+    " passport tin nie swift ip otp passenger birthday mobil calle rue cn attn geb upn rut rfc nir ipp gsm pager taxpayer"
+    " matricula placa immatriculation legajo cryptogramme".split()
 )
 """Names that stand for themselves only: `pin` is one, `gpio_pin` is not."""
 
@@ -272,6 +290,8 @@ NOT_SECRET = frozenset(
 
 ROLES = _phrases(
     """
+    versicherungsnehmer, versicherungsnehmerin, mieter, mieterin, vermieter, bewerber, bewerberin, schuler, schulerin, fahrer,
+    fahrerin, halter, donor, volunteer, player, interviewer, investor, shareholder, founder, trainer, inspector, sponsor, callee,
     user, customer, client, patient, employee, owner, assignee, author, reporter, sender, recipient, manager, contact,
     person, member, guest, applicant, candidate, student, teacher, doctor, physician, tenant, landlord, buyer, seller,
     payee, payer, beneficiary, approver, reviewer, organizer, attendee, participant, driver, agent name, sales rep,
@@ -326,7 +346,8 @@ VALUES = _phrases(
     """
     value, values, text, data, formatted value, formatted, canonical form, canonical, raw, raw value, normalized,
     normalised, display value, string value, full value, string, s, val, answer, content, default value, current value,
-    new value, old value, before, after, previous, wert, valeur, valor
+    new value, old value, before, after, previous, wert, valeur, valor, c, t, str, txt, enc, encrypted, decrypted, masked, plain,
+    plaintext, cleartext, original
     """
 )
 """Names that only say that there is a value."""
@@ -389,6 +410,9 @@ PEOPLE = _phrases(
 )
 """Keys above a `name` that make it a person's."""
 
+ALSO_THINGS = frozenset("agent agents card profile partner lead host owner".split())
+"""Words for people that programs and things are called by as well: the keys beside a `name` decide."""
+
 PERSONAL = frozenset(
     {
         "EMAIL_ADDRESS",
@@ -410,6 +434,15 @@ PERSONAL = frozenset(
 )
 """What stands beside a person's `name`."""
 
+OBJECTS = frozenset(
+    "repository repo project product file folder tool function company organization organisation team model app application package"
+    " branch event server cluster node device job task workflow pipeline dashboard bucket table column database schema metric alert"
+    " song album movie book course hotel restaurant store shop airport station vehicle car item variant category plan subscription"
+    " campaign segment channel room topic queue service brand vendor supplier department plugin extension library module theme template"
+    " produkt produit producto fichier archivo datei firma entreprise societe empresa".split()
+)
+"""Keys above a `name` that make it a thing's."""
+
 PERSONAL_WORDS = _phrases(
     """
     age, gender, sex, salary, job title, title mr, marital status, nationality, hobbies, geschlecht, alter, beruf, sexe,
@@ -425,7 +458,7 @@ THINGS = _phrases(
     port, status code, namespace, cpu, memory, disk, region, instance type, sector, category, brand, weight, dimensions,
     capacity, population, country code, iso, latitude, genre, duration, album, artist, color, colour, quantity, unit
     price, ingredients, calories, rating, rooms, opening hours, enabled, default, required, type, data type, nullable,
-    checksum, created, modified
+    checksum, created, modified, provider, model, framework, runtime, endpoint, url, description, parameters schema
     """
 )
 """What stands beside the `name` of a thing."""
