@@ -265,12 +265,16 @@ def _around(scope: Scope, phrases: Sequence[str], meanings: Sequence[Meaning]) -
 _ADDRESS = Meaning(Kind.SURE, "ADDRESS")
 
 
+_SERIES = frozenset({"metric", "metrics", "label", "labels", "tags"})
+"""What names of jobs and instances stand under."""
+
+
 def _is_personal(above: str, phrases: Sequence[str], meanings: Sequence[Meaning]) -> bool:
     """Whether an object with these keys, under that key, tells of a person."""
     sure = [entity for kind, entity in meanings if kind is Kind.SURE]
     if any(entity in known.STRONG for entity in sure):
         return True
-    things = sum(phrase in known.THINGS for phrase in phrases)
+    things = sum(phrase in known.THINGS for phrase in phrases) + (above.rpartition(" ")[2] in _SERIES)
     people = sum(entity in known.PERSONAL for entity in sure)
     people += sum(phrase in known.PERSONAL_WORDS for phrase in phrases)
     over = above.rpartition(" ")[2]

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
+from itertools import combinations, permutations
 from threading import Lock
 from typing import NamedTuple
 
@@ -82,6 +82,7 @@ class KnownValues:
         self._seen: dict[Value, str] = {}
         self._wanted: set[bytes] = set()
         self._pairs: dict[tuple[bytes, bytes], _Name] = {}
+        self._initials: set[tuple[bytes, bytes]] = set()
         self._alone: dict[bytes, _Name] = {}
         self._anchors: dict[bytes, frozenset[_Place]] = {}
         self._rows: dict[tuple[bytes, ...], Value] = {}
@@ -178,6 +179,7 @@ class KnownValues:
         name = _Name(text, parts)
         for pair in combinations(sorted(parts), 2):
             self._pairs[pair] = _nearer(self._pairs.get(pair), name, 2)
+        self._initials.update((one[:1], other) for one, other in permutations(parts, 2))
         for part in parts:
             self._alone[part] = _nearer(self._alone.get(part), name, 1)
         self._wanted.update(parts)
@@ -257,17 +259,28 @@ class KnownValues:
         name, word = self._alone[words.words[number]], words.words[number]
         if not words.is_capital(number):
             return None
-        before = words.next(number, -1)
-        first = _with_initial(words, number)
-        if first < number:
-            before = words.next(first, -1)
+        first = _with_minor(words, _with_initial(words, number), name)
+        before = words.next(first, -1)
         if before is not None and words.words[before] in TITLES:
             return first, number, name
-        if initial := _initial(words, number, name):
-            return initial[0], initial[1], name
+        if initial := self._initial_at(words, number):
+            return min(initial, first), max(initial, number), name
         if word in ORDINARY or word in lower or len(word) < _SHORTEST_ALONE:
             return None
-        return None if _is_of_another_name(words, number) else (first, number, name)
+        return None if _is_of_another_name(words, first, number) else (first, number, name)
+
+    def _initial_at(self, words: Words, number: int) -> int | None:
+        """`A. Kowalska`, `Kowalska, A.`: where an initial of another part of such a name stands, with its full stop."""
+        for step in (-1, 1):
+            at = words.next(number, step)
+            if (
+                at is not None
+                and (words.words[at], words.words[number]) in self._initials
+                and words.is_capital(at)
+                and words.text[words.end(at) :][:1] == "."
+            ):
+                return at
+        return None
 
 
 def _parts(words: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -334,24 +347,18 @@ def _with_initial(words: Words, number: int) -> int:
     return number
 
 
-def _initial(words: Words, number: int, name: _Name) -> tuple[int, int] | None:
-    """`A. Kowalska`, `Kowalska, A.`: an initial of another part of the name, with its full stop."""
-    initials = {part[:1] for part in name.parts if part != words.words[number]}
-    for step in (-1, 1):
-        at = words.next(number, step)
-        if (
-            at is not None
-            and words.words[at] in initials
-            and words.is_capital(at)
-            and words.text[words.end(at) :][:1] == "."
-        ):
-            return min(at, number), max(at, number)
-    return None
+def _with_minor(words: Words, number: int, name: _Name) -> int:
+    """Where a name begins: with `van` in `van der Berg`, where that is how the name was seen."""
+    minor = set(words_of(name.value)) & MINOR
+    before = words.next(number, -1) if minor else None
+    while before is not None and words.words[before] in minor:
+        number, before = before, words.next(before, -1)
+    return number
 
 
-def _is_of_another_name(words: Words, number: int) -> bool:
+def _is_of_another_name(words: Words, first: int, number: int) -> bool:
     """Whether a word beside it begins with a capital letter, so that the two may be somebody else's name."""
-    before, after = words.beside(number, -1), words.beside(number)
+    before, after = words.beside(first, -1), words.beside(number)
     if after is not None and words.is_capital(after) and len(words.words[after]) > 1:
         return True
     return before is not None and words.is_capital(before) and not words.begins(before)

@@ -78,6 +78,19 @@ def meaning_of(phrase: str) -> Meaning:
     return _NOTHING
 
 
+@lru_cache(maxsize=8192)
+def half_of(phrase: str) -> str:
+    """Which half of a name a field of these words holds: "given", "family", or "" for neither."""
+    words = phrase.split(" ")
+    for length in range(min(3, len(words)), 0, -1):
+        tail = " ".join(words[-length:])
+        if tail in known.GIVEN:
+            return "given"
+        if tail in known.FAMILY:
+            return "family"
+    return ""
+
+
 def _of_tail(tail: str, front: list[str]) -> Meaning | None:
     entity = _looked_up(tail)
     if entity is None and not _is_known(tail) and (parted := _parted(tail)):

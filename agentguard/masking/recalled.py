@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
@@ -40,6 +40,7 @@ def recalled(
     named = [(its.entity_type, its.value) for its in sheet.settled.values()]
     named += [(its.entity_type, text[its.start : its.end].strip()) for its in sheet.found if not _touches(its, kept)]
     known.learn(named)
+    known.learn(_whole_names(sheet.halves()))
     if not len(known):
         return _NOTHING
     certain = sorted([*kept, *(finding[:2] for finding in found if finding.score >= CERTAIN)])
@@ -50,6 +51,19 @@ def recalled(
     )
 
 
+def _whole_names(halves: Sequence[tuple[int, str, str]]) -> Iterator[tuple[str, str]]:
+    """The names whose halves stand beside each other."""
+    before: tuple[int, str, str] | None = None
+    for one in halves:
+        if before is None or before[1] == one[1] or one[0] - before[0] > _BESIDE:
+            before = one
+            continue
+        given, family = (before, one) if one[1] == "family" else (one, before)
+        yield "PERSON", f"{given[2]} {family[2]}"
+        before = None
+
+
+_BESIDE = 200
 _NOTHING = Recalled([], {})
 
 

@@ -17,6 +17,7 @@ from agentguard.masking.finding import CERTAIN, Finding
 from agentguard.masking.fitting import is_just, masks_whole
 from agentguard.masking.limits import refused
 from agentguard.masking.page import SEPARATOR, Page
+from agentguard.masking.phrases import half_of
 from agentguard.masking.views import View, encoded_words, may_need_view, plain_view
 
 _DEEPEST_TEXT = 4
@@ -84,6 +85,21 @@ class Sheet:
     def under(self, leaf: int, finding: Finding) -> tuple[int, ...]:
         """The paths of actions that lead to a finding: those of its leaf, and those of the field in it."""
         return tuple(sorted({*self._keys[leaf].under, *self.page.key_at(finding.start).under}))
+
+    def halves(self) -> list[tuple[int, str, str]]:
+        """The given and the family names that stand under a key of their own, in order: offset on the page, which half, and value."""
+        text, key_at = self.page.text, self.page.key_at
+        found = [
+            (its.start, half, text[its.start : its.end].strip())
+            for its in self.found
+            if its.entity_type == "PERSON" and (half := half_of(key_at(its.start).words))
+        ]
+        found += [
+            (self._starts[at], half, its.value)
+            for at, its in self.settled.items()
+            if its.entity_type == "PERSON" and (half := half_of(self._keys[at].words))
+        ]
+        return sorted(found)
 
     def place(self, finding: Finding) -> Sequence[tuple[int, Placed]]:
         """The leaf and the finding in its offsets; one for each leaf that the finding touches."""

@@ -257,7 +257,7 @@ CITY = _phrases(
     city, town, city name, village, suburb, district, ort, wohnort, stadt, ortschaft, ville, commune, ciudad, localidad,
     poblacion, municipio, birthplace, place of birth, birth place, geburtsort, lieu de naissance, lugar de nacimiento,
     locality, address locality, municipality, address city, hometown, home town, admin area, post town, city of
-    residence, wohn ort, gemeinde, stadtteil, ort01, ville de residence, localite, barrio, colonia, residence city
+    residence, wohn ort, gemeinde, stadtteil, ort01, ville de residence, localite, barrio, colonia, residence city, l
     """
 )
 
@@ -328,10 +328,23 @@ TITLES = _phrases(
 
 NAME_PARTS = _phrases(
     """
-    first, last, middle, given, family, forenames, initials, maiden, surname prefix, family name prefix, primero, ultimo
+    first, last, middle, given, family, forenames, initials, maiden, surname prefix, family name prefix, primero, ultimo, sn
     """
 )
 """Under a name, or beside each other."""
+
+GIVEN = _phrases(
+    """
+    first name, given name, firstname, givenname, fname, forename, first, given, vorname, prenom, nombre, nombres, primer nombre
+    """
+)
+FAMILY = _phrases(
+    """
+    last name, family name, lastname, familyname, surname, lname, last, family, nachname, familienname, nom, nom de famille,
+    apellido, apellidos, sn
+    """
+)
+"""The two halves of a name."""
 
 ADDRESS_PARTS = _phrases(
     """

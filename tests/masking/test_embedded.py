@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from agentguard.errors import GuardUnavailable
+from agentguard.masking import Masker
 from tests.masking.samples import found, masked, token
 
 ANN, BO = token("PERSON", "Ann Lee"), token("PERSON", "Bo Ray")
@@ -48,6 +49,10 @@ FORMS = {
     "psql-expanded": (
         "-[ RECORD 1 ]-----\nid        | 1\nfull_name | Ann Lee\n-[ RECORD 2 ]-----\nid        | 2\nfull_name | Bo Ray",
         "-[ RECORD 1 ]-----\nid        | 1\nfull_name | {a}\n-[ RECORD 2 ]-----\nid        | 2\nfull_name | {b}",
+    ),
+    "odata-columns": (
+        "@odata.id,full_name,note\n1,Ann Lee,x\n2,Bo Ray,y",
+        "@odata.id,full_name,note\n1,{a},x\n2,{b},y",
     ),
     "mysql": (
         "+----+-----------+\n| id | full_name |\n+----+-----------+\n|  1 | Ann Lee   |\n|  2 | Bo Ray    |\n+----+-----------+",
@@ -97,6 +102,16 @@ FORMS = {
 def test_names_in_a_text_say_what_its_values_are(text: str, expected: str) -> None:
     """Exactly the personal values give way to their tokens; every other character stays."""
     assert masked(text) == expected.format(a=ANN, b=BO)
+
+
+def test_a_value_of_psql_goes_on_in_the_next_line() -> None:
+    """An address with a line break is one value, and the record goes on behind it."""
+    text = "-[ RECORD 1 ]---\naddress | 12 Mill Lane\n12345 Ashby\nfull_name | Ann Lee\n-[ RECORD 2 ]---\nid | 2\nfull_name | Bo Ray"
+    assert [text[found.start : found.end] for found in Masker().find(text)] == [
+        "12 Mill Lane\n12345 Ashby",
+        "Ann Lee",
+        "Bo Ray",
+    ]
 
 
 def test_a_name_before_an_address_in_angle_brackets_is_a_person() -> None:

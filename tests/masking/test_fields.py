@@ -73,6 +73,8 @@ KEPT = {
     "role-with-id": {"assignee": "team-7", "owner": 12, "user": "u_81"},
     "role-with-unit": {"owner": "Platform Team", "customer": "Acme Systems Ltd"},
     "place-holder": {"password": "${DB_PASSWORD}"},
+    "place-holder-in-text": {"note": "user = www-data\npassword = ${DB_PASSWORD}\n"},
+    "series": {"metric": {"name": "falcon", "job": "node"}},
     "plain-city": {"city": "Paris", "temperature": 12},
 }
 

@@ -18,6 +18,7 @@ SEEN: list[dict[str, Any]] = [
     {"full_name": "Ludwig van Beethoven"},
     {"full_name": "Sean O'Brien"},
     {"first_name": "Wilhelmina", "last_name": "Okonkwo-Duarte"},
+    {"first_name": "Benedikta", "last_name": "Lorentzen"},
     {"full_name": "José Ñandú García", "customer_id": 88123456},
 ]
 
@@ -57,6 +58,10 @@ FOUND = {
     "apostrophe": ("Sean O’Brien here", "PERSON", "Sean O'Brien", "@ here"),
     "two-last-names": ("Jose Garcia was here", "PERSON", "José Ñandú García", "@ was here"),
     "last-name-field": ("Ms Okonkwo-Duarte was here", "PERSON", "Okonkwo-Duarte", "Ms @ was here"),
+    "two-fields": ("so BENEDIKTA LORENTZEN signed", "PERSON", "Benedikta Lorentzen", "so @ signed"),
+    "two-fields-turned": ("from Lorentzen, Benedikta", "PERSON", "Benedikta Lorentzen", "from @"),
+    "two-fields-initial": ("signed B. Lorentzen", "PERSON", "Lorentzen", "signed @"),
+    "particle-alone": ("they asked van Beethoven twice", "PERSON", "Ludwig van Beethoven", "they asked @ twice"),
     "address": ("send it to 12 mill lane", "ADDRESS", "12 Mill Lane, Springfield", "send it to @"),
     "account": ("about AC-10045871.", "ACCOUNT_ID", "AC-10045871", "about @."),
     "account-glued": ("about ac10045871.", "ACCOUNT_ID", "AC-10045871", "about @."),

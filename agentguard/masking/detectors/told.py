@@ -85,6 +85,7 @@ _NHS = _Kind(
 _PASSWORD = _Kind(
     entity_type="PASSWORD",
     form=re.compile(
+        r"(?!\$[{(]|\$[A-Z_]{3}|\{\{|%\()"  # where a value is put in later
         r"(?=[^\s\"'<>,;\x1f]*[0-9!@#$%^&*?+=])(?=[^\s\"'<>,;\x1f]*[A-Za-z])[^\s\"'<>,;\x1f]{5,64}(?<![.)\]:])"
     ),
     marked=True,
