@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import re2
 
 from agentguard.masking.standins import Form, form_for, has_form, is_nobodys, is_right, stand_in, stand_ins_in
-from agentguard.masking.views import may_need_view, plain_view
+from agentguard.masking.views import plain_view
 from agentguard.model.keyed import KeyedHash
 from agentguard.model.record import Json
 from agentguard.model.tokens import Token
@@ -65,6 +65,12 @@ BODY = rf"([A-Za-z][A-Za-z0-9]{{0,23}})(?:{BETWEEN}){{1,3}}([0-9A-Za-z]{{10}})"
 _READ = re.compile(rf"(?:{_OPEN}|(?<![0-9A-Za-z])){BODY}(?![0-9A-Za-z]){CLOSE}")
 _FORM = rf"[0-9A-Za-z](?:{BETWEEN}){{1,3}}[0-9A-Za-z]{{10}}(?:[^0-9A-Za-z]|$)".encode()
 """For RE2: what every token holds, however it is spelled."""
+
+_DISGUISE = re.compile(
+    r"%[0-9A-Fa-f]{2}|\\[ux][0-9A-Fa-f]{2}|&[#A-Za-z]|[\u00a0\u00ad\u2000-\u200f\u202a-\u202f\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    r"\uff10-\uff19\uff21-\uff3b\uff3d\uff3f\uff41-\uff5a\U000e0000-\U000e007f]"
+)
+"""What a token may be written with that is not read as it stands: escapes, entities, wide letters, characters that show nothing."""
 
 TOKEN_PATTERN = r"^\[[A-Z][A-Z0-9]{0,23}_[0-9a-z]{10}\]$"  # noqa: S105 - a form, no secret
 """A token as it is made, for a JSON Schema."""
@@ -162,7 +168,7 @@ class TokenIds:
     def read_disguised(self, text: str) -> list[tuple[int, int, str]]:
         """The same, also where a model wrote it in escapes, entities, full-width letters or with characters that show nothing."""
         found = self.read(text)
-        view = plain_view(text) if may_need_view(text) else None
+        view = plain_view(text) if _DISGUISE.search(text) is not None else None
         if view is None:
             return found
         plain = [(*view.origin(start, end), made) for start, end, made in self.read(view.text)]
