@@ -17,7 +17,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import re2
 
@@ -66,9 +66,9 @@ _READ = re.compile(rf"(?:{_OPEN}|(?<![0-9A-Za-z])){BODY}(?![0-9A-Za-z]){CLOSE}")
 _FORM = rf"[0-9A-Za-z](?:{BETWEEN}){{1,3}}[0-9A-Za-z]{{10}}(?:[^0-9A-Za-z]|$)".encode()
 """For RE2: what every token holds, however it is spelled."""
 
-_DISGUISE = re.compile(
-    r"%[0-9A-Fa-f]{2}|\\[ux][0-9A-Fa-f]{2}|&[#A-Za-z]|[\u00a0\u00ad\u2000-\u200f\u202a-\u202f\u2060-\u206f\ufe00-\ufe0f\ufeff"
-    r"\uff10-\uff19\uff21-\uff3b\uff3d\uff3f\uff41-\uff5a\U000e0000-\U000e007f]"
+_DISGUISE = re2.compile(
+    rb"%[0-9A-Fa-f]{2}|\\[ux][0-9A-Fa-f]{2}|&[#A-Za-z]|[\x{a0}\x{ad}\x{2000}-\x{200f}\x{202a}-\x{202f}\x{2060}-\x{206f}\x{fe00}-\x{fe0f}"
+    rb"\x{feff}\x{ff10}-\x{ff19}\x{ff21}-\x{ff3b}\x{ff3d}\x{ff3f}\x{ff41}-\x{ff5a}\x{e0000}-\x{e007f}]"
 )
 """What a token may be written with that is not read as it stands: escapes, entities, wide letters, characters that show nothing."""
 
@@ -168,7 +168,7 @@ class TokenIds:
     def read_disguised(self, text: str) -> list[tuple[int, int, str]]:
         """The same, also where a model wrote it in escapes, entities, full-width letters or with characters that show nothing."""
         found = self.read(text)
-        view = plain_view(text) if _DISGUISE.search(text) is not None else None
+        view = plain_view(text) if _holds(_DISGUISE, text) else None
         if view is None:
             return found
         plain = [(*view.origin(start, end), made) for start, end, made in self.read(view.text)]
@@ -268,7 +268,11 @@ _COMPACT = frozenset(
 
 
 def _may_hold_token(text: str) -> bool:
-    return _GATE.search(text.encode("utf-8", "replace")) is not None
+    return _holds(_GATE, text)
+
+
+def _holds(pattern: Any, text: str) -> bool:
+    return pattern.search(text.encode("utf-8", "replace")) is not None
 
 
 def _joined(*parts: str) -> bytes:
