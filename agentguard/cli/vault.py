@@ -23,6 +23,7 @@ not erased, since nothing here can:
   the journal: it holds masked text and keyed digests, and is never changed
   requests that people were asked about: sealed arguments, and cards with parts of values, until their retention is over
   calls kept for replay, sealed, until their days are over
+  keyed digests of a session's words and of usual recipients, until they lapse
   what tools were given or hold themselves, what the model was shown in clear, and backups of Redis"""
 
 

@@ -46,6 +46,8 @@ from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from agentguard.store.seal import Sealer
 
+DAY_MS = 24 * 60 * 60 * 1000
+
 
 def open_guard(
     policies: str | Path = "tool_policies",
@@ -87,21 +89,27 @@ def open_guard(
     kept = kept_calls(settings, keyring)
     kept.sweep()
     records = Records(journal=journal, binding=binding, kept=kept)
+    session_ms = settings.session_days * DAY_MS
     tokens = TokenBook(
         keys=keyring.derive("tokens"),
-        sessions=Sessions(names=names, sealer=Sealer(keyring.derive("vault")), keys=keyring.derive("vault values")),
+        sessions=Sessions(
+            names=names,
+            sealer=Sealer(keyring.derive("vault")),
+            keys=keyring.derive("vault values"),
+            ttl_ms=session_ms,
+        ),
         background=background,
         link=link,
     )
     words = WordBook(
-        words=Words(names=names, keys=keyring.derive("words")),
+        words=Words(names=names, keys=keyring.derive("words"), ttl_ms=session_ms),
         background=background,
         link=link,
     )
     budgets = Budgets(
         background=background,
         link=link,
-        ledger=Ledger(names=names, key=keyring.derive("subjects")[0]),
+        ledger=Ledger(names=names, key=keyring.derive("subjects")[0], session_ms=session_ms),
         binding=binding,
     )
 

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     keys: Path | None = None
     """The keyring of the agent's side; by default in the state directory. Several machines share one."""
 
+    session_days: int = Field(default=7, ge=1, le=365)
+    """How many days after its last use a session's tokens, their values and its labels lapse."""
+
     replay_days: int = Field(default=0, ge=0, le=365)
     """How many days calls are kept, sealed, so that `agentguard policy replay` can try another policy on them; 0: not at all."""
 

@@ -60,6 +60,7 @@ class Ledger:
     names: Names
     key: bytes = field(repr=False)
     lease_ms: int = LEASE_MS
+    session_ms: int = TTL_MS
 
     async def charge(
         self, connection: Connection, goal: Goal, charges: Sequence[Charge], *, hold: str, call: str
@@ -78,7 +79,7 @@ class Ledger:
                 *each.most,
                 each.window_ms,
                 _bucket_ms(each),
-                _keep_ms(each),
+                self._keep_ms(each),
             ]
         reply = await connection.run(_CHARGE, self._keys(charges, call), arguments)
         return _read(reply, charges)
@@ -91,7 +92,14 @@ class Ledger:
         arguments: list[Part] = []
         for each in charges:
             subjects = self._subjects(found, each.subjects)[: each.most.whole + 1]  # one too many is enough to know
-            arguments += [_if_over(each), each.most.whole, each.window_ms, _keep_ms(each), len(subjects), *subjects]
+            arguments += [
+                _if_over(each),
+                each.most.whole,
+                each.window_ms,
+                self._keep_ms(each),
+                len(subjects),
+                *subjects,
+            ]
         reply = await connection.run(_COUNT, self._keys(charges, call), arguments)
         return _read(reply, charges)
 
@@ -103,6 +111,10 @@ class Ledger:
         """The digest by which limits know a value."""
         named = "\n".join(identity).encode(errors="surrogatepass")
         return hmac.digest(self.key, named, "sha256")[:_DIGEST_BYTES]
+
+    def _keep_ms(self, charge: Charge) -> int:
+        """How long a counter that nothing touches must stay: past its window, or as long as the session may."""
+        return charge.window_ms + _bucket_ms(charge) + LEASE_MS if charge.window_ms else self.session_ms
 
     def _subjects(self, tokens: Sequence[Token], entity_type: str) -> list[bytes]:
         """The digests of the distinct values of one type."""
@@ -126,11 +138,6 @@ def _if_over(charge: Charge) -> str:
 
 def _bucket_ms(charge: Charge) -> int:
     return -(-charge.window_ms // BUCKETS)
-
-
-def _keep_ms(charge: Charge) -> int:
-    """How long a counter that nothing touches must stay."""
-    return charge.window_ms + _bucket_ms(charge) + LEASE_MS if charge.window_ms else TTL_MS
 
 
 def _read(reply: Sequence[bytes | int], charges: Sequence[Charge]) -> Charged:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from agentguard.config import open_guard
 from agentguard.errors import CallRefused, RefusalReason
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
 from agentguard.model.calls import ToolCall
+from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from tests.guard.world import CUSTOMER, POLICY, World
 from tests.masking.test_tokens import _disguised, _respelled
@@ -124,6 +126,19 @@ async def test_stand_ins_take_no_more_round_trips_than_tokens(world: World, guar
 async def _scripts(connection: Connection) -> int:
     calls: int = (await connection.execute("INFO", "commandstats"))["cmdstat_evalsha"]["calls"]
     return calls
+
+
+@pytest.mark.parametrize("days", [1, 30])
+async def test_a_sessions_values_stay_as_long_as_the_setting_says(world: World, days: int) -> None:
+    """AGENTGUARD_SESSION_DAYS after its last use the vault of a session is gone."""
+    settings = world.settings.model_copy(update={"session_days": days})
+    opened = open_guard(world.policies, agent="support", tenant=world.tenant, settings=settings)
+    with opened as guard, guard.session(user=ANN, id="thread") as principal:
+        await world.call(guard, "find_customer", customer_id=7)
+    connection = await Connection.open(world.redis_url)
+    left = await connection.execute("PTTL", Names(world.tenant).vault(principal.scope))
+    await connection.close()
+    assert (days - 0.01) * 86_400_000 < left <= days * 86_400_000
 
 
 def _strict(name: str) -> Any:
