@@ -32,8 +32,10 @@ from agentguard.policy.conditions import Language
 from agentguard.policy.document import Root
 from agentguard.policy.unenforced import CLAUSES
 from agentguard.server.entrance import logins
+from agentguard.server.freeze_pages import freeze_pages
 from agentguard.server.messages import Facts, Kind
 from agentguard.server.pages import pages
+from agentguard.server.request_pages import request_pages
 from agentguard.server.routes import api, health
 from agentguard.server.settings import PREFIX, ServerSettings
 from tests import documents
@@ -222,7 +224,7 @@ def test_every_component_that_may_be_away_is_documented(component: str) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    [*api.routes, *health.routes, *logins.routes, *pages.routes],
+    [*api.routes, *health.routes, *logins.routes, *pages.routes, *request_pages.routes, *freeze_pages.routes],
     ids=lambda route: f"{min(route.methods)} {route.path}",
 )
 def test_every_route_is_documented(route: APIRoute) -> None:

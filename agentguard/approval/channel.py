@@ -18,6 +18,8 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
+from pydantic import ValidationError
+
 from agentguard.approval import moves
 from agentguard.approval.clock import RedisClock
 from agentguard.approval.stored import RecordMac, Stored, read_stored
@@ -114,6 +116,18 @@ class Channel:
     async def read_decided(self, request_ids: Sequence[str]) -> Sequence[Stored | DecisionRefused | None]:
         """Those requests that are no longer pending, in few round trips; None for each that still is."""
         return await self._read(request_ids, "decided")
+
+    async def earlier(self, request: Request) -> Request | None:
+        """The revision before this one, as it is kept beside it; None for a first one, and for one that can't be read."""
+        if request.revision == 1:
+            return None
+        name = f"record.{request.revision - 1}"
+        written = await self.connection.execute("HGET", self.names.request(request.id), name)
+        try:
+            found = None if written is None else Request.read(written)
+        except ValidationError:
+            return None
+        return found if found is not None and found.id == request.id else None
 
     async def read_cards(self, request_ids: Sequence[str]) -> Sequence[Stored | None]:
         """Those requests without their sealed input; None for each that is gone, and for each that is forged, which the log says."""

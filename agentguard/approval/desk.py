@@ -41,11 +41,14 @@ class Shown:
     """A request as a person sees it: how it stands, and how its votes count. `card_digest` goes into their decision.
 
     `unverified` are votes that no key of today's roster verifies: forged, or from before a key was changed. They count for nothing.
+    `earlier`: the request before an edit, as it is kept beside it. `word`: what a person signed of a run that may have happened.
     """
 
     stored: Stored
     tally: Tally
     unverified: tuple[Uncounted, ...]
+    earlier: Request | None = None
+    word: Settlement | None = None
 
     @property
     def card_digest(self) -> str:
@@ -88,6 +91,8 @@ class Desk:
             stored=stored,
             tally=tally(request.needs, genuine, self.roster, request.principal),
             unverified=tuple(Uncounted(person=vote.person, why=fault) for vote, fault in why.items() if fault),
+            earlier=await self.channel.earlier(request),
+            word=await self._word(stored),
         )
 
     async def decide(
@@ -215,6 +220,13 @@ class Desk:
         check_signature(settlement, self.roster)
         await deeds.settle(settlement)
         return settlement
+
+    async def _word(self, stored: Stored) -> Settlement | None:
+        """What a person verifiably signed of the run of a request that may have happened."""
+        if stored.state not in (State.FAILED, State.UNKNOWN):
+            return None
+        deeds = Deeds(channel=self.channel)
+        return await deeds.word_on(await deeds.run_of(stored.request.id), self.roster)
 
     async def _put(self, stored: Stored, ballot: Ballot) -> None:
         if stored.state is not State.PENDING:

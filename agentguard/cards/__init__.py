@@ -2,7 +2,7 @@
 
 from agentguard.cards.brief import Brief, brief_of
 from agentguard.cards.cutting import Cut, cut
-from agentguard.cards.face import Argument, Face, Said, face_of
+from agentguard.cards.face import Argument, Change, Face, Said, face_of
 from agentguard.cards.rendering import environment, text_of
 from agentguard.cards.spelling import Block, Line, block, line
 
@@ -10,6 +10,7 @@ __all__ = [
     "Argument",
     "Block",
     "Brief",
+    "Change",
     "Cut",
     "Face",
     "Line",

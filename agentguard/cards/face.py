@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from agentguard.approval import Shown, Stored
 from agentguard.approval.tally import Standing
@@ -30,6 +31,14 @@ class Argument(Record):
     value: Block
     origins: tuple[Line, ...] = ()
     by_rule: bool = False
+
+
+class Change(Record):
+    """An argument that an edit changed: its values before and now; empty where there was or is none."""
+
+    name: Line
+    before: Block
+    now: Block
 
 
 class Said(Record):
@@ -68,6 +77,9 @@ class Face(Record):
     # what it would do
     arguments: tuple[Argument, ...]
     arguments_json: Block
+    edited_by: Line
+    changes: tuple[Change, ...]
+    edit: Line
     # what was said: by the user, and (unchecked) by the agent
     asked: Block
     says: Block
@@ -90,7 +102,8 @@ class Face(Record):
 
     def is_longer_than(self, most: int) -> bool:
         """Whether a surface that shows `most` characters of each text hides some of it: read all, then approve."""
-        texts = (*(argument.value for argument in self.arguments), self.asked, self.says)
+        changed = (text for change in self.changes for text in (change.before, change.now))
+        texts = (*(argument.value for argument in self.arguments), *changed, self.asked, self.says)
         return any(len(text) > most for text in texts)
 
 
@@ -101,8 +114,8 @@ def face_of(shown: Shown) -> Face:
         id=request.id,
         card_digest=shown.card_digest,
         state=stored.state,
-        ending=ending_of(stored),
-        status=sentence_of(stored),
+        ending=ending_of(stored, shown.word),
+        status=sentence_of(stored, shown.word),
         shape=shape_of(card.risk),
         risk=card.risk,
         title=card.title,
@@ -117,6 +130,9 @@ def face_of(shown: Shown) -> Face:
         undo=_undo(card),
         arguments=_arguments(card),
         arguments_json=_pretty(card),
+        edited_by=stored.edit.person if stored.edit is not None and shown.earlier is not None else "",
+        changes=tuple(_changes(shown.earlier.card, card)) if shown.earlier is not None else (),
+        edit=_edit(stored),
         asked=card.asked,
         says=card.says,
         votes=_votes(shown),
@@ -170,6 +186,24 @@ def _arguments(card: Card) -> tuple[Argument, ...]:
         )
         for name in (*first, *rest)
     )
+
+
+def _changes(earlier: Card, card: Card) -> Iterator[Change]:
+    """The arguments that differ between two revisions."""
+    before = {argument.name: argument.value for argument in _arguments(earlier)}
+    now = {argument.name: argument.value for argument in _arguments(card)}
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            yield Change(name=name, before=before.get(name, ""), now=now.get(name, ""))
+
+
+def _edit(stored: Stored) -> str:
+    """What became of the last edit, where that isn't plain to see."""
+    if stored.edit is None or stored.state is not State.PENDING:
+        return ""
+    if stored.edit_waits:
+        return f"{stored.edit.person} changed arguments; the agent has not answered yet"
+    return f"The edit of {stored.edit.person} was refused: {stored.edit_refused}" if stored.edit_refused else ""
 
 
 def _written(value: Json) -> str:

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from typing import Literal, assert_never
 
 from agentguard.approval import Stored
-from agentguard.model.approvals import State
+from agentguard.model.approvals import Found, Settlement, State
 
 Ending = Literal["waits", "runs", "ran", "did not run", "may have run"]
 
 
-def ending_of(stored: Stored) -> Ending:
-    """Which of the few ways a request stands in."""
+def ending_of(stored: Stored, word: Settlement | None = None) -> Ending:
+    """Which of the few ways a request stands in. `word`: what a person found out of a run that may have happened."""
+    if word is not None:
+        return "ran" if word.found is Found.HAPPENED else "did not run"
     match stored.state:
         case State.PENDING:
             return "waits"
@@ -28,8 +30,17 @@ def ending_of(stored: Stored) -> Ending:
             assert_never(stored.state)
 
 
-def sentence_of(stored: Stored) -> str:
+def sentence_of(stored: Stored, word: Settlement | None = None) -> str:
     """How a request stands, in a sentence."""
+    return _sentence(stored) if word is None else _settled(word)
+
+
+def clock(time_ms: int) -> str:
+    """A time of day in UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M UTC")
+
+
+def _sentence(stored: Stored) -> str:
     resolution = stored.resolution
     by = ", ".join(resolution.by) or "people"
     match stored.state:
@@ -40,34 +51,34 @@ def sentence_of(stored: Stored) -> str:
         case State.EXECUTING:
             return f"Approved by {by}; runs now"
         case State.DONE:
-            return f"Ran {clock(stored.ended_ms)}, approved by {by}" if stored.ended_ms else f"Ran, approved by {by}"
+            return f"Ran{_at(stored)}, approved by {by}"
         case State.REJECTED:
-            words = f": {resolution.comment}" if resolution.comment else ""
-            return f"Did not run: rejected by {by}{words}"
+            return f"Did not run: rejected by {by}{_words(resolution.comment)}"
         case State.EXPIRED:
-            return (
-                f"Did not run: nobody decided in time ({clock(stored.request.deadline_ms)})"
-                if not _approved(stored)
-                else f"Did not run: approved by {', '.join(_approved(stored))}, and not started in time"
-            )
+            return f"Did not run: {_too_late(stored)} ({clock(stored.request.deadline_ms)})"
         case State.WITHDRAWN:
             return f"Did not run: taken back ({stored.withdrawn})"
         case State.FAILED:
-            return (
-                f"May have run: it ended in an error {clock(stored.ended_ms)}"
-                if stored.ended_ms
-                else "May have run: it ended in an error"
-            )
+            return f"May have run: it ended in an error{_at(stored)}"
         case State.UNKNOWN:
             return "May have run: nobody heard how it ended"
         case _:
             assert_never(stored.state)
 
 
-def clock(time_ms: int) -> str:
-    """A time of day in UTC."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M UTC")
+def _at(stored: Stored) -> str:
+    return f" {clock(stored.ended_ms)}" if stored.ended_ms else ""
 
 
-def _approved(stored: Stored) -> tuple[str, ...]:
-    return tuple(vote.person for vote in stored.votes if vote.decision.value == "approve")
+def _too_late(stored: Stored) -> str:
+    """Expired is derived from the times, so with votes on it it may have been approved, or not."""
+    return "not approved and started in time" if stored.votes else "nobody decided in time"
+
+
+def _settled(word: Settlement) -> str:
+    told = "Ran" if word.found is Found.HAPPENED else "Did not run"
+    return f"{told}, says {word.person}{_words(word.comment)}"
+
+
+def _words(comment: str) -> str:
+    return f": {comment}" if comment else ""

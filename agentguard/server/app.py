@@ -31,6 +31,7 @@ from agentguard.server.cookies import Cookies
 from agentguard.server.deadlines import Deadlines
 from agentguard.server.door import API, Credentials, Door
 from agentguard.server.entrance import Entrance, FormRefused, NotHere, logins
+from agentguard.server.freeze_pages import freeze_pages
 from agentguard.server.headers import SecurityHeaders
 from agentguard.server.lasting import lasting
 from agentguard.server.live import Live
@@ -42,6 +43,7 @@ from agentguard.server.pace import Paces, TooMany
 from agentguard.server.pages import pages, told
 from agentguard.server.records import Records
 from agentguard.server.rendering import page
+from agentguard.server.request_pages import request_pages
 from agentguard.server.routes import NotAuthenticated, api, health
 from agentguard.server.settings import STEP_UP_SECONDS
 from agentguard.server.tokens import Token
@@ -88,7 +90,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     credentials = Credentials(tokens=parts.tokens, roster=parts.roster, now_ms=parts.now_ms)
     app.include_router(api)
-    for router in (health, logins, pages):
+    for router in (health, logins, pages, request_pages, freeze_pages):
         app.include_router(router, include_in_schema=False)
     app.add_middleware(Door, credentials=credentials, paces=parts.paces)
     app.add_middleware(SecurityHeaders)

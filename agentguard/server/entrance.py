@@ -216,6 +216,11 @@ async def fields_of(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
+def written(fields: Mapping[str, str]) -> str:
+    """What somebody wrote into a form's text; browsers end its lines as HTTP does."""
+    return fields.get("comment", "").replace("\r\n", "\n").strip()
+
+
 async def _failed(request: Request, entrance: Entrance, office: Office, told: str) -> Response:
     office.paces.failing.take(request.client.host if request.client else "")
     office.metrics.count("agentguard_logins_total", how="oidc", outcome="refused")

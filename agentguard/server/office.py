@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from agentguard.approval import Channel, Desk, Pages, Roster
+from agentguard.approval import Brake, Channel, Desk, Pages, Roster
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Resolution
+from agentguard.model.approvals import Decision, Found, Freeze, Resolution, Scope
+from agentguard.model.record import Json
 from agentguard.model.verdicts import Risk
 from agentguard.server.identity import Identity
 from agentguard.server.metrics import Metrics
 from agentguard.server.pace import Paces
 from agentguard.server.settings import STEP_UP_SECONDS
 from agentguard.store.keys import SigningKey
+
+EDIT_SECONDS = 3.0
+"""How long a page waits for the agent to answer an edit; later the page tells by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,55 @@ class Office:
             comment=comment,
             within=identity.groups,
         )
+
+    async def edit(
+        self, request_id: str, identity: Identity, changes: Mapping[str, Json], *, card_digest: str, comment: str
+    ) -> None:
+        """Put one person's change of arguments, and wait a little for the agent's answer. Raises DecisionRefused, TooMany."""
+        self.paces.deciding.take(identity.person)
+        desk = self.desk()
+        desk.may_decide(await self.channel.read(request_id), identity.person, identity.groups)
+        edit = await desk.edit(
+            request_id,
+            changes,
+            person=identity.person,
+            key=self.key,
+            signer=self.signer,
+            card_digest=card_digest,
+            comment=comment,
+        )
+        try:
+            await desk.answered(edit, seconds=EDIT_SECONDS)
+        except DecisionRefused as refused:
+            if refused.code not in ("edit_waits", "edit_refused"):  # the page tells of both
+                raise
+
+    async def settle(self, request_id: str, identity: Identity, found: Found, *, comment: str) -> None:
+        """Put one person's word on a run that may have happened. Raises DecisionRefused, TooMany."""
+        self.paces.deciding.take(identity.person)
+        await self.desk().settle(
+            request_id, found, person=identity.person, key=self.key, signer=self.signer, comment=comment
+        )
+
+    def brake(self) -> Brake:
+        """The brake with today's people. Raises ConfigurationError."""
+        return Brake(channel=self.channel, roster=self.roster())
+
+    async def freeze(self, identity: Identity, scope: Scope, name: str, *, reason: str) -> Freeze:
+        """Stop calls in one person's name. Raises DecisionRefused, TooMany."""
+        self.paces.deciding.take(identity.person)
+        return await self.brake().freeze(
+            scope, name, reason=reason, person=identity.person, key=self.key, signer=self.signer
+        )
+
+    async def lift(self, identity: Identity, freeze_id: str, *, reason: str) -> None:
+        """Let calls go on in a second person's name. Raises DecisionRefused, TooMany."""
+        self.paces.deciding.take(identity.person)
+        brake = self.brake()
+        standing = {freeze.id: freeze for freeze in await brake.standing()}
+        if freeze_id not in standing:
+            raise DecisionRefused("not_frozen", "that is not frozen any more; look again")
+        await brake.lift(standing[freeze_id], reason=reason, person=identity.person, key=self.key, signer=self.signer)
 
     def is_fresh(self, identity: Identity) -> bool:
         """Whether this person proved who they are just now. A token is its own proof, each time."""

@@ -100,7 +100,7 @@ class TestOutcome:
             (State.DONE, "Ran 14:32 UTC, approved by ann"),
             (State.FAILED, "May have run: it ended in an error 14:32 UTC"),
             (State.UNKNOWN, "May have run: nobody heard how it ended"),
-            (State.EXPIRED, "Did not run: approved by ann, and not started in time"),
+            (State.EXPIRED, "Did not run: not approved and started in time (00:10 UTC)"),
             (State.WITHDRAWN, "Did not run: taken back (policy became stricter)"),
             (State.APPROVED, "Approved by ann; not run yet"),
         ],

@@ -39,6 +39,7 @@ ARGUMENTS = [
 class Scene:
     """Where browsers meet the server. `agent` is used on the portal's loop alone."""
 
+    valkey_url: str
     base: str
     provider: str
     browser: Browser
@@ -58,15 +59,14 @@ class Scene:
         return self.portal.call(move, *arguments)
 
     @contextmanager
-    def screen(self, person: str | None, **options: Any) -> Iterator[BrowserContext]:
+    def screen(self, person: str | None, *, base: str = "", **options: Any) -> Iterator[BrowserContext]:
         """A browser of its own in which this person is logged in, just now."""
-        context = self.browser.new_context(base_url=self.base, **options)
+        base = base or self.base
+        context = self.browser.new_context(base_url=base, **options)
         context.set_default_timeout(5_000)
         if person is not None:
             identity = Identity(person=person, how="oidc", session=f"{person:0>32}", authenticated_ms=now_ms())
-            context.add_cookies(
-                [{"name": "agentguard", "value": cookie(identity), "url": self.base, "sameSite": "Strict"}]
-            )
+            context.add_cookies([{"name": "agentguard", "value": cookie(identity), "url": base, "sameSite": "Strict"}])
         try:
             yield context
         finally:
@@ -92,7 +92,12 @@ def scene(valkey_url: str, tenant: str, **changed: Any) -> Iterator[Scene]:
             line.terms = _terms(issuer, base)
             browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
             yield Scene(
-                base=base, provider=issuer, browser=browser, portal=portal, agent=agents_side(connection, tenant)
+                valkey_url=valkey_url,
+                base=base,
+                provider=issuer,
+                browser=browser,
+                portal=portal,
+                agent=agents_side(connection, tenant),
             )
             browser.close()
         portal.call(connection.close)

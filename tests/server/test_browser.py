@@ -5,15 +5,21 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from agentguard.config import read_roster
+from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import State
-from tests.approval.people import ONE, TWO
+from tests.approval.people import KEYS, ONE, TWO
 from tests.cards.faces import a_card
+from tests.guard.world import World
 from tests.server.chromium import CHROMIUM, Scene, scene
+from tests.server.serving import parts, serving
+from tests.server.test_orders import SIGNERS
 from tests.server.test_pages import XSS
 
 pytestmark = [
@@ -47,7 +53,12 @@ def live(page: Page, path: str = "/") -> Page:
     """The page, once it hears what happens."""
     page.goto(path)
     page.wait_for_selector("body[data-connected]")
-    page.wait_for_timeout(750)  # a tap before that would be ignored, as it should
+    return page
+
+
+def ready(page: Page) -> Page:
+    """The page, once a tap on its card counts: 0.7 seconds after the card last changed."""
+    page.wait_for_selector(".decide:not(.held)")
     return page
 
 
@@ -91,11 +102,10 @@ def test_two_people_approve_in_two_browsers_and_each_sees_the_other(world: Scene
     path = f"/requests/{request.id}"
     with world.screen("ann") as one, world.screen("bob") as two:
         ann, bob = live(one.new_page(), path), live(two.new_page(), path)
-        ann.get_by_role("button", name="Approve: Refund 1,420.00 EUR to order 1042").click()
+        ready(ann).get_by_role("button", name="Approve: Refund 1,420.00 EUR to order 1042").click()
         expect(ann.get_by_text("You approved this. It waits for others.")).to_be_visible()
         expect(bob.locator(".votes")).to_contain_text("ann approved")
-        bob.wait_for_timeout(750)
-        bob.get_by_role("button", name="Approve: Refund").click()
+        ready(bob).get_by_role("button", name="Approve: Refund").click()
         expect(ann.locator(".status")).to_have_text("Approved by ann, bob; not run yet")
         stored = world.do(world.agent.read, request.id)
         world.do(world.agent.redeem, stored, "fence")
@@ -112,7 +122,7 @@ def test_a_rejection_carries_its_reason(world: Scene) -> None:
         page.keyboard.press("r")
         expect(page.locator("#reason")).to_be_focused()
         page.keyboard.type("Not twice")
-        page.get_by_role("button", name="Reject", exact=True).click()
+        ready(page).get_by_role("button", name="Reject", exact=True).click()
         expect(page.locator(".status")).to_have_text("Did not run: rejected by bob: Not twice")
     assert world.do(world.agent.read, request.id).resolution.comment == "Not twice"
 
@@ -125,8 +135,7 @@ def test_the_list_and_approve_work_by_keyboard(world: Scene) -> None:
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/requests/{request.id}")
-        page.wait_for_timeout(750)
-        page.keyboard.press("a")
+        ready(page).keyboard.press("a")
         expect(page.locator("#approve")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator(".status")).to_have_text("Approved by ann; not run yet")
@@ -142,12 +151,11 @@ def test_a_tap_right_after_a_change_of_the_card_does_nothing(world: Scene) -> No
                if (button && !window.tapped) { window.tapped = 1; button.click(); } })
                .observe(document.getElementById("main"), { childList: true })"""
         )
-        bob.locator("#approve").click()
+        ready(bob).locator("#approve").click()
         ann.wait_for_function("window.tapped === 1")
         expect(ann.locator("#live")).to_contain_text("look again, then decide")
         assert world.do(world.agent.read, request.id).state is State.PENDING
-        ann.wait_for_timeout(750)
-        ann.locator("#approve").click()
+        ready(ann).locator("#approve").click()
         expect(ann.locator(".status")).to_have_text("Approved by ann, bob; not run yet")
 
 
@@ -185,7 +193,7 @@ def test_t12_a_form_on_another_site_decides_nothing_and_no_frame_shows_ours(worl
         with page.expect_response(f"{world.base}/requests/{request.id}/approve") as sent:
             page.goto(f"{other_site}/requests/{request.id}/approve")
         assert sent.value.status in (401, 403)
-        page.goto(f"{world.base}/login")
+        page.goto(f"{world.base}/history")
         framed = page.evaluate(
             """async (url) => { const frame = document.createElement("iframe"); frame.src = url; document.body.append(frame);
                await new Promise((done) => { frame.onload = done; setTimeout(done, 400); });
@@ -212,7 +220,7 @@ def test_t16_what_an_agent_writes_runs_nowhere(world: Scene) -> None:
         live(page, f"/requests/{request.id}")
         with world.screen("bob") as other:
             bob = live(other.new_page(), f"/requests/{request.id}")
-            bob.locator("#approve").click()
+            ready(bob).locator("#approve").click()
         expect(page.locator(".votes")).to_contain_text("bob approved")
         assert page.locator("main script, main img, main a[href^='javascript']").count() == 0
     assert said == []
@@ -250,6 +258,35 @@ def test_pages_fit_a_phone_in_light_and_dark_and_axe_finds_nothing_serious(world
             found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
             serious = [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
             assert [(path, each["id"], [node["target"] for node in each["nodes"]][:3]) for each in serious] == []
+
+
+def test_an_argument_is_edited_and_what_was_approved_then_runs(world: Scene, state_dir: Path, tenant: str) -> None:
+    """With a real guard on the agent's side; the open page follows, and shows what changed."""
+    agents = World(folder=state_dir, redis_url=world.valkey_url, tenant=tenant)
+    with (agents.policies / "approvers.yaml").open("a") as file:
+        file.write(SIGNERS.format(key=KEYS["inbox"].public))
+
+    async def refund(guard: Guard) -> None:
+        with guard.session(user="ann@acme.example", asked="Refund 80 for order 1042"):
+            await agents.call(guard, "refund", order_id=1042, amount=80.0)
+
+    made = parts(world.valkey_url, tenant, roster=lambda: read_roster(agents.policies))
+    with serving(made) as base, agents.open() as guard:
+        call = world.portal.start_task_soon(refund, guard)
+        (request,) = world.portal.call(agents.waiting)
+        with world.screen("bob", base=base) as context:
+            page = live(context.new_page(), f"/requests/{request}")
+            page.get_by_text("More", exact=True).click()
+            page.get_by_text("Change an argument before approving").click()
+            page.get_by_label("Argument").select_option("amount")
+            page.get_by_label("New value").fill("50.0")
+            page.get_by_role("button", name="Change it").click()
+            expect(page.locator(".changes")).to_contain_text("bob changed it")
+            expect(page.locator(".changes")).to_contain_text("80.0 → 50.0")
+            ready(page).locator("#approve").click()
+            expect(page.locator(".status")).to_contain_text("Ran ")
+        call.result(timeout=5)
+    assert agents.tools.ran == [("refund", {"order_id": 1042, "amount": 50.0})]
 
 
 def test_a_page_without_javascript_decides_too(world: Scene) -> None:

@@ -18,8 +18,10 @@ from agentguard.model.approvals import Request, State
 from agentguard.model.events import Faulted
 from agentguard.model.verdicts import Risk
 from agentguard.server.entrance import logins
-from agentguard.server.pages import CHARACTERS_SHOWN, pages
+from agentguard.server.freeze_pages import freeze_pages
+from agentguard.server.pages import pages
 from agentguard.server.records import Records
+from agentguard.server.request_pages import CHARACTERS_SHOWN, request_pages
 from agentguard.server.routes import api, health
 from agentguard.store.redis import Connection
 from tests.approval.people import CONFIRMED, ONE, TWO
@@ -33,12 +35,17 @@ pytestmark = pytest.mark.anyio
 
 ROUTES = [
     pytest.param(method, route.path, id=f"{method} {route.path}")
-    for router in (api, health, logins, pages)
+    for router in (api, health, logins, pages, request_pages, freeze_pages)
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods)
 ]
-PAGES = [route.path for route in pages.routes if isinstance(route, APIRoute) and "GET" in route.methods]
+PAGES = [
+    route.path
+    for router in (pages, request_pages, freeze_pages)
+    for route in router.routes
+    if isinstance(route, APIRoute) and "GET" in route.methods
+]
 OPEN = {"/healthz", "/readyz", "/metrics", "/login", "/login/oidc", "/login/callback", "/login/local"}
 """What answers without a login."""
 
@@ -73,7 +80,7 @@ def change(folder: Path) -> None:
 
 def filled(path: str, request: Request) -> str:
     """A path with this request in it."""
-    return path.format(request_id=request.id, version="x", name="app.css")
+    return path.format(request_id=request.id, version="x", name="app.css", freeze_id="x")
 
 
 class TestEntrance:

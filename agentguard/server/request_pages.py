@@ -1,0 +1,198 @@
+"""The page of one request, and the forms on it. Only a form that comes from such a page decides anything.
+
+Rules:
+- a GET shows, and changes nothing;
+- Approve is offered, and taken, only for a card that was shown whole: the form's token is given with that card alone;
+- after a decision the page is shown anew, and says what became of the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from agentguard.approval import Stored
+from agentguard.approval.edits import may_edit
+from agentguard.cards import face_of
+from agentguard.errors import DecisionRefused
+from agentguard.model.approvals import Decision, Found
+from agentguard.model.record import Json
+from agentguard.model.verdicts import Risk
+from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
+from agentguard.server.frame import framed
+from agentguard.server.identity import Identity
+from agentguard.server.office import Office
+from agentguard.server.rendering import page
+
+CHARACTERS_SHOWN = 1_200
+"""Of each text on a card, unless all of it is asked for."""
+
+_OVERTAKEN = frozenset({"ended", "changed", "other_card", "forged", "late", "still_runs", "settled_otherwise"})
+_log = logging.getLogger("agentguard.server")
+
+request_pages = APIRouter()
+
+
+@request_pages.get("/requests/{request_id}")
+async def show(
+    entrance: TheEntrance, office: TheOffice, viewer: TheViewer, request_id: str, whole: bool = False
+) -> Response:
+    """One request."""
+    return await _request_page(entrance, office, viewer, request_id, whole=whole)
+
+
+@request_pages.get("/requests/{request_id}/card")
+async def card(
+    entrance: TheEntrance, office: TheOffice, viewer: TheViewer, request_id: str, whole: bool = False
+) -> Response:
+    """The card alone, for a page that is open."""
+    values = await _card_values(entrance, office, viewer, request_id, whole=whole)
+    return page("request_card.html.j2", viewer=viewer, **values)
+
+
+@request_pages.post("/requests/{request_id}/approve")
+async def approve(
+    request: Request, entrance: TheEntrance, office: TheOffice, viewer: TheViewer, request_id: str
+) -> Response:
+    """Approve exactly this call."""
+    return await _decide(request, entrance, office, viewer, request_id, Decision.APPROVE)
+
+
+@request_pages.post("/requests/{request_id}/reject")
+async def reject(
+    request: Request, entrance: TheEntrance, office: TheOffice, viewer: TheViewer, request_id: str
+) -> Response:
+    """Reject the call; the model reads the reason."""
+    return await _decide(request, entrance, office, viewer, request_id, Decision.REJECT)
+
+
+@request_pages.post("/requests/{request_id}/edit")
+async def edit(
+    request: Request, entrance: TheEntrance, office: TheOffice, viewer: TheViewer, request_id: str
+) -> Response:
+    """Change an argument before anybody approves; the changed call is shown as a new card."""
+    fields = await fields_of(request)
+    digest = fields.get("card_digest", "")
+    entrance.check_form(fields, viewer.session, "edit", request_id, digest)
+    try:
+        changes = {fields.get("name", ""): _value(fields.get("value", ""))}
+        await office.edit(request_id, viewer, changes, card_digest=digest, comment=written(fields))
+    except DecisionRefused as refused:
+        return await _told_on_page(entrance, office, viewer, request_id, refused)
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+@request_pages.post("/requests/{request_id}/settle")
+async def settle(
+    request: Request, entrance: TheEntrance, office: TheOffice, viewer: TheViewer, request_id: str
+) -> Response:
+    """Say whether a call that may have run did."""
+    fields = await fields_of(request)
+    entrance.check_form(fields, viewer.session, "settle", request_id)
+    try:
+        found = Found.HAPPENED if fields.get("found") == Found.HAPPENED else Found.DID_NOT
+        await office.settle(request_id, viewer, found, comment=written(fields))
+    except DecisionRefused as refused:
+        return await _told_on_page(entrance, office, viewer, request_id, refused)
+    return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+async def _decide(
+    request: Request, entrance: Entrance, office: Office, viewer: Identity, request_id: str, decision: Decision
+) -> Response:
+    fields = await fields_of(request)
+    digest = fields.get("card_digest", "")
+    entrance.check_form(fields, viewer.session, decision.value, request_id, digest)
+    try:
+        resolution = await office.decide(request_id, viewer, decision, card_digest=digest, comment=written(fields))
+    except DecisionRefused as refused:
+        return await _told_on_page(entrance, office, viewer, request_id, refused)
+    _log.info("%s of %s by %s; it is %s", decision.value, resolution.request, viewer.person, resolution.state.value)
+    return RedirectResponse(f"/requests/{resolution.request}", status_code=303)
+
+
+async def _told_on_page(
+    entrance: Entrance, office: Office, viewer: Identity, request_id: str, refused: DecisionRefused
+) -> Response:
+    """The page again, with why nothing was decided. An absent request has none."""
+    if refused.code == "not_found":
+        raise refused
+    _log.info("what %s wanted of a request was refused: %s", viewer.person, refused.code)
+    status = 409 if refused.code in _OVERTAKEN else 403
+    return await _request_page(entrance, office, viewer, request_id, notice=str(refused), status=status)
+
+
+async def _request_page(
+    entrance: Entrance,
+    office: Office,
+    viewer: Identity,
+    request_id: str,
+    *,
+    whole: bool = False,
+    notice: str = "",
+    status: int = 200,
+) -> Response:
+    values = await _card_values(entrance, office, viewer, request_id, whole=whole)
+    return await framed(entrance, office, viewer, "request.html.j2", status=status, notice=notice, **values)
+
+
+async def _card_values(
+    entrance: Entrance, office: Office, viewer: Identity, request_id: str, *, whole: bool
+) -> dict[str, Any]:
+    shown = await office.desk().show(request_id)
+    stored, face = shown.stored, face_of(shown)
+    seen = f"{stored.version} {stored.state} {face.card_digest} {' '.join(face.standings)} {face.edit} {face.status}"
+    return {
+        "face": face,
+        "whole": whole,
+        "most": CHARACTERS_SHOWN,
+        "why_not": _why_not(office, stored, viewer),
+        "has_approved": _has_approved(stored, viewer),
+        "may_edit": _may_edit(office, stored, viewer),
+        "step_up": _step_up(entrance, office, stored, viewer),
+        "version": hashlib.sha256(seen.encode()).hexdigest()[:16],
+        "form_token": lambda *purpose: entrance.cookies.form_token(viewer.session, *purpose),
+    }
+
+
+def _why_not(office: Office, stored: Stored, viewer: Identity) -> str:
+    """Why this person can't decide this, or nothing."""
+    try:
+        office.desk().may_decide(stored, viewer.person, viewer.groups)
+    except DecisionRefused as refused:
+        return str(refused)
+    return ""
+
+
+def _may_edit(office: Office, stored: Stored, viewer: Identity) -> bool:
+    try:
+        may_edit(viewer.person, stored.request, office.roster())
+    except DecisionRefused:
+        return False
+    return bool(stored.request.box)
+
+
+def _has_approved(stored: Stored, viewer: Identity) -> bool:
+    return any(vote.person == viewer.person and vote.decision is Decision.APPROVE for vote in stored.votes)
+
+
+def _step_up(entrance: Entrance, office: Office, stored: Stored, viewer: Identity) -> str:
+    """Where to log in again before approving this; nothing where that isn't needed."""
+    if stored.request.verdict.risk is not Risk.CRITICAL or office.is_fresh(viewer):
+        return ""
+    here = urlencode({"next": f"/requests/{stored.request.id}", "fresh": 1})
+    return f"/login/oidc?{here}" if entrance.provider is not None else "/login"
+
+
+def _value(written: str) -> Json:
+    """An argument's new value: JSON, or else the text itself."""
+    try:
+        return json.loads(written)
+    except ValueError:
+        return written

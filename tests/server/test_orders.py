@@ -1,0 +1,205 @@
+"""What people do on the pages besides approving and rejecting: edit, settle, freeze and lift; with a real guard on the agent's side."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from agentguard.config import read_roster
+from agentguard.errors import CallRefused, RefusalReason
+from agentguard.guard.pipeline import Guard
+from agentguard.model.approvals import State
+from agentguard.store.names import Names
+from agentguard.store.redis import Connection
+from tests.approval.people import KEYS
+from tests.guard.world import World
+from tests.server.serving import parts, serving
+from tests.server.visiting import COOKIES, decide, form, visitor
+
+pytestmark = pytest.mark.anyio
+
+ANN = "ann@acme.example"
+SIGNERS = 'signers:\n  inbox: {{key: "{key}", speaks_for: everyone}}\n'
+
+
+@pytest.fixture
+def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
+    """A guard's world, whose approvers.yaml knows the server."""
+    made = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+    with (made.policies / "approvers.yaml").open("a") as file:
+        file.write(SIGNERS.format(key=KEYS["inbox"].public))
+    return made
+
+
+@pytest.fixture
+def guard(world: World) -> Iterator[Guard]:
+    """The agent's guard."""
+    with world.open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def base(world: World) -> Iterator[str]:
+    """A server of that tenant."""
+    with serving(parts(world.redis_url, world.tenant, roster=lambda: read_roster(world.policies))) as address:
+        yield address
+
+
+@pytest.fixture
+async def bob(base: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Bob's browser."""
+    async with visitor(base, "bob") as client:
+        yield client
+
+
+@pytest.fixture
+async def cem(base: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Cem's browser."""
+    async with visitor(base, "cem") as client:
+        yield client
+
+
+class TestEdit:
+    """Before anybody approves."""
+
+    async def test_what_was_edited_and_approved_runs(self, world: World, guard: Guard, bob: httpx.AsyncClient) -> None:
+        """The page shows what changed and by whom, and the approval is of the changed call."""
+        with guard.session(user=ANN):
+            call = asyncio.create_task(world.call(guard, "refund", order_id=7, amount=80.0))
+            (request,) = await world.waiting()
+            path = f"/requests/{request}"
+            old = (await bob.get(path)).text
+            edited = await bob.post(
+                f"{path}/edit", data=form(old, f"{path}/edit") | {"name": "amount", "value": "50.0"}
+            )
+            page = (await bob.get(path)).text
+            stale = await bob.post(f"{path}/approve", data=form(old, f"{path}/approve"))
+            await decide(bob, request)
+            await call
+        assert edited.status_code == 303
+        assert re.search(r"bob changed it.*<b>amount</b>.*80\.0.*→.*50\.0", page, re.DOTALL)
+        assert stale.status_code == 409
+        assert world.tools.ran == [("refund", {"order_id": 7, "amount": 50.0})]
+
+    async def test_an_edit_that_would_not_run_is_told(self, world: World, guard: Guard, bob: httpx.AsyncClient) -> None:
+        """The request waits on as it was."""
+        with guard.session(user=ANN):
+            call = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (request,) = await world.waiting()
+            path = f"/requests/{request}"
+            fields = form((await bob.get(path)).text, f"{path}/edit") | {"name": "amount", "value": "much"}
+            await bob.post(f"{path}/edit", data=fields)
+            page = (await bob.get(path)).text
+            await decide(bob, request, "reject", comment="no")
+            with pytest.raises(CallRefused):
+                await call
+        assert "The edit of bob was refused" in page
+        assert "much" not in page
+
+    async def test_t14_who_may_not_decide_may_not_edit(self, world: World, guard: Guard, base: str) -> None:
+        """Neither a stranger to it nor the requester; by hand neither."""
+        with guard.session(user=ANN):
+            call = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (request,) = await world.waiting()
+            path, digest = f"/requests/{request}", (await world.card(request)).digest()
+            for person in ("zoe", "ann"):
+                async with visitor(base, person) as client:
+                    assert not form((await client.get(path)).text, f"{path}/edit")
+                    token = COOKIES.form_token(f"{person:0>32}", "edit", request, digest)
+                    fields = {"form": token, "card_digest": digest, "name": "amount", "value": "1"}
+                    assert (await client.post(f"{path}/edit", data=fields)).status_code == 403
+            await world.decide(request, "bob")
+            await call
+        assert world.tools.ran == [("refund", {"order_id": 7, "amount": 10.0})]
+
+
+class TestSettle:
+    """May have run."""
+
+    @pytest.mark.parametrize(
+        ("found", "told"), [("happened", "Ran, says bob: I saw it"), ("did-not", "Did not run, says bob: I saw it")]
+    )
+    async def test_a_person_says_what_happened(
+        self, world: World, guard: Guard, base: str, bob: httpx.AsyncClient, found: str, told: str
+    ) -> None:
+        """Once, and on record; the page offers it only where nobody knows."""
+        with guard.session(user=ANN):
+            call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=7, amount=-1.0))
+            (request,) = await world.waiting()
+            path = f"/requests/{request}"
+            assert not form((await bob.get(path)).text, f"{path}/settle")
+            await decide(bob, request)
+            await call
+        assert await world.state(request) is State.DONE
+        async with visitor(base, "ann") as ann:
+            assert not form((await ann.get(path)).text, f"{path}/settle")
+        await self.break_off(world, request)
+        fields = form((await bob.get(path)).text, f"{path}/settle") | {"found": found, "comment": "I saw it"}
+        assert (await bob.post(f"{path}/settle", data=fields)).status_code == 303
+        assert told in (await bob.get(path)).text
+        other = "did-not" if found == "happened" else "happened"
+        assert (await bob.post(f"{path}/settle", data=fields | {"found": other})).status_code == 409
+
+    async def break_off(self, world: World, request: str) -> None:
+        """As though the process had died while the call ran."""
+        connection = await Connection.open(world.redis_url)
+        await connection.execute("HDEL", Names(world.tenant).claim(request), "outcome", "ended_ms")
+        await connection.execute("HSET", Names(world.tenant).claim(request), "until_ms", 1)
+        await connection.close()
+
+
+class TestFreeze:
+    """Stop, and go on with a second person."""
+
+    async def test_nothing_of_a_frozen_agent_runs_until_a_second_person_lifts_it(
+        self, world: World, guard: Guard, base: str, bob: httpx.AsyncClient, cem: httpx.AsyncClient
+    ) -> None:
+        """Though it was approved."""
+        # given
+        fields = form((await bob.get("/freezes?scope=agent&name=support")).text, "/freezes")
+        frozen = await bob.post(
+            "/freezes", data=fields | {"scope": "agent", "name": "support", "comment": "It went mad"}
+        )
+        page = (await bob.get("/freezes")).text
+        ids = re.findall(r"/freezes/(\w+)/lift", (await cem.get("/freezes")).text)
+
+        # when
+        with guard.session(user=ANN):
+            with pytest.raises(CallRefused) as refused:
+                await world.call(guard, "refund", order_id=7)
+            token = COOKIES.form_token(f"{'bob':0>32}", "lift", ids[0])
+            own = await bob.post(f"/freezes/{ids[0]}/lift", data={"form": token, "comment": ""})
+            lifted = await cem.post(
+                f"/freezes/{ids[0]}/lift", data=form((await cem.get("/freezes")).text, f"/freezes/{ids[0]}/lift")
+            )
+
+        # then
+        assert frozen.status_code == 303
+        assert "It went mad" in page
+        assert "You froze it, so somebody else lifts it" in page
+        assert "/lift" not in page
+        assert refused.value.reason is RefusalReason.FROZEN
+        assert (own.status_code, lifted.status_code) == (403, 303)
+        assert "Nothing is frozen" in (await cem.get("/freezes")).text
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"scope": "all", "name": "", "comment": "x"},
+            {"scope": "agent", "name": "", "comment": "x"},
+            {"scope": "agent", "name": "support", "comment": " "},
+            {"scope": "nothing", "name": "x", "comment": "x"},
+        ],
+    )
+    async def test_a_freeze_of_nothing_or_without_a_reason_is_refused(
+        self, bob: httpx.AsyncClient, fields: dict[str, str]
+    ) -> None:
+        """And so is one of everybody's calls: that is for who runs the server."""
+        token = form((await bob.get("/freezes")).text, "/freezes")
+        assert (await bob.post("/freezes", data=token | fields)).status_code == 403
+        assert "Nothing is frozen" in (await bob.get("/freezes")).text
