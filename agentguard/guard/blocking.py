@@ -72,6 +72,14 @@ class BlockingGuard:
         """See Guard.settle_error."""
         return drive(self.guard.settle_error(permit, error))
 
+    def masked(self, value: Any, *, origin: str) -> Any:
+        """See Guard.masked."""
+        return drive(self.guard.masked(value, origin=origin))
+
+    def standing(self, request_id: str, *, hold_seconds: float = 0.0) -> str:
+        """See Guard.standing."""
+        return drive(self.guard.standing(request_id, hold_seconds=hold_seconds))
+
     def answer(self, text: str) -> str:
         """See Guard.answer."""
         return drive(self.guard.answer(text))

@@ -44,6 +44,7 @@ from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.verdicts import Effect
 from agentguard.policy import Policy, Reveal
 
+_RUN_STATE = "state of a run"
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -164,6 +165,10 @@ class Guard:
             self.records.fault(principal, call, fault)
             raise
 
+    def allows_unasked(self, tool: str) -> bool:
+        """Whether policy allows calls of a tool whatever they hold, and asks nobody: for tools that run where no guard stands."""
+        return self.policy.allows_unasked(tool)
+
     async def masked(self, value: Any, *, origin: str) -> Any:
         """What the model may see of a value that no call gave: a listing, a prompt, what a server says meanwhile.
 
@@ -222,6 +227,14 @@ class Guard:
         return Answering(
             principal=self.principals.current(), tokens=self.tokens, records=self.records, in_force=self.in_force
         )
+
+    def seal(self, state: bytes) -> bytes:
+        """State of a run, for whoever stores it: unreadable and unchangeable without this side's keys."""
+        return self.asking.sealer.seal(state, _RUN_STATE)
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """What was sealed. Raises GuardUnavailable where it was changed, or is of other keys."""
+        return self.asking.sealer.open(sealed, _RUN_STATE)
 
     def close(self) -> None:
         """Flush and close the journal, the line to Redis and the embedded server, if this was its last user."""

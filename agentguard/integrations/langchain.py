@@ -2,8 +2,8 @@
 
 `guard_tools(guard, tools)` gives a copy of each tool that is still an instance of its class, with the same name, description,
 schema, injected arguments, artifact, `return_direct`, tags, metadata and callbacks, sync and async. `guarded(guard, tools)` gives
-`create_agent` its `tools=`, and a middleware where a condition asks what the user wrote. The gate stands in the tool itself: no
-middleware, executor or direct call gets around it, and none can change the arguments after they were approved.
+`create_agent` its `tools=` and the `middleware=` that masks around the model. The gate stands in the tool itself: no middleware,
+executor or direct call gets around it, and none can change the arguments after they were approved.
 
 A refused call is an error result that the model reads; `agentguard.integrations.answers` says what is raised instead. Called without an
 id of the call, as `tool.invoke({"x": 1})`, a tool gives the text of that result.
@@ -14,20 +14,19 @@ arguments himself, as without a guard, and must drop what the model put there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools import Tool as SingleInputTool
 from langchain_core.tools import tool as tool_of
 
-from agentguard.errors import ConfigurationError
+from agentguard.errors import CallPending, ConfigurationError
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.langchain_gate import Gate, Gated, async_code, sync_code
 from agentguard.integrations.langchain_tools import LangChainTool
 from agentguard.integrations.names import check_names
-from agentguard.policy import Need
 
 __all__ = ["AgentKeywords", "guard_tools", "guarded"]
 
@@ -36,36 +35,54 @@ class AgentKeywords(TypedDict):
     """What `create_agent` is given."""
 
     tools: list[BaseTool]
-    middleware: NotRequired[list[Any]]
+    middleware: list[Any]
 
 
 def guarded(
-    guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]], *, middleware: Sequence[Any] = ()
+    guard: Guard,
+    tools: Iterable[BaseTool | Callable[..., Any]],
+    *,
+    middleware: Iterable[Any] = (),
+    hold_seconds: float | None = None,
+    interrupts: bool = False,
 ) -> AgentKeywords:
-    """Keyword arguments for `create_agent(model, **guarded(guard, tools))`. Raises ConfigurationError.
+    """Keyword arguments for `create_agent(model, **guarded(guard, tools))`: guarded tools, and what masks around the model.
 
-    Where a condition asks what the user wrote, there is a middleware among them that tells the guard; give your own as `middleware`.
+    `middleware`: your own, in its order; the guard hears the user's words before it, and masks after it. `hold_seconds`,
+    `interrupts`: see `guard_tools`. Raises ConfigurationError. Needs the extra `langchain`.
     """
-    given: AgentKeywords = {"tools": guard_tools(guard, tools)}
-    if Need.SAID in guard.policy.kept:
-        listening: Any = import_module(
-            "agentguard.integrations.langchain_listening"
-        )  # needs langchain, the rest only its core
-        given["middleware"] = [listening.Listening(guard), *middleware]
-    elif middleware:
-        given["middleware"] = list(middleware)
-    return given
+    around: Any = import_module(
+        "agentguard.integrations.langchain_agent"
+    )  # needs langchain; tools alone need only its core
+    listening: Any = import_module("agentguard.integrations.langchain_listening")
+    made = guard_tools(guard, tools, hold_seconds=hold_seconds, interrupts=interrupts)
+    return {"tools": made, "middleware": [listening.Listening(guard), *middleware, around.AgentGuardMiddleware(guard)]}
 
 
-def guard_tools(guard: Guard, tools: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool]:
+def guard_tools(
+    guard: Guard,
+    tools: Iterable[BaseTool | Callable[..., Any]],
+    *,
+    hold_seconds: float | None = None,
+    interrupts: bool = False,
+) -> list[BaseTool]:
     """A guarded copy of each tool; functions become tools as LangChain's `@tool` makes them.
+
+    `hold_seconds`: how long a call waits for people before the model is told that it is pending; left out: until the deadline.
+    `interrupts`: in place of that answer the run of LangGraph is interrupted, sleeps in its checkpoint, and goes on with the decision once
+    it is resumed (`Command(resume=True)`), however often; a call then waits for nobody, unless `hold_seconds` says so.
 
     Raises ConfigurationError for a tool that is guarded already, runs at the provider (a dict), has no name that models can call or the
     name of another, or whose class replaces the methods that the gate stands in.
     """
     bare = [as_tool(given) for given in tools]
     check_names(tool.name for tool in bare)
-    made = [_guarded(guard, tool) for tool in bare]
+    hold = 0.0 if interrupts and hold_seconds is None else hold_seconds
+    gates = [
+        Gate(guard=guard, seen=LangChainTool(tool), hold_seconds=hold, pause=interrupt if interrupts else None)
+        for tool in bare
+    ]
+    made = [_guarded(gate, tool) for gate, tool in zip(gates, bare, strict=True)]
     guard.expect(*(LangChainTool(tool).call({}, None) for tool in bare))
     return made
 
@@ -84,7 +101,16 @@ def as_tool(given: Any) -> BaseTool:
     raise ConfigurationError(f"a {type(given).__name__} is no tool; give a BaseTool or a function")
 
 
-def _guarded(guard: Guard, tool: BaseTool) -> BaseTool:
+def interrupt(pending: CallPending) -> None:
+    """Interrupt the run of LangGraph that this call is part of; in a run that was resumed, return."""
+    from langgraph.types import interrupt as interrupted  # noqa: PLC0415 - only runs of LangGraph can be interrupted
+
+    interrupted(
+        {"pending": pending.request_id, "tool": pending.tool, "until_ms": pending.until_ms, "told": str(pending)}
+    )
+
+
+def _guarded(gate: Gate, tool: BaseTool) -> BaseTool:
     kind = type(tool)
     if issubclass(kind, Gated):
         raise ConfigurationError(f"tool {tool.name} is guarded already; give guard_tools the bare tool")
@@ -93,7 +119,6 @@ def _guarded(guard: Guard, tool: BaseTool) -> BaseTool:
             raise ConfigurationError(
                 f"tool {tool.name}: {kind.__name__} replaces {method}(), where the gate must stand; implement _run or _arun"
             )
-    gate = Gate(guard=guard, seen=LangChainTool(tool))
     copy = tool.model_copy(update=_gated_code(gate, tool))
     object.__setattr__(copy, "__class__", _gated_kind(gate, kind))  # the fields are those of the class it had
     return copy

@@ -23,7 +23,14 @@ from langchain_core.tools import BaseTool
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from agentguard.errors import CallRefused, ConfigurationError, GuardUnavailable, InvalidArguments, ResultRefused
+from agentguard.errors import (
+    CallPending,
+    CallRefused,
+    ConfigurationError,
+    GuardUnavailable,
+    InvalidArguments,
+    ResultRefused,
+)
 from agentguard.guard.permit import Permit
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import Unrun, answer
@@ -35,10 +42,34 @@ from agentguard.store.doors import drive
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """What stands in one tool."""
+    """What stands in one tool. `pause`: called where people are still asked when the line is dropped; returns to try again."""
 
     guard: Guard
     seen: LangChainTool
+    hold_seconds: float | None = None
+    pause: Callable[[CallPending], None] | None = None
+
+    def admit(self, invocation: Invocation) -> Permit:
+        """The permit of a call. Raises CallRefused, GuardUnavailable and what pausing raises."""
+        while True:
+            try:
+                return self.guard.blocking.admit(invocation.call, invocation, hold_seconds=self.hold_seconds)
+            except CallPending as pending:
+                if self.pause is None:
+                    raise
+                waiting = pending
+            self.pause(waiting)
+
+    async def aadmit(self, invocation: Invocation) -> Permit:
+        """See admit."""
+        while True:
+            try:
+                return await self.guard.admit(invocation.call, invocation, hold_seconds=self.hold_seconds)
+            except CallPending as pending:
+                if self.pause is None:
+                    raise
+                waiting = pending
+            self.pause(waiting)
 
     def code(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, which then runs inside an admitted call of this tool alone."""
@@ -124,7 +155,7 @@ class Gated:
         """See BaseTool.run."""
         guard, invocation = self.gate_.guard, self.gate_.seen.call(tool_input, tool_call_id)
         try:
-            permit = guard.blocking.admit(invocation.call, invocation)
+            permit = self.gate_.admit(invocation)
         except (CallRefused, GuardUnavailable) as refusal:
             unran = Unran(gate=self.gate_, result=refused(self, refusal, tool_call_id))
             with _inside(unran):
@@ -145,7 +176,7 @@ class Gated:
         """See BaseTool.arun."""
         guard, invocation = self.gate_.guard, self.gate_.seen.call(tool_input, tool_call_id)
         try:
-            permit = await guard.admit(invocation.call, invocation)
+            permit = await self.gate_.aadmit(invocation)
         except (CallRefused, GuardUnavailable) as refusal:
             unran = Unran(gate=self.gate_, result=refused(self, refusal, tool_call_id))
             with _inside(unran):

@@ -22,7 +22,7 @@ from agentguard.model.listings import Hints
 from agentguard.model.problems import Place
 from agentguard.model.provenance import Provenance
 from agentguard.model.record import Json
-from agentguard.model.verdicts import Verdict
+from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy.conditions import Condition, Language, Need, Reading
 from agentguard.policy.deeds import deeds_of, once_of
 from agentguard.policy.document import Document
@@ -128,6 +128,13 @@ class Policy:
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
         return self._plan(tool, PinState.SAME).terms if is_tool_name(tool) else ToolTerms(pattern="")
+
+    def allows_unasked(self, tool: str) -> bool:
+        """Whether every call of a tool is allowed, whatever it holds: no clause that could speak would ask or deny."""
+        if not is_tool_name(tool):
+            return False
+        plan = self._plan(tool, PinState.SAME)
+        return plan.verdict((ALWAYS,) * (len(plan.rules) + len(plan.limits))).effect is Effect.ALLOW
 
     def defers(self, verdict: Verdict) -> bool:
         """Whether the call is told to come back while people are asked."""

@@ -184,7 +184,7 @@ async def test_t1_what_a_middleware_changed_is_what_is_judged(guard: Guard, worl
             return await handler(request.override(tool_call=changed))
 
     model = Scripted(script=[calling(written("refund", {"order_id": 1}, "c1")), AIMessage("Done")])
-    agent: Any = create_agent(model, middleware=[Changes()], **guarded(guard, [world.tools.refund]))
+    agent: Any = create_agent(model, **guarded(guard, [world.tools.refund], middleware=[Changes()]))
 
     with guard.session(user="zoe@acme.example"):
         running = asyncio.create_task(agent.ainvoke(GO))
