@@ -31,6 +31,8 @@ def masks_whole(key: Key, text: str) -> bool:
         return False
     if key.policy:
         return True
+    if _EXPRESSION.match(plain):
+        return False
     if "[" in plain:
         plain = _STOOD_FOR.sub(_form_of, plain)
     if key.shaped:
@@ -45,6 +47,14 @@ def _form_of(token: re.Match[str]) -> str:
 
 _STOOD_FOR = re.compile(r"\[([A-Z0-9]{1,24})(?:_[0-9a-z]{10}|[A-Z0-9_]{0,40} redacted)\]")
 _FORMS = {"EMAIL": "a@a.example", "IP": "192.0.2.1", "URL": "https://a.example", "MAC": "00:00:5e:00:53:01"}
+
+
+_EXPRESSION = re.compile(
+    r"[A-Za-z_$][\w$.]*[(\[][^)\]]*[)\]]?|(?:self|cls|this|os|sys|env|config|settings|process|request|args|options|ctx|kwargs)\.[A-Za-z_]"
+    r"|(?:lambda|await|not|new) |(?:int|str|bool|float|list|dict|bytes|Any)\b ?[=|,)]|[=!<>]=? "
+    r"|None\b|__\w|[(\[]?\w*\] ?==|\((?:self|[a-z_]+),|\"\\\\"
+)
+"""What stands in a program where a value would: a call, an attribute, an index."""
 
 
 def is_just(key: Key, text: str) -> bool:
@@ -78,7 +88,11 @@ def looks_like_a_name(text: str) -> bool:
     """Two to five capitalised words without digits, and none that only organisations have."""
     if len(text) > _LONGEST_NAME or _NAME_SHAPE.match(text) is None:
         return False
-    return not any(word.lower() in known.ORGANISATION for word in WORD.findall(text))
+    words = WORD.findall(text)
+    return (
+        not any(word.lower() in known.ORGANISATION for word in words)
+        and sum(not word[0].islower() for word in words) > 1
+    )
 
 
 def _fits_any(text: str) -> bool:
@@ -114,6 +128,10 @@ def _fits_number(text: str) -> bool:
     return sum(map(str.isdigit, text)) >= 3
 
 
+def _fits_id(text: str) -> bool:
+    return sum(map(str.isdigit, text)) >= 5
+
+
 def _fits_phone(text: str) -> bool:
     digits = sum(map(str.isdigit, text))
     return 5 <= digits <= 20 and digits * 2 >= len(text) - 6 and text.lstrip("-")[:1] != "" and not _DECIMAL.match(text)
@@ -127,7 +145,7 @@ def _fits_email(text: str) -> bool:
 
 
 def _fits_address(text: str) -> bool:
-    is_other = _NO_STREET.match(text) or ("@" in text and " " not in text)
+    is_other = _NO_STREET.match(text) or ("@" in text and " " not in text) or text == "0"
     return _fits_any(text) and not is_other
 
 
@@ -141,6 +159,16 @@ _NO_STREET = re.compile(
 
 def _fits_date(text: str) -> bool:
     return sum(map(str.isdigit, text)) >= 4
+
+
+def _fits_key(text: str) -> bool:
+    """A secret, and no name of a variable or a place of one."""
+    return _fits_secret(text) and _VARIABLE.match(text) is None
+
+
+_VARIABLE = re.compile(
+    r"_*[a-z]+(?:[_.\-][a-z]+)*,?\Z|_*[A-Z]+(?:_[A-Z]+)*,?\Z|[a-z]+(?:[A-Z][a-z]+)+,?\Z|[A-Za-z_]+(?:\.[A-Za-z_]+)+,?\Z"
+)
 
 
 def _fits_secret(text: str) -> bool:
@@ -167,12 +195,13 @@ _FITS: dict[str, Callable[[str], bool]] = {
     "CITY": _fits_place,
     "DATE_OF_BIRTH": _fits_date,
     "PASSWORD": _fits_secret,
-    "API_KEY": _fits_secret,
+    "API_KEY": _fits_key,
     "CREDIT_CARD": _fits_number,
     "CVV": _fits_number,
     "US_SSN": _fits_number,
     "US_ITIN": _fits_number,
     "UK_NHS": _fits_number,
+    "NATIONAL_ID": _fits_id,
     "UK_NINO": _fits_number,
     "ABA_ROUTING_NUMBER": _fits_number,
     "IBAN_CODE": _fits_number,

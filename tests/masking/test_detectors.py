@@ -213,6 +213,10 @@ NOT_FOUND = {
     "field-key-uuid": '{"key": "550e8400-e29b-41d4-a716-446655440000", "cache_key": "' + HEX + '"}',
     "field-public-key": f'{{"public_key": "{RANDOM}", "etag": "{HEX}"}}',
     "field-secret-names": '{"secrets": ["db", "api"], "tokens": 1234, "max_tokens": 4096}',
+    "code": "self.api_key = api_key\nclient = Client(access_token=None, api_key=self._key_provider(), secret=config.secret)",
+    "code-names": "password = os.getcwd()\nholder = FinalizerState(lock)\nagent: The analysis agent running\nx full_name='__main__.D'",
+    "code-addresses": "address = 0\nself.client_address = (host, 8080)\naddress: int = ptr.value or 0",
+    "rfc": "as specified in :rfc:`2231`",
     "trace": f'{{"trace_id": "{HEX}", "commit": "{HEX}abcdef01"}}',
 }
 
