@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from agentguard.guard.budgets import NO_BILL, Bill
 from agentguard.guard.snapshot import Snapshot
 from agentguard.guard.undertaking import NOTHING, Undertaking
+from agentguard.masking import Put
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
@@ -27,7 +29,7 @@ class Claim:
 class Permit:
     """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once.
 
-    `bill`: what the call takes from its limits. `undertaking`: what it may do once.
+    `bill`: what the call takes from its limits. `put`: what the tool gets in clear. `undertaking`: what it may do once.
     """
 
     call: ToolCall
@@ -38,6 +40,7 @@ class Permit:
     claim: Claim | None = None
     bill: Bill = NO_BILL
     undertaking: Undertaking = NOTHING
+    put: Sequence[Put] = ()
     settled: list[str] = field(default_factory=list)
 
     @property

@@ -272,6 +272,7 @@ class Guard:
             snapshot=snapshot,
             admitted_ns=started,
             bill=judged.bill,
+            put=restored.put,
         )
         match verdict.effect:
             case Effect.ALLOW:

@@ -26,7 +26,7 @@ from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
 from agentguard.guard.tokens import TokenBook
 from agentguard.guard.words import WordBook
-from agentguard.masking import Masked
+from agentguard.masking import Masked, Masker, SaidAgain
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal
 from agentguard.model.events import Ended
@@ -52,11 +52,7 @@ class Settling:
         _once(permit)
         try:
             await self.tokens.recall(permit.principal)
-            masked = _readable(
-                lambda: (
-                    self.in_force().maskers.of_result(permit.call.tool).mask(result, self.tokens.ids(permit.principal))
-                )
-            )
+            masked = _readable(lambda: self._masker(permit).mask(result, self.tokens.ids(permit.principal)))
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             labels = () if counted.withholding else await self._keep(permit, masked)
             await self.records.settled(permit, Ended.DONE, masked, counted, labels=labels)
@@ -83,13 +79,7 @@ class Settling:
         _once(permit)
         try:
             await self.tokens.recall(permit.principal)
-            shown, masked = _readable(
-                lambda: (
-                    self.in_force()
-                    .maskers.of_result(permit.call.tool)
-                    .mask_error(error, self.tokens.ids(permit.principal))
-                )
-            )
+            shown, masked = _readable(lambda: self._masker(permit).mask_error(error, self.tokens.ids(permit.principal)))
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             labels = () if counted.withholding else await self._keep(permit, masked)
             await self.records.settled(permit, Ended.FAILED, masked, counted, labels=labels)
@@ -106,6 +96,11 @@ class Settling:
         """The run was cancelled or its process is going down: nobody knows what it did."""
         _once(permit)
         await self._give_up(permit, Ended.UNKNOWN)
+
+    def _masker(self, permit: Permit) -> Masker:
+        """What masks the results of this call: what the tool was given in clear too, however little it looks like anything."""
+        masker = self.in_force().maskers.of_result(permit.call.tool)
+        return masker.also(SaidAgain(permit.put)) if permit.put else masker
 
     async def _keep(self, permit: Permit, masked: Masked) -> tuple[str, ...]:
         """Keep what the result brings into the session; its labels: those of its tool, and what masking found, where a clause asks."""

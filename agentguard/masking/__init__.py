@@ -24,7 +24,7 @@ from agentguard.masking.tokens import (
     form_wanted,
     takes_placeholder,
 )
-from agentguard.masking.veiling import Put, veiled
+from agentguard.masking.veiling import Put, SaidAgain, veiled
 from agentguard.masking.wanted import Wanted
 from agentguard.masking.words import ENTITY_TYPES
 
@@ -52,6 +52,7 @@ __all__ = [
     "Recogniser",
     "Recognisers",
     "Restoring",
+    "SaidAgain",
     "TokenIds",
     "Wanted",
     "Why",

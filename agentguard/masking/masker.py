@@ -84,6 +84,13 @@ class Masker:
         other._act_by(self._actions.over(closer))
         return other
 
+    def also(self, detector: Detector) -> Masker:
+        """The same masker with one more detector, for values that only this call knows of."""
+        other = copy.copy(self)
+        other._detectors = [*self._detectors, (detector, None)]
+        other._asked = {}
+        return other
+
     def _act_by(self, actions: Actions) -> None:
         self._actions = actions
         self._fields = Fields(self._paths, [rule.path for rule in actions.paths])

@@ -1,16 +1,22 @@
-"""Restored values become tokens again, for whoever records or shows a call that a tool got in clear.
+"""Restored values become tokens again: for whoever records or shows a call that a tool got in clear, and in what the tool gives back.
 
-What a value is may only be known from where it came: a tier, a salary, a number. So nobody looks for it; it is put back where it was
-restored, and wherever else the tool's own parsing has carried it.
+What a value is may only be known from where it came: a tier, a salary, a number. Nobody finds it by itself, so it is put back where it
+was restored, wherever else the tool's own parsing has carried it, and where the tool says it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from agentguard.masking.finding import Finding
+from agentguard.masking.page import Page
 from agentguard.model.record import Json
 from agentguard.model.tokens import Token
+
+_SHORTEST = 3
+"""Characters of a value that is found where a tool says it again."""
 
 _SHORTEST_INSIDE = 4
 """Characters of a value that is looked for in other texts; shorter ones stand in too many words."""
@@ -23,6 +29,27 @@ class Put(NamedTuple):
     token: Token
     value: Json
     whole: bool
+
+
+@dataclass(frozen=True)
+class SaidAgain:
+    """Finds, in what a tool gives back, the values that it was given in clear: whole words, as they were spelled."""
+
+    put: Sequence[Put]
+    name: str = "given"
+
+    def find(self, page: Page) -> Iterator[Finding]:
+        """Each place where one of the values stands by itself."""
+        types = {
+            text: each.token.entity_type for each in self.put for text in _spellings(each) if len(text) >= _SHORTEST
+        }
+        for text, entity_type in types.items():
+            start = page.text.find(text)
+            while start >= 0:
+                end = start + len(text)
+                if not (page.text[start - 1 : start].isalnum() or page.text[end : end + 1].isalnum()):
+                    yield Finding(start, end, entity_type, 1.0, self.name)
+                start = page.text.find(text, end)
 
 
 def veiled(arguments: Mapping[str, Json], put: Sequence[Put]) -> dict[str, Json]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, EmailStr, Field, HttpUrl
+from pydantic_core import to_jsonable_python
 
 
 class Contact(BaseModel):
@@ -149,11 +150,12 @@ class Taken:
         return {self.kind.field: self.kind.value, "status": "open"}
 
     def _taking(self, name: str) -> Callable[..., Any]:
-        def taking(value: Any) -> str:
+        def taking(value: Any) -> dict[str, Any]:
             self.values.append(value)
-            return "done"
+            said = to_jsonable_python(value)
+            return {"said": said, "told": f"took {said} and left", "outcome": "done"}
 
         taking.__name__ = name
         taking.__doc__ = f"The tool {name}."
-        taking.__annotations__ = {"value": self.kind.annotation, "return": str}
+        taking.__annotations__ = {"value": self.kind.annotation, "return": dict[str, Any]}
         return taking

@@ -65,7 +65,8 @@ async def test_t27_functions(kind: Kind, kind_guard: Guard, taken: Taken, announ
         await kind_guard.run(ToolCall(tool="other", arguments=written), tools["other"])
 
     assert str(kind.value) not in json.dumps(given)
-    assert done == "done"
+    assert done["outcome"] == "done"
+    assert str(kind.value) not in json.dumps(done)
     assert taken.values == [kind.expected]
     assert refused.value.reason is RefusalReason.NOT_REVEALED
     assert str(refused.value).startswith(REFUSED.format(at=_place(kind)))
@@ -82,7 +83,8 @@ async def test_t27_langchain(kind: Kind, kind_guard: Guard, taken: Taken) -> Non
     refused = await tools["other"].ainvoke({"name": "other", "args": written, "id": "call-1", "type": "tool_call"})
 
     assert tools["take"].tool_call_schema.model_json_schema() == bare["take"].tool_call_schema.model_json_schema()
-    assert done == "done"
+    assert done["outcome"] == "done"
+    assert str(kind.value) not in json.dumps(done)
     assert taken.values == [kind.expected]
     assert refused.status == "error"
     assert refused.content.startswith(REFUSED.format(at=_place(kind)))
@@ -110,7 +112,7 @@ async def test_t27_openai_strict(kind: Kind, kind_guard: Guard, taken: Taken, se
     jsonschema.Draft202012Validator(
         dict(taking["parameters"]), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     ).validate(written)
-    assert done == "done"
+    assert json.loads(done)["outcome"] == "done"
     assert taken.values == [kind.expected]
     assert refused.startswith(REFUSED.format(at=_place(kind)))
     assert str(kind.value) not in json.dumps([json.loads(sent)["messages"] for sent in server.sent])
