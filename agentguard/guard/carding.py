@@ -12,6 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -23,6 +24,7 @@ from agentguard.guard.oddities import Looked, oddities
 from agentguard.guard.revealing import Restored
 from agentguard.guard.snapshot import Snapshot
 from agentguard.guard.tokens import TokenBook
+from agentguard.guard.words import CallWords
 from agentguard.model.approvals import Card
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.canonical import canonical_json
@@ -73,7 +75,10 @@ class Carding:
         known = self.tokens.ids(principal).known
         shown = masker.for_people(restored.veil(snapshot.shown), shown=restored.tokens, known=known)
         values = {name: tuple(role_values({"it": value}, ["it"])) for name, value in arguments.items()}
-        origins = self._origins(call, principal, restored, values, asked)
+        wrote = {name: _user_wrote(given, judged.words, asked) for name, given in values.items()}
+        origins = self._origins(call, principal, restored, values, judged.words)
+        origins = {name: (*(("user",) if wrote[name] else ()), *origins[name]) for name in values}
+        origins = {name: where for name, where in origins.items() if where}
         traits = traits_of(policy, call.tool, arguments)
         labels, usual = await self.background.hop(lambda: self._look(principal, traits))
         looked = Looked(
@@ -82,7 +87,7 @@ class Carding:
             recipients=traits.recipients,
             amounts=traits.amounts,
             origins=origins,
-            asked=asked,
+            unsaid={path for path in traits.recipients if wrote.get(path.partition(".")[0]) is False},
             labels=labels,
             usual=usual,
         )
@@ -115,17 +120,16 @@ class Carding:
         principal: Principal,
         restored: Restored,
         values: Mapping[str, tuple[str, ...]],
-        asked: str,
+        words: CallWords | None,
     ) -> dict[str, tuple[str, ...]]:
-        """Where the values of each argument stood before; nothing for those that the model wrote."""
+        """The results that the values of each argument stood in before."""
         found = {}
         for name, given in values.items():
             written = canonical_json(call.arguments.get(name))
             read = self.tokens.ids(principal).read(written) if restored.known else ()
             tools = {origin for _, _, text in read if text in restored.known for origin in restored.known[text].origins}
-            user = ("user",) if _quoted(given, asked) else ()
-            found[name] = (*user, *(f"tool {tool}" for tool in sorted(tools)))
-        return {name: where for name, where in found.items() if where}
+            found[name] = tuple(f"tool {tool}" for tool in sorted(tools | _came_from(given, words)))
+        return found
 
     async def _look(self, principal: Principal, traits: Traits) -> tuple[tuple[str, ...], Usual]:
         """The session's labels, and how the call compares with earlier ones."""
@@ -163,6 +167,21 @@ def _number(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() and abs(number) < 10**15 else None
+
+
+def _user_wrote(values: tuple[str, ...], words: CallWords | None, asked: str) -> bool | None:
+    """Whether the user wrote these values; None where nobody can tell."""
+    with suppress(LookupError):
+        if words is not None and values:
+            return all(map(words.user_wrote, values))
+    return _quoted(values, asked) if asked else None
+
+
+def _came_from(values: tuple[str, ...], words: CallWords | None) -> set[str]:
+    """The tools in whose results these values stood, as far as the session's words tell."""
+    with suppress(LookupError):
+        return {tool for value in values for tool in words.came_from(value)} if words is not None else set()
+    return set()
 
 
 def _quoted(values: tuple[str, ...], asked: str) -> bool:

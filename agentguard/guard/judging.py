@@ -40,11 +40,12 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """A verdict, the facts that it rests on, and what the call takes from limits: nothing where it is denied."""
+    """A verdict, the evidence that it rests on, and what the call takes from limits: nothing where it is denied."""
 
     verdict: Verdict
     facts: Facts
     bill: Bill = NO_BILL
+    words: CallWords | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,16 +109,16 @@ class Judging:
         facts, words = evidence.facts, evidence.words
         verdict = policy.classify(tool, arguments, principal, facts, words)
         if verdict.effect is Effect.DENY:
-            return Judgement(verdict=verdict, facts=facts)
+            return Judgement(verdict=verdict, facts=facts, words=words)
         charges = policy.charges(tool, arguments, principal)
         if verdict.effect is Effect.ALLOW and not charges:
-            return Judgement(verdict=verdict, facts=facts)
+            return Judgement(verdict=verdict, facts=facts, words=words)
         bill = self.budgets.bill(tool, snapshot.text, charges)
         over = await self._charge(bill, Goal.SPEND if verdict.effect is Effect.ALLOW else Goal.HOLD)
         if over != ():
             facts = facts.model_copy(update={"over": over})
             verdict = policy.classify(tool, arguments, principal, facts, words)
-        return Judgement(verdict=verdict, facts=facts, bill=bill)
+        return Judgement(verdict=verdict, facts=facts, bill=bill, words=words)
 
     async def edited(
         self, policy: Policy, case: Case, snapshot: Snapshot, arguments: Mapping[str, Json], evidence: Evidence
@@ -130,13 +131,13 @@ class Judging:
         facts, words = evidence.facts, evidence.words
         verdict = policy.classify(tool, arguments, principal, facts, words)
         if verdict.effect is Effect.DENY:
-            return Judgement(verdict=verdict, facts=facts)
+            return Judgement(verdict=verdict, facts=facts, words=words)
         charges = policy.charges(tool, arguments, principal)
         bill = replace(case.bill, charges=charges)
         facts = facts.model_copy(update={"over": await self._charge(bill, Goal.HOLD)})
         verdict = policy.classify(tool, arguments, principal, facts, words)
         shown = case.verdict if verdict.effect is Effect.ALLOW else verdict
-        return Judgement(verdict=shown, facts=facts, bill=bill)
+        return Judgement(verdict=shown, facts=facts, bill=bill, words=words)
 
     async def again(self, policy: Policy, case: Case, stored: Facts) -> tuple[Verdict, ...]:
         """The verdicts of the policy in force: with the facts of the request, and with those of now."""

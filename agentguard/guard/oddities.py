@@ -28,14 +28,17 @@ _ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Looked:
-    """What is looked at. `values`: the text in each argument; `origins`: where it stood before; `asked`: the user's words, if known."""
+    """What is looked at. `values`: the text in each argument; `origins`: where it stood before.
+
+    `unsaid`: recipients that the user surely did not write.
+    """
 
     tool: str
     values: Mapping[str, tuple[str, ...]]
     recipients: Mapping[str, tuple[str, ...]]
     amounts: Mapping[str, Decimal]
     origins: Mapping[str, tuple[str, ...]]
-    asked: str
+    unsaid: Collection[str]
     labels: Collection[str]
     usual: Usual
 
@@ -64,10 +67,10 @@ def _large(looked: Looked) -> Iterator[str]:
 
 def _not_the_users(looked: Looked) -> Iterator[str]:
     for name in looked.recipients:
-        tools = [origin for origin in looked.origins.get(name, ()) if origin != "user"]
-        if tools:
-            yield f"{name} came from {', '.join(tools)}"
-        elif looked.asked and "user" not in looked.origins.get(name, ()):
+        origins = looked.origins.get(name, ())
+        if origins and "user" not in origins:
+            yield f"{name} came from {', '.join(origins)}"
+        elif name in looked.unsaid:
             yield f"{name} was not written by the user"
 
 

@@ -117,7 +117,9 @@ class Guard:
 
         The user's own words alone: no result of a tool, no file, nothing that a model wrote.
         """
-        await self.words.tell(self.policy, self.principals.current(), text)
+        principal = self.principals.current()
+        self.principals.heard(principal, text)
+        await self.words.tell(self.policy, principal, text)
 
     def expect(self, *tools: Tool) -> None:
         """Say which tools the model may call. Integrations do.

@@ -12,6 +12,7 @@ from agentguard.errors import ConfigurationError, NoSession
 from agentguard.masking import visible
 from agentguard.model.calls import Principal
 
+SESSIONS_KEPT = 1_024
 LENGTH_MAX = 512
 """Characters of a user, a session's id or a run."""
 
@@ -31,6 +32,7 @@ class Principals:
         default_factory=lambda: ContextVar("agentguard_principal", default=None)
     )
     _asked: ContextVar[str] = field(default_factory=lambda: ContextVar("agentguard_asked", default=""))
+    _heard: dict[tuple[str, str | None], str] = field(default_factory=dict)
 
     @contextmanager
     def session(
@@ -77,9 +79,18 @@ class Principals:
             )
         return principal
 
+    def heard(self, principal: Principal, text: str) -> None:
+        """The user of a session wrote this; kept in memory alone, for the last sessions."""
+        key = (principal.session, principal.user)
+        self._heard.pop(key, None)
+        self._heard[key] = text
+        while len(self._heard) > SESSIONS_KEPT:
+            self._heard.pop(next(iter(self._heard)))
+
     def asked(self) -> str:
-        """What the user wrote, as far as the caller of the open session said it."""
-        return self._asked.get()
+        """What the user of the open session wrote last, as far as anybody said it."""
+        principal = self.current()
+        return self._heard.get((principal.session, principal.user)) or self._asked.get()
 
 
 def _plain(what: str, text: object) -> str | None:

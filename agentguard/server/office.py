@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from agentguard.approval import Brake, Channel, Desk, Pages, Roster
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Found, Freeze, Resolution, Scope
+from agentguard.model.approvals import Decision, Found, Freeze, Grant, Resolution, Scope
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Risk
 from agentguard.server.identity import Identity
@@ -45,12 +45,19 @@ class Office:
         return Pages(channel=self.channel)
 
     async def decide(
-        self, request_id: str, identity: Identity, decision: Decision, *, card_digest: str, comment: str
+        self,
+        request_id: str,
+        identity: Identity,
+        decision: Decision,
+        *,
+        card_digest: str,
+        comment: str,
+        grant: Grant | None = None,
     ) -> Resolution:
         """Put one person's decision, signed by this server. Raises DecisionRefused, GuardUnavailable, TooMany."""
         self.paces.deciding.take(identity.person)
         try:
-            resolution = await self._decide(request_id, identity, decision, card_digest=card_digest, comment=comment)
+            resolution = await self._decide(request_id, identity, decision, card_digest, comment, grant)
         except DecisionRefused as refused:
             self.metrics.count("agentguard_decisions_total", decision=decision.value, outcome=refused.code)
             raise
@@ -58,7 +65,13 @@ class Office:
         return resolution
 
     async def _decide(
-        self, request_id: str, identity: Identity, decision: Decision, *, card_digest: str, comment: str
+        self,
+        request_id: str,
+        identity: Identity,
+        decision: Decision,
+        card_digest: str,
+        comment: str,
+        grant: Grant | None,
     ) -> Resolution:
         if not identity.may_decide:
             raise DecisionRefused(
@@ -76,6 +89,7 @@ class Office:
             card_digest=card_digest,
             comment=comment,
             within=identity.groups,
+            grant=grant,
         )
 
     async def edit(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,7 +22,7 @@ from agentguard.approval import Stored
 from agentguard.approval.edits import may_edit
 from agentguard.cards import face_of
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Found
+from agentguard.model.approvals import Decision, Found, Grant
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Risk
 from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
@@ -110,7 +111,10 @@ async def _decide(
     digest = fields.get("card_digest", "")
     entrance.check_form(fields, viewer.session, decision.value, request_id, digest)
     try:
-        resolution = await office.decide(request_id, viewer, decision, card_digest=digest, comment=written(fields))
+        grant = await _grant(office, request_id, fields) if "grant" in fields else None
+        resolution = await office.decide(
+            request_id, viewer, decision, card_digest=digest, comment=written(fields), grant=grant
+        )
     except DecisionRefused as refused:
         return await _told_on_page(entrance, office, viewer, request_id, refused)
     _log.info("%s of %s by %s; it is %s", decision.value, resolution.request, viewer.person, resolution.state.value)
@@ -154,6 +158,7 @@ async def _card_values(
         "most": CHARACTERS_SHOWN,
         "why_not": _why_not(office, stored, viewer),
         "has_approved": _has_approved(stored, viewer),
+        "offer": stored.request.card.grant,
         "may_edit": _may_edit(office, stored, viewer),
         "step_up": _step_up(entrance, office, stored, viewer),
         "version": hashlib.sha256(seen.encode()).hexdigest()[:16],
@@ -168,6 +173,15 @@ def _why_not(office: Office, stored: Stored, viewer: Identity) -> str:
     except DecisionRefused as refused:
         return str(refused)
     return ""
+
+
+async def _grant(office: Office, request_id: str, fields: Mapping[str, str]) -> Grant:
+    """What a form grants along with an approval: as long as the card offers, and as often as the form says. Raises DecisionRefused."""
+    offer = (await office.channel.read(request_id)).request.card.grant
+    uses = fields.get("uses", "")
+    if offer is None or not (uses.isascii() and uses.isdecimal() and len(uses) < 8):
+        raise DecisionRefused("bad_grant", "that is no grant that the card offers; decide this call alone")
+    return Grant(seconds=offer.seconds, uses=int(uses), session=offer.session)
 
 
 def _may_edit(office: Office, stored: Stored, viewer: Identity) -> bool:

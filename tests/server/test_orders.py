@@ -118,6 +118,50 @@ class TestEdit:
         assert world.tools.ran == [("refund", {"order_id": 7, "amount": 10.0})]
 
 
+class TestGrant:
+    """A few more along with an approval."""
+
+    GRANTING = "refund: {risk: high, labels: [], grants: {for: 30m, uses: 3, same: [order_id], at_most: [amount]}}"
+
+    @pytest.fixture
+    def world(self, world: World) -> World:
+        """Refunds may be granted."""
+        file = world.policies / "policy.yaml"
+        file.write_text(file.read_text().replace("refund: {risk: high, labels: []}", self.GRANTING))
+        return world
+
+    async def test_calls_like_the_approved_one_run_without_being_asked_about(
+        self, world: World, guard: Guard, bob: httpx.AsyncClient
+    ) -> None:
+        """As many as the form said."""
+        with guard.session(user=ANN):
+            call = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (request,) = await world.waiting()
+            page = (await bob.get(f"/requests/{request}")).text
+            await decide(bob, request, grant="1", uses="1")
+            await call
+            await world.call(guard, "refund", order_id=7)
+            third = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (other,) = await world.waiting()
+            await decide(bob, other)
+            await third
+        assert "at most 3 more within 1800 s: refund where order_id is 7" in page
+        assert len(world.tools.ran) == 3
+
+    @pytest.mark.parametrize("uses", ["4", "0", "-1", "x", "", "9" * 12])
+    async def test_more_than_is_offered_is_refused_and_nothing_is_decided(
+        self, world: World, guard: Guard, bob: httpx.AsyncClient, uses: str
+    ) -> None:
+        """The request waits on."""
+        with guard.session(user=ANN):
+            call = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (request,) = await world.waiting()
+            assert (await decide(bob, request, grant="1", uses=uses)).status_code == 403
+            assert await world.state(request) is State.PENDING
+            await decide(bob, request)
+            await call
+
+
 class TestSettle:
     """May have run."""
 
