@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from agentguard.masking.anchors import Anchor
+from agentguard.masking.disguises import readings, tagged
 from agentguard.masking.embedded import Inner, Spelling, fields_in
 from agentguard.masking.fields import NO_KEY, Fields, Key, Said, Scope
 from agentguard.masking.finding import CERTAIN, Finding
@@ -163,6 +164,8 @@ class Sheet:
 
     def _lay(self, at: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
         """Put a text in its place, and behind all others the texts inside it that are written in another way."""
+        for start, end, hidden in tagged(text):
+            self._lay_behind(self._leaf_of[at], View.whole(hidden, start, end, view))
         inner = fields_in(text, self._fields, (key, scope))
         seen = plain_view(text, view) if may_need_view(text) else None
         if seen is not None and not inner:
@@ -170,6 +173,8 @@ class Sheet:
             inner = fields_in(text, self._fields, (key, scope))
         elif seen is not None:
             self._lay_behind(self._leaf_of[at], seen)
+        for changes in readings(text):
+            self._lay_behind(self._leaf_of[at], View.of(text, changes, view))
         if view is not None:
             self._views[at] = view
         self._texts[at] = text
@@ -301,7 +306,7 @@ def _unescaped(written: str) -> str:
 
 _key_of = itemgetter(0)
 _OPENING = frozenset("{[")
-_MARKS = "\n%&\\:={[<"
+_MARKS = (*"\n%&\\:={[<", "**", "(at)", "(AT)", " dot ", " DOT ")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+\-][0-9]{2}:[0-9]{2})?\Z"
 )

@@ -21,6 +21,7 @@ from html import unescape
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+_ESCAPED_AT_MOST = 3
 _ODD = re.compile(r"[^\x00-\x7f\xc0-\u024f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 _FOREIGN_WORD = re.compile(r"[^\s\x1f]*[\u0370-\u03ff\u0400-\u04ff][^\s\x1f]*")
 _FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")
@@ -106,12 +107,15 @@ def may_need_view(text: str) -> bool:
 
 
 def plain_view(text: str, parent: View | None = None) -> View | None:
-    """`text` in plain form, or None where it is so already."""
-    changes = _escape_changes(text) if "%" in text or "\\" in text or "&" in text else []
-    if changes:
-        first = View.of(text, changes, parent)
-        return _unicode_view(first.text, first) or first
-    return _unicode_view(text, parent)
+    """`text` in plain form, or None where it is so already. What was escaped several times is undone as often."""
+    view = parent
+    for _ in range(_ESCAPED_AT_MOST):
+        changes = _escape_changes(text) if "%" in text or "\\" in text or "&" in text else []
+        if not changes:
+            break
+        view = View.of(text, changes, view)
+        text = view.text
+    return _unicode_view(text, view) or (None if view is parent else view)
 
 
 def _unicode_view(text: str, parent: View | None) -> View | None:

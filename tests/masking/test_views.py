@@ -8,7 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.masking.samples import found, masked, token
+from benchmarks.hiding import ENCODINGS, without_views
+from benchmarks.hiding import found as hidden_found
+from benchmarks.tool_results.clean import clean
+from tests.masking.samples import MASKER, found, masked, token
 
 MAIL, CARD, SSN = "ann@acme.example", "4111 1111 1111 1111", "536-22-1234"
 TYPES = {MAIL: "EMAIL_ADDRESS", CARD: "CREDIT_CARD", SSN: "US_SSN"}
@@ -43,6 +46,14 @@ HIDINGS = {
     "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
     "base64-twice": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
     "hex": lambda text: text.encode().hex(),
+    "percent-twice": lambda text: quote(quote(text, safe=""), safe="").replace("-", "%252D"),
+    "entities-twice": lambda text: "".join(f"&amp;#{ord(c)};" for c in text),
+    "tags-for-letters": lambda text: "".join(chr(0xE0000 + ord(c)) for c in text),
+    "brackets": lambda text: text.replace(".", " [dot] ").replace("@", "(at)").replace("-", "{dash}"),
+    "words": lambda text: text.replace(".", " dot ").replace("@", " at "),
+    "markdown": lambda text: f"{text[:2]}**{text[2:6]}**{text[6:]}",
+    "quoted-printable": lambda text: "".join(f"={ord(c):02X}" if c in "@-. " else c for c in text),
+    "soft-line-break": lambda text: f"{text[:4]}=\n{text[4:]}",
 }
 
 
@@ -70,7 +81,20 @@ def test_t25_a_name_in_a_query_is_found_by_its_key() -> None:
     assert found("GET /x?full_name=Ann%20Lee&page=2") == [("PERSON", "Ann%20Lee")]
 
 
+def test_t25_nineteen_ways_to_hide_a_value() -> None:
+    """Of 19 encodings of an e-mail address, an SSN and a card all are found whole; 51 of 57 is the least."""
+    assert sum(map(len, hidden_found(MASKER).values())) == len(ENCODINGS) * 3 == 57
+
+
+def test_views_raise_no_alarm_on_clean_results() -> None:
+    """Undoing what hides values finds nothing in clean tool results that is not found without."""
+    plain = [document.text for document in clean(11)]
+    seen = sum(len(MASKER.find(text)) for text in plain)
+    assert seen == without_views(lambda: sum(len(MASKER.find(text)) for text in plain))
+
+
 PLAIN = {
+    "code": "rows[at] = x**2 * y**3; a = b * c; `name` = ~~gone~~ and **bold** words at home",
     "polish": "Zażółć gęślą jaźń, 12,5 zł",
     "russian": "Привет, мир: отчёт готов",
     "greek": "Καλημέρα κόσμε",
