@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from agentguard.approval import Brake, Channel, Desk, RecordMac, Roster
@@ -36,6 +38,7 @@ from agentguard.guard.requests import Requests
 from agentguard.guard.settling import Settling
 from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
+from agentguard.guard.tracing import UNTRACED, Tracing
 from agentguard.guard.words import WordBook
 from agentguard.masking import Detector
 from agentguard.model.calls import Principal
@@ -56,8 +59,11 @@ def open_guard(
     tenant: str = "default",
     settings: Settings | None = None,
     detectors: Sequence[Detector] = (),
+    tracing: Tracing | None = None,
 ) -> Guard:
     """The guard of one agent under the policies in a folder (or one file). `detectors`: on top of those that masking has anyway.
+
+    `tracing`: whom calls are told to; OpenTelemetry where it is installed, and nobody where not (`UNTRACED` says so for both).
 
     Policy files that change later are taken in when they load, and change nothing when they don't (see `config.watching`).
     Nothing is started until a call needs it. Raises PolicyError (every problem with file:line:column) or ConfigurationError.
@@ -194,7 +200,16 @@ def open_guard(
             once=once,
         ),
         closing=Closer(freezing=freezing, background=background, link=link, journal=journal, server=server),
+        tracing=_tracing_found() if tracing is None else tracing,
     )
+
+
+def _tracing_found() -> Tracing:
+    """OpenTelemetry where its interface is installed. Where the application has set up no SDK it does nothing."""
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.trace") is None:
+        return UNTRACED
+    found: Tracing = import_module("agentguard.integrations.otel").OpenTelemetry()
+    return found
 
 
 @asynccontextmanager

@@ -93,7 +93,8 @@ class BlockingGuard:
         """See Guard.settling."""
         outcome = Outcome()
         try:
-            yield outcome
+            with permit.trace.running():
+                yield outcome
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
             outcome.fail(self.settle_error(permit, error))
         except BaseException:

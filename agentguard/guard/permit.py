@@ -9,6 +9,7 @@ from typing import Any
 
 from agentguard.guard.budgets import NO_BILL, Bill
 from agentguard.guard.snapshot import Snapshot
+from agentguard.guard.tracing import UNTRACED, Trace
 from agentguard.guard.undertaking import NOTHING, Undertaking
 from agentguard.masking import Put
 from agentguard.model.calls import Principal, ToolCall
@@ -42,6 +43,7 @@ class Permit:
     undertaking: Undertaking = NOTHING
     put: Sequence[Put] = ()
     settled: list[str] = field(default_factory=list)
+    trace: Trace = UNTRACED
 
     @property
     def input(self) -> dict[str, Json]:

@@ -37,6 +37,7 @@ from agentguard.guard.revealing import Restored, restore_call
 from agentguard.guard.settling import Settling
 from agentguard.guard.snapshot import Snapshot, take_snapshot
 from agentguard.guard.tokens import TokenBook
+from agentguard.guard.tracing import UNTRACED, Trace, Tracing
 from agentguard.guard.words import WordBook
 from agentguard.masking import Masker
 from agentguard.model.approvals import State
@@ -80,6 +81,7 @@ class Guard:
     cases: Cases
     settler: Settling
     closing: Closing
+    tracing: Tracing = UNTRACED
 
     @property
     def policy(self) -> Policy:
@@ -158,13 +160,19 @@ class Guard:
         started = time.perf_counter_ns()
         principal = self.principals.current()
         _check_names(call, tool)
+        trace = self.tracing.begun(call, principal)
         try:
-            return await self._admit(call, tool, principal, started, hold_seconds)
+            return await self._admit(call, tool, principal, started, hold_seconds, trace)
         except CallRefused as refusal:
+            trace.ended(refusal.reason.value, type(refusal).__name__)
             await self.records.refused(principal, call, refusal)
             raise
         except Fault as fault:
+            trace.ended("did not run", type(fault).__name__)
             self.records.fault(principal, call, fault)
+            raise
+        except BaseException as error:
+            trace.ended("did not run", type(error).__name__)
             raise
 
     def allows_unasked(self, tool: str) -> bool:
@@ -208,7 +216,8 @@ class Guard:
         """
         outcome = Outcome()
         try:
-            yield outcome
+            with permit.trace.running():
+                yield outcome
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
             outcome.fail(await self.settle_error(permit, error))
         except BaseException:
@@ -249,7 +258,7 @@ class Guard:
         self.close()
 
     async def _admit(
-        self, call: ToolCall, tool: Tool, principal: Principal, started: int, hold_seconds: float | None
+        self, call: ToolCall, tool: Tool, principal: Principal, started: int, hold_seconds: float | None, trace: Trace
     ) -> Permit:
         rules = self.in_force()
         policy, terms = rules.policy, rules.policy.terms(tool.name)
@@ -264,6 +273,7 @@ class Guard:
         evidence = await self.judging.evidence(policy, tool, principal, masked.entities, restored.known)
         judged = await self.judging.judge(policy, tool.name, snapshot, arguments, principal, evidence)  # 3
         verdict = judged.verdict
+        trace.judged(verdict)
         await self.records.judged(
             principal, call, verdict, snapshot, masked, restored.revealed, facts=judged.facts, bill=judged.bill
         )  # 4
@@ -275,6 +285,7 @@ class Guard:
             admitted_ns=started,
             bill=judged.bill,
             put=restored.put,
+            trace=trace,
         )
         match verdict.effect:
             case Effect.ALLOW:

@@ -62,6 +62,7 @@ class Settling:
         except BaseException:
             await self._give_up(permit, Ended.DONE)
             raise
+        permit.trace.masked(masked.entities)
         await self._finish(permit, Ended.DONE)
         if counted.withholding:
             raise _over_limit(permit, counted.withholding)
@@ -89,7 +90,8 @@ class Settling:
         except BaseException as broken:
             await self._give_up(permit, Ended.FAILED)
             raise broken from None  # whoever prints it must not print the tool's own error with it
-        await self._finish(permit, Ended.FAILED)
+        permit.trace.masked(masked.entities)
+        await self._finish(permit, Ended.FAILED, type(error).__name__)
         return _over_limit(permit, counted.withholding) if counted.withholding else shown
 
     async def interrupted(self, permit: Permit) -> None:
@@ -110,8 +112,9 @@ class Settling:
         await self.tokens.remember(principal, (*masked.tokens, *masked.hidden), labels, tool)
         return labels
 
-    async def _finish(self, permit: Permit, ended: Ended) -> None:
+    async def _finish(self, permit: Permit, ended: Ended, error: str = "") -> None:
         """Tell Redis. Where it is away the request will look as if it may have run; the journal knows better."""
+        permit.trace.ended(ended.value, error)
         await self.once.end(permit.undertaking, State(ended.value))
         if permit.claim is not None:
             with suppress(GuardUnavailable):
@@ -123,7 +126,7 @@ class Settling:
             with suppress(GuardUnavailable):
                 await self.records.settled(permit, ended, None)
         finally:  # also where the caller is cancelled again
-            await self._finish(permit, ended)
+            await self._finish(permit, ended, "ResultWithheld" if ended is not Ended.UNKNOWN else "OutcomeUnknown")
 
 
 def _readable(mask: Callable[[], T]) -> T:
