@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agentguard.guard.answering import Answering
 from agentguard.guard.permit import Outcome, Permit
+from agentguard.guard.streaming import TextMasking
 from agentguard.model.calls import Tool, ToolCall
 from agentguard.store.doors import drive
 
 if TYPE_CHECKING:
-    from agentguard.guard.pipeline import Guard
+    from agentguard.guard.pipeline import Guard, StreamingTool
 
 
 class BlockingTool(Tool, Protocol):
@@ -41,6 +42,21 @@ class BlockingAnswering:
     def finish(self, piece: str = "") -> str:
         """See Answering.finish."""
         return drive(self.answering.finish(piece))
+
+
+@dataclass(frozen=True)
+class BlockingMasking:
+    """What `TextMasking` does, for code that doesn't await."""
+
+    masking: TextMasking
+
+    def feed(self, piece: str) -> str:
+        """See TextMasking.feed."""
+        return drive(self.masking.feed(piece))
+
+    def finish(self, piece: str = "") -> str:
+        """See TextMasking.finish."""
+        return drive(self.masking.finish(piece))
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,20 @@ class BlockingGuard:
     def standing(self, request_id: str, *, hold_seconds: float = 0.0) -> str:
         """See Guard.standing."""
         return drive(self.guard.standing(request_id, hold_seconds=hold_seconds))
+
+    def stream(self, call: ToolCall, tool: StreamingTool) -> Iterator[str]:
+        """See Guard.stream."""
+        parts = aiter(self.guard.stream(call, tool))
+
+        async def part() -> str | None:
+            return await anext(parts, None)
+
+        while (shown := drive(part())) is not None:
+            yield shown
+
+    def masking(self, *, origin: str) -> BlockingMasking:
+        """See Guard.masking."""
+        return BlockingMasking(self.guard.masking(origin=origin))
 
     def answer(self, text: str) -> str:
         """See Guard.answer."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
@@ -36,6 +36,7 @@ from agentguard.guard.records import Records
 from agentguard.guard.revealing import Restored, restore_call
 from agentguard.guard.settling import Settling
 from agentguard.guard.snapshot import Snapshot, take_snapshot
+from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
 from agentguard.guard.tracing import UNTRACED, Trace, Tracing
 from agentguard.guard.words import WordBook
@@ -54,6 +55,14 @@ class RunnableTool(Tool, Protocol):
 
     def __call__(self, arguments: Any, /) -> Awaitable[Any]:
         """Run with what its parsing kept (`Parsed.ready`), or with a dict to parse; injected arguments are the tool's own business."""
+        ...
+
+
+class StreamingTool(Tool, Protocol):
+    """A tool that gives its result in pieces of text."""
+
+    def stream(self, arguments: Any, /) -> AsyncIterator[str]:
+        """Run with what its parsing kept, or with a dict to parse."""
         ...
 
 
@@ -225,6 +234,20 @@ class Guard:
             raise
         else:
             outcome.shown = await self.settle(permit, outcome.result)
+
+    async def stream(self, call: ToolCall, tool: StreamingTool) -> AsyncGenerator[str, None]:
+        """Admit the call, run a tool that gives text in pieces, and give each part masked. See `Settling.streamed`."""
+        permit = await self.admit(call, tool)
+        async with aclosing(self.settler.streamed(permit, tool.stream(permit.arguments))) as parts:
+            async for shown in parts:
+                yield shown
+
+    def masking(self, *, origin: str) -> TextMasking:
+        """Masks one text that comes in pieces and no call gave, on its way to the model: `feed` each, `finish` it. Raises NoSession.
+
+        `origin` is where it came from, kept with its tokens as a tool's name is.
+        """
+        return self.settler.text(self.principals.current(), origin)
 
     async def answer(self, text: str) -> str:
         """The final answer as its user may read it: tokens become values for the entity types of `masking.answer`, on record.

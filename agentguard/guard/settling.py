@@ -11,9 +11,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from agentguard.errors import AgentGuardError, GuardUnavailable, ResultRefused, ResultWithheld
@@ -24,6 +24,7 @@ from agentguard.guard.in_force import Now
 from agentguard.guard.once import Once
 from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
+from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
 from agentguard.guard.words import WordBook
 from agentguard.masking import Masked, Masker, SaidAgain
@@ -74,6 +75,76 @@ class Settling:
         masked = _readable(lambda: self.in_force().masker.mask(value, self.tokens.ids(principal)))
         await self.tokens.remember(principal, (*masked.tokens, *masked.hidden), (), origin)
         return masked.value
+
+    async def streamed(self, permit: Permit, pieces: AsyncIterator[str]) -> AsyncGenerator[str, None]:
+        """What the model may see of a text that comes in pieces, part by part; the last one after all is on record.
+
+        A tool that raises in the middle: what it gave is shown, then its error, masked. Where a limit counts whom the result shows, the
+        result is given when it is whole.
+        """
+        _once(permit)
+        at_once, failed, rest = not permit.bill.subjects, None, ""
+        masking = self._text(permit, at_once=at_once)
+        try:
+            while failed is None:
+                try:
+                    piece = await anext(pieces)
+                except StopAsyncIteration:
+                    break
+                except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
+                    failed = error
+                    continue
+                shown = await masking.feed(piece)
+                if shown and at_once:
+                    yield shown
+            last = await masking.finish()
+            rest = last if at_once else masking.whole.value
+            ended = await self._streamed(permit, masking, failed)
+        except GuardUnavailable as broken:
+            await self._give_up(permit, Ended.DONE)
+            raise ResultWithheld(permit.call.tool, broken) from None
+        except BaseException:
+            await self._give_up(permit, Ended.UNKNOWN)
+            raise
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+        if rest and not isinstance(ended, ResultRefused):
+            yield rest
+        if ended is not None:
+            raise ended from None
+
+    async def _streamed(self, permit: Permit, masking: TextMasking, failed: Exception | None) -> BaseException | None:
+        """Record how a text in pieces ended: what to raise after it."""
+        shown, masked, labels = None, masking.whole, masking.labels
+        if failed is not None:
+            masker, ids = self.in_force().maskers.of_result(permit.call.tool), self.tokens.ids(permit.principal)
+            shown, error = _readable(lambda: masker.mask_error(failed, ids))
+            masked = replace(masked, tokens=(*masked.tokens, *error.tokens), hidden=error.hidden)
+        counted = await self.budgets.counted(permit.bill, masked.tokens)
+        if not counted.withholding:
+            labels = await self._keep(permit, masked)
+        ended = Ended.DONE if failed is None else Ended.FAILED
+        await self.records.settled(permit, ended, masked, counted, labels=labels)
+        permit.trace.masked(masked.entities)
+        await self._finish(permit, ended, "" if failed is None else type(failed).__name__)
+        return _over_limit(permit, counted.withholding) if counted.withholding else shown
+
+    def text(self, principal: Principal, origin: str) -> TextMasking:
+        """Masks one text in pieces that no call gave."""
+
+        async def keep(masked: Masked) -> tuple[str, ...]:
+            await self.tokens.remember(principal, (*masked.tokens, *masked.hidden), (), origin)
+            return ()
+
+        return TextMasking(principal=principal, tokens=self.tokens, masker=self.in_force().masker, keep=keep)
+
+    def _text(self, permit: Permit, *, at_once: bool) -> TextMasking:
+        async def keep(masked: Masked) -> tuple[str, ...]:
+            return await self._keep(permit, masked) if at_once else ()
+
+        masker = self.in_force().maskers.of_result(permit.call.tool)
+        return TextMasking(principal=permit.principal, tokens=self.tokens, masker=masker, keep=keep)
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:
         """The error that may be shown: the same type where it can carry the masked text, else ToolFailed."""

@@ -6,9 +6,9 @@ import functools
 import inspect
 import typing
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, create_model
 
@@ -27,10 +27,10 @@ class FunctionTool:
     function: Callable[..., Any]
     model: type[BaseModel]
 
+    generates: ClassVar[bool] = False
+
     @classmethod
-    def of(
-        cls, function: Callable[..., Any], *, name: str | None = None, description: str | None = None
-    ) -> FunctionTool:
+    def of(cls, function: Callable[..., Any], *, name: str | None = None, description: str | None = None) -> Self:
         """The tool of this function; name and description default to its own.
 
         Raises ConfigurationError for *args, **kwargs and positional-only parameters, which no model can fill by name, for a type that has
@@ -43,7 +43,7 @@ class FunctionTool:
             name=named,
             description=description if description is not None else inspect.getdoc(function) or "",
             function=function,
-            model=_model(function, named),
+            model=_model(function, named, generates=cls.generates),
         )
 
     @functools.cached_property
@@ -69,10 +69,31 @@ class FunctionTool:
         return await result if inspect.isawaitable(result) else result
 
 
-def _model(function: Callable[..., Any], name: str) -> type[BaseModel]:
+class StreamTool(FunctionTool):
+    """A function that yields its result in pieces of text, sync or async, for `Guard.stream`."""
+
+    generates: ClassVar[bool] = True
+
+    async def stream(self, arguments: dict[str, Json] | BaseModel) -> AsyncIterator[str]:
+        """Run the function; each piece as it comes."""
+        pieces = self.call(arguments)
+        if isinstance(pieces, AsyncIterable):
+            async for piece in pieces:
+                yield piece
+        else:
+            for piece in pieces:
+                yield piece
+
+
+def _model(function: Callable[..., Any], name: str, *, generates: bool) -> type[BaseModel]:
     code = _code(function)
-    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
-        raise ConfigurationError(f"tool {name}: a generator's results can't be masked as a whole; return a list")
+    is_generator = inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code)
+    if generates and not is_generator:
+        raise ConfigurationError(f"tool {name}: it yields nothing; make it a FunctionTool, or yield pieces of text")
+    if is_generator and not generates:
+        raise ConfigurationError(
+            f"tool {name}: a generator's results can't be masked as a whole; return a list, or make it a StreamTool"
+        )
     try:
         hints = _hints(code)
         with warnings.catch_warnings():

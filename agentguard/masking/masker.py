@@ -159,7 +159,7 @@ class Masker:
             masked = self._acted_on("", tokens, known, work)
             return Part(replace(masked, changed=masked.value != text[start:ended]), ended)
 
-        return MaskedStream(mask_part, Settling(fields=self._fields, known=known, reach=reach), self._limits.held)
+        return MaskedStream(mask_part, Settling(fields=self._fields, known=known, reach=reach), self._limits)
 
     def for_people(self, value: Any, shown: Mapping[str, Token] | None = None, known: KnownValues | None = None) -> Any:
         """The value as JSON, for a person who decides: findings in part, invisible characters as escapes.

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from agentguard.masking.limits import refused
+from agentguard.masking.limits import Limits, refused
 from agentguard.masking.masked import Masked
 from agentguard.masking.settled import PERSONAL_LINE, Settled, Settling
 
@@ -34,8 +34,9 @@ class Part(NamedTuple):
 class MaskedStream:
     """One text in pieces. Made by `Masker.stream`; `feed` each piece, then `finish`."""
 
-    def __init__(self, mask_part: Callable[[str, int, int], Part], settling: Settling, held: int) -> None:
-        self._mask_part, self._settling, self._limit = mask_part, settling, held
+    def __init__(self, mask_part: Callable[[str, int, int], Part], settling: Settling, limits: Limits) -> None:
+        self._mask_part, self._settling, self._limits = mask_part, settling, limits
+        self._seen = 0
         self._text = ""
         self._start = 0
         self._sure = 0
@@ -56,6 +57,11 @@ class MaskedStream:
         if self._failed:
             raise refused("this stream has failed or is finished; begin a new one")
         self._failed = True
+        if type(piece) is not str:
+            raise refused(f"a stream of text was given a {type(piece).__name__}; give it text")
+        self._seen += len(piece)
+        if self._seen > self._limits.characters:
+            raise refused(f"more than {self._limits.characters} characters in one value")
         masked = self._fed(piece, last=last)
         self._failed = last
         return masked
@@ -75,7 +81,7 @@ class MaskedStream:
         self._row = settled.table is not None
         self._forget(settled)
         waiting = len(self._text) - self._start
-        if waiting > self._limit:
+        if waiting > self._limits.held:
             out.append(self._too_long())
         self._read_again = len(self._text) + (waiting // _GROWTH if waiting > KEPT else 0)
         return _together(out)
