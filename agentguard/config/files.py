@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 from agentguard.approval import Roster
 from agentguard.approval import read_roster as roster_of
 from agentguard.config.masking import masking_checks
+from agentguard.config.warnings import idle_reveals, lonely_approvals
 from agentguard.errors import ConfigurationError
 from agentguard.model.problems import Problem
 from agentguard.policy import Check, NotUsable, Pins, Policy, Source, lint, load, read_lock, with_used
@@ -60,7 +62,8 @@ def read_library(folder: Path) -> Policy:
 
 def policy_warnings(folder: Path) -> tuple[Problem, ...]:
     """What loads and is surely not meant. Raises PolicyError for what does not load."""
-    return lint(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder))
+    warn: list[Check] = [idle_reveals, partial(lonely_approvals, read_roster(folder))]
+    return lint(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder), warn=warn)
 
 
 def has_people(folder: Path) -> bool:

@@ -9,6 +9,8 @@ Rules:
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PATTERN = re.compile(r"[a-zA-Z0-9_*?-]{1,64}")
@@ -61,6 +63,49 @@ def matches(pattern: str, name: str) -> bool:
         else:
             return False
     return not pattern[at:].strip("*")
+
+
+class Overlapping:
+    """Which of many patterns could match a name that another one matches, without trying all of them.
+
+    Two patterns can only meet where what stands before the first star or question mark of one is how that of the other begins.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._sorted = sorted((_head(pattern), pattern) for pattern in patterns)
+        self._by_head: dict[str, list[str]] = {}
+        for head, pattern in self._sorted:
+            self._by_head.setdefault(head, []).append(pattern)
+        self._found: dict[str, tuple[str, ...]] = {}
+
+    def of(self, pattern: str) -> tuple[str, ...]:
+        """Those that overlap with this one; itself too, if it is one of them."""
+        found = self._found.get(pattern)
+        if found is None:
+            found = self._found[pattern] = tuple(each for each in self._near(pattern) if overlap(pattern, each))
+        return found
+
+    def _near(self, pattern: str) -> Iterator[str]:
+        head, tail = _head(pattern), _head(pattern[::-1])
+        for length in range(len(head)):
+            yield from self._by_head.get(head[:length], ())
+        at = bisect_left(self._sorted, (head, ""))
+        for other, each in self._sorted[at:]:
+            if not other.startswith(head):
+                return
+            if _can_end(each, tail):
+                yield each
+
+
+def _head(pattern: str) -> str:
+    """What stands before the first `*` or `?`."""
+    return re.split(r"[*?]", pattern, maxsplit=1)[0]
+
+
+def _can_end(pattern: str, tail: str) -> bool:
+    """Whether a pattern could end as `tail` (written backwards) says."""
+    own = _head(pattern[::-1])
+    return own.startswith(tail) or tail.startswith(own)
 
 
 def overlap(one: str, other: str) -> bool:

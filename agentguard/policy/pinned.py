@@ -46,10 +46,15 @@ def check_pinned(pins: Mapping[str, Pin], document: Document) -> Iterator[Found]
 
 def reads(condition: str) -> tuple[set[str], set[str]]:
     """The arguments that a condition reads, and those that it first asks for."""
-    bare = _TEXT.sub('""', condition)
+    bare = without_texts(condition)
     asked = set(_ASKED.findall(bare)) | {name for _, name in _LOOKED_UP.findall(condition)}
     read = set(_READ.findall(bare)) | {name for _, name in _INDEXED.findall(condition)}
     return read - asked, asked
+
+
+def without_texts(condition: str) -> str:
+    """A condition with all that is quoted in it left empty."""
+    return _TEXT.sub('""', condition)
 
 
 def arguments_of(pin: Pin) -> Mapping[str, Json] | None:
@@ -63,6 +68,8 @@ def arguments_of(pin: Pin) -> Mapping[str, Json] | None:
 
 
 def _check_rule(pins: Mapping[str, Pin], index: int, rule: RuleEntry) -> Iterator[Found]:
+    if rule.when is None and rule.once is None:
+        return
     about = {name: arguments_of(pin) for name, pin in pins.items() if any(matches(each, name) for each in rule.tools)}
     known = {name: arguments for name, arguments in about.items() if arguments is not None}
     read, asked = reads(rule.when or "")

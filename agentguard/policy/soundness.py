@@ -13,8 +13,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import combinations, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 
 from agentguard.model.marked import Path
 from agentguard.model.verdicts import CONFIRM, Risk
@@ -28,9 +28,11 @@ from agentguard.policy.document import (
     level_effect,
 )
 from agentguard.policy.masking_section import ActionEntry, Actions, ActionTerms
-from agentguard.policy.patterns import is_exact, literals, overlap
+from agentguard.policy.patterns import Overlapping, is_exact, literals, overlap
 from agentguard.policy.roles import EXECUTABLE_ROLES, RESERVED
 
+AMBIGUOUS_MAX = 100
+"""How many pairs of patterns that could both win are told."""
 SUBJECTS_MAX = 100_000
 """How many people or things one limit can tell apart."""
 
@@ -214,12 +216,19 @@ def _actions_on(actions: Actions, kind: str) -> list[str]:
 
 
 def _check_ambiguous(document: Document) -> Iterator[Found]:
-    globs = [pattern for pattern in document.tools if not is_exact(pattern)]
-    for one, other in combinations(sorted(globs), 2):
-        if literals(one) == literals(other) and _as_strict(document, one, other) and overlap(one, other):
-            what = f"{other!r} and {one!r} are equally specific and of one risk, so neither wins where both match"
-            yield ("tools", other), what, "give them different risks, or make one more specific"
+    """Only patterns of one risk and as many literal characters are compared; what is found is told to a point."""
+    alike: dict[tuple[int, Risk], list[str]] = {}
+    for pattern in sorted(document.tools):
+        if not is_exact(pattern):
+            alike.setdefault((literals(pattern), document.tools[pattern].risk), []).append(pattern)
+    pairs = ((one, other) for group in alike.values() for one, other in _meeting(group))
+    for one, other in islice(pairs, AMBIGUOUS_MAX):
+        what = f"{other!r} and {one!r} are equally specific and of one risk, so neither wins where both match"
+        yield ("tools", other), what, "give them different risks, or make one more specific"
 
 
-def _as_strict(document: Document, one: str, other: str) -> bool:
-    return document.tools[one].risk is document.tools[other].risk
+def _meeting(patterns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The pairs of patterns that some name could match both of."""
+    index = Overlapping(patterns)
+    for one in patterns:
+        yield from ((one, other) for other in index.of(one) if one < other)
