@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,6 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Try each clause with a call that it is about and one that it is not, the whole road long. Exit code 1: one is not enforced."""
-    logging.getLogger("agentguard").setLevel(logging.CRITICAL)  # nobody has to decide about calls that are made up
     policy = read_library(path)
     cases = [case for source in case_sources(path) for case, _ in read_cases(source)]
     found = anyio.run(_verified, list(present(policy, cases)), as_json)
@@ -40,9 +40,21 @@ def verify(
         say(total)
 
 
+@asynccontextmanager
+async def _in_silence() -> AsyncIterator[None]:
+    """Without the log's calls to decide: these calls are made up."""
+    log = logging.getLogger("agentguard")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
 async def _verified(clauses: Sequence[Present], quiet: bool) -> list[Verified]:
     found: list[Verified] = []
-    async with open_ground() as ground:
+    async with _in_silence(), open_ground() as ground:
         async for each in verified(ground, clauses):
             found.append(each)
             if not quiet:

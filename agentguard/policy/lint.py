@@ -113,7 +113,7 @@ def _constant_conditions(policy: Policy, document: Document) -> Iterator[Found]:
     """Conditions that read nothing, and so are met always or never."""
     principal, facts = Principal(tenant="t", agent="a", user="u", session="s"), Facts(labels=(), over=())
     for number, rule in enumerate(document.rules):
-        name = None if rule.when is None or policy.reads(rule.id) else _judged_name(policy, rule)
+        name = None if rule.when is None or policy.condition_reads(rule.id) else _judged_name(policy, rule)
         if name is None:
             continue
         verdict = policy.classify(name, {}, principal, facts)

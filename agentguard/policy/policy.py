@@ -180,7 +180,7 @@ class Policy:
         """The arguments that the clauses of a verdict read, for people to look at first."""
         return read_arguments(verdict.clauses, self.document, self.terms(verdict.tool).params)
 
-    def reads(self, rule: str) -> frozenset[str]:
+    def condition_reads(self, rule: str) -> frozenset[str]:
         """The names that the condition of a rule may read; none without a condition."""
         condition = self._planner.conditions.get(rule)
         return frozenset() if condition is None else condition.reads

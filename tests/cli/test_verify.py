@@ -39,7 +39,8 @@ tools:
     labels: []
     once: args.message
     masking: {result: {EMAIL_ADDRESS: allow, "more.note": redact}, arguments: {US_SSN: drop, PERSON: token}}
-  close_account: {risk: high, ask: confirm, undo: Open it again}
+  close_account: {risk: high, ask: confirm, undo: Open it again, wait: defer}
+  refund: {risk: high, grants: {for: 30m, uses: 5, same: [customer], at_most: [amount]}}
   wipe: {risk: low, deny: true}
   tried: {risk: high, mode: shadow}
   "pay_*": {risk: low, params: {amount: [amount]}, labels: []}
@@ -48,7 +49,7 @@ rules:
   - {id: many, tools: [send_email], when: size(params.recipient) > 3, risk: high}
   - {id: large, tools: ["pay_*"], when: 'args.amount > 500 && !("CREDIT_CARD" in data.entities)', ask: on-call}
   - {id: carried, tools: [send_email], when: '"find_customer" in data.origins', ask: on-call, mode: shadow}
-  - {id: always, tools: [close_account], ask: on-call}
+  - {id: always, tools: [close_account], ask: on-call, wait: defer}
   - {id: one-payment, tools: ["pay_*"], once: params.amount}
 limits:
   calls: {tools: [read_page], max: 100, over: 1h, per: user, deny: true, reason: Too many pages}
@@ -57,7 +58,7 @@ limits:
   noted: {tools: [read_page], max: 5, over: 1h, deny: true, mode: shadow}
 approvals:
   on-call: {approvers: [group:on-call, person:bob], quorum: 2, reject_quorum: 2, deadline: 10m}
-  board: {approvers: [group:data, group:security], from_each: true, deadline: 4h}
+  board: {approvers: [group:data, group:security], from_each: true, deadline: 4h, edit: false}
 masking:
   fields: {"**.badge": EMPLOYEE_ID}
   actions:

@@ -25,7 +25,7 @@ _TELLING = frozenset({"notify", "notifiers", "remind", "reminders", "escalate", 
 
 def base(document: Document, **sections: Json) -> dict[str, Json]:
     """The policy with nothing of its tools, rules and limits, under calm levels; `sections` stand in place of its own."""
-    whole = document.model_dump(mode="json", exclude_none=True)
+    whole = document.model_dump(mode="json", exclude_none=True, by_alias=True)
     bare = {"tools": {}, "rules": [], "limits": {}, "risk": CALM}
     whole = {key: value for key, value in whole.items() if key != "mode"}
     return {**_silent(whole), **bare, **sections}
@@ -33,7 +33,7 @@ def base(document: Document, **sections: Json) -> dict[str, Json]:
 
 def written(entry: Any) -> dict[str, Json]:
     """A record as it would be written."""
-    dumped: dict[str, Json] = entry.model_dump(mode="json", exclude_none=True)
+    dumped: dict[str, Json] = entry.model_dump(mode="json", exclude_none=True, by_alias=True)
     return {key: value for key, value in dumped.items() if key != "mode"}
 
 

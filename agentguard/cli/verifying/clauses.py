@@ -24,6 +24,7 @@ from agentguard.policy.document import (
     ApprovalEntry,
     AskFor,
     Fragment,
+    GrantsEntry,
     LimitEntry,
     RevealEntry,
     RiskSection,
@@ -113,7 +114,15 @@ VERIFIERS: dict[Key, Verifier] = {
     (ApprovalEntry, "from_each"): of_approvals.from_each,
     (ApprovalEntry, "deadline"): of_approvals.deadline,
     (ApprovalEntry, "reject_quorum"): of_approvals.reject_quorum,
+    (ApprovalEntry, "edit"): of_approvals.edit,
     (ToolEntry, "once"): of_tools.once,
+    (ToolEntry, "wait"): of_tools.wait,
+    (RuleEntry, "wait"): of_rules.wait,
+    (ToolEntry, "grants"): of_approvals.grants,
+    **{
+        (GrantsEntry, key): _because("it is verified with its grants")
+        for key in ("for_", "uses", "session", "same", "at_most")
+    },
     (RuleEntry, "once"): of_rules.once,
     (ToolEntry, "masking"): _SECTION,
     (ToolMasking, "result"): of_masking.of_result,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from agentguard.cli.verifying.alone import QUIET, base, written
-from agentguard.cli.verifying.proof import Proof
+from agentguard.cli.verifying.alone import QUIET, at, base, written
+from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.trials import OUTSIDER, Ground, Observed, Trial, member
-from agentguard.model.approvals import Decision
+from agentguard.model.approvals import Decision, Grant
 from agentguard.model.record import Json
-from agentguard.policy.document import ApprovalEntry
+from agentguard.policy.document import ApprovalEntry, GrantsEntry
 
 if TYPE_CHECKING:
     from agentguard.cli.verifying.clauses import Present
@@ -82,6 +82,50 @@ async def from_each(ground: Ground, clause: Present) -> Proof:
     return Proof(holds=ended.ran, spares=not early, told="needs votes of each group")
 
 
+async def edit(ground: Ground, clause: Present) -> Proof:
+    """Whether who decides may change the arguments."""
+    person, *_ = _enough(clause.owner)
+    may = {}
+    for allowed in (True, False):
+        async with ground.trial(_alone(clause, edit=allowed)) as trial:
+            may[allowed] = await trial.may_edit(await trial.call(_TOOL, {"value": 1}), person, {"value": 2})
+    told = "arguments can be changed" if clause.value else "arguments can't be changed"
+    return Proof(
+        holds=may[bool(clause.value)] is clause.value, spares=may[not clause.value] is not clause.value, told=told
+    )
+
+
+async def grants(ground: Ground, clause: Present) -> Proof:
+    """A call like the approved one runs unasked once it is granted, so often as is granted; another one asks."""
+    terms = clause.owner.grants
+    name, approval = next(iter(clause.document.approvals.items()), (None, None))
+    if name is None or approval is None:
+        raise NotApplicable("there is no approval to grant it with")
+    written_grants = terms.model_dump(mode="json", by_alias=True)
+    document = base(clause.document, tools={clause.pattern: {**QUIET, "ask": name, "grants": written_grants}})
+    like, unlike = _arguments(terms, "one", 5), _arguments(terms, "two", 6)
+    async with ground.trial(document) as trial:
+        seen = await trial.call(clause.tool, like)
+        grant = Grant(seconds=terms.seconds, uses=1, session=True)
+        for person in _enough(approval):
+            await trial.vote(seen, person, grant=grant)
+        first = await trial.end(seen)
+        other = await trial.call(clause.tool, unlike)
+        elsewhere = await trial.call(clause.tool, like, session="other")
+        covered = await trial.call(clause.tool, like)
+        again = await trial.call(clause.tool, like, session="s")
+    spared = not (other.ran or elsewhere.ran or again.ran)
+    return Proof(holds=first.ran and covered.ran, spares=spared, told="covers one more like it, and nothing else")
+
+
+def _arguments(terms: GrantsEntry, text: str, number: int) -> dict[str, Json]:
+    """Arguments where a grant looks at them."""
+    arguments: dict[str, Json] = {}
+    for path, value in (*((path, text) for path in terms.same), *((path, number) for path in terms.at_most)):
+        arguments |= at(path, value)
+    return arguments
+
+
 async def deadline(ground: Ground, clause: Present) -> Proof:
     """People have so long, and a vote after it counts for nothing."""
     owner: ApprovalEntry = clause.owner
@@ -108,7 +152,7 @@ def _alone(clause: Present, **says: Json) -> dict[str, Json]:
     return {**document, "approvals": {name: {key: value for key, value in entry.items() if key in _KEPT}}}
 
 
-_KEPT = frozenset({"approvers", "quorum", "reject_quorum", "from_each", "deadline"})
+_KEPT = frozenset({"approvers", "quorum", "reject_quorum", "from_each", "deadline", "edit"})
 
 
 def _enough(owner: ApprovalEntry, many: int = 0) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from agentguard.cli.verifying.alone import FEEDER, PROBE_KEY, QUIET, base, fed, written
-from agentguard.cli.verifying.of_tools import came_to, deed_path, happens_once
+from agentguard.cli.verifying.of_tools import came_to, deed_path, deferred, happens_once, waits_as
 from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.search import Call, pair
 from agentguard.cli.verifying.trials import USER, Ground, Observed, Trial
@@ -58,6 +58,15 @@ async def risk(ground: Ground, clause: Present) -> Proof:
     effect, name = level_effect(clause.document.risk.of(rule.risk))
     levels = clause.document.risk.model_dump(mode="json")
     return await _conditional(ground, clause, {"risk": rule.risk.value}, effect, name, levels=levels)
+
+
+async def wait(ground: Ground, clause: Present) -> Proof:
+    """An asked call is told to come back while its request waits; or it waits itself."""
+    seen = {}
+    for how in ("defer", "block"):
+        rule = {"id": clause.owner.id, "tools": [clause.tool], "ask": CONFIRM, "wait": how}
+        seen[how] = await deferred(ground, base(clause.document, tools={clause.tool: QUIET}, rules=[rule]), clause.tool)
+    return waits_as(str(clause.value), seen)
 
 
 async def once(ground: Ground, clause: Present) -> Proof:

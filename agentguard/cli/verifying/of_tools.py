@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agentguard.cli.verifying.alone import FEEDER, PLAIN, PROBE_KEY, QUIET, at, base, fed, written
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from agentguard.cli.verifying.clauses import Present
 
 _ELSEWHERE = "verify_elsewhere"
+_COMES_BACK_SECONDS = 0.5
+"""How soon a deferred call is over."""
 
 
 async def risk(ground: Ground, clause: Present) -> Proof:
@@ -153,6 +157,34 @@ async def title(ground: Ground, clause: Present) -> Proof:
             seen = await trial.call(clause.tool, arguments)
             shown.append(seen.stored.request.card.title if seen.stored else "")
     return Proof(holds=shown[0] == expected, spares=shown[1] == clause.tool, told="shown on the card")
+
+
+async def wait(ground: Ground, clause: Present) -> Proof:
+    """An asked call is told to come back while its request waits; or it waits itself."""
+    seen = {}
+    for how in ("defer", "block"):
+        tools = {clause.pattern: {**QUIET, "ask": CONFIRM, "wait": how}}
+        seen[how] = await deferred(ground, base(clause.document, tools=tools), clause.tool)
+    return waits_as(str(clause.value), seen)
+
+
+async def deferred(ground: Ground, document: dict[str, Json], tool: str) -> bool:
+    """Whether an asked call is told to come back, with its request left open."""
+    async with ground.trial(document) as trial:
+        seen = await trial.call(tool, {})
+        ended, _ = await asyncio.wait([seen.task], timeout=_COMES_BACK_SECONDS)
+        left_open = [stored for stored in await trial.desk.list() if stored.request.tool == tool]
+    return bool(ended) and not seen.ran and bool(left_open)
+
+
+def waits_as(written_how: str, came_back: Mapping[str, bool]) -> Proof:
+    """That calls came back where it says `defer`, and waited where it says `block`."""
+    told = "told to come back; waits without it" if written_how == "defer" else "waits; told to come back with defer"
+    return Proof(
+        holds=came_back[written_how] is (written_how == "defer"),
+        spares=came_back["defer"] is not came_back["block"],
+        told=told,
+    )
 
 
 async def once(ground: Ground, clause: Present) -> Proof:

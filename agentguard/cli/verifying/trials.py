@@ -23,7 +23,7 @@ from agentguard.audit import read
 from agentguard.config import Settings, open_guard
 from agentguard.errors import CallRefused, DecisionRefused
 from agentguard.guard.pipeline import Guard
-from agentguard.model.approvals import Decision
+from agentguard.model.approvals import Decision, Grant
 from agentguard.model.calls import Parsed, Principal, ToolCall
 from agentguard.model.events import Judged
 from agentguard.model.record import Json
@@ -132,7 +132,9 @@ class Trial:
         done, _ = await asyncio.wait([observed.task], timeout=_GIVE_UP_SECONDS)
         return _ended(observed.probe, observed.task, observed.judged) if done else observed
 
-    async def vote(self, observed: Observed, person: str, decision: Decision = Decision.APPROVE) -> bool:
+    async def vote(
+        self, observed: Observed, person: str, decision: Decision = Decision.APPROVE, grant: Grant | None = None
+    ) -> bool:
         """One person's vote; whether it counts."""
         if observed.stored is None:
             return False
@@ -140,7 +142,29 @@ class Trial:
         try:
             shown = await self.desk.show(request.id)
             await self.desk.decide(
-                request.id, person=person, key=self.keys[person], decision=decision, card_digest=shown.card_digest
+                request.id,
+                person=person,
+                key=self.keys[person],
+                decision=decision,
+                card_digest=shown.card_digest,
+                grant=grant,
+            )
+        except DecisionRefused:
+            return False
+        return True
+
+    async def may_edit(self, observed: Observed, person: str, changes: Mapping[str, Json]) -> bool:
+        """Whether a person may change arguments."""
+        if observed.stored is None:
+            return False
+        try:
+            shown = await self.desk.show(observed.stored.request.id)
+            await self.desk.edit(
+                observed.stored.request.id,
+                changes,
+                person=person,
+                key=self.keys[person],
+                card_digest=shown.card_digest,
             )
         except DecisionRefused:
             return False
