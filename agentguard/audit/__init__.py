@@ -1,6 +1,7 @@
 """The journal: one append-only file per writing process, chained with a key, and what reads and verifies it."""
 
 from agentguard.audit.disk import Disk
+from agentguard.audit.findings import FindingCounts, finding_counts
 from agentguard.audit.journal import Journal
 from agentguard.audit.keeping import Keeping, keeping
 from agentguard.audit.kept import Kept, KeptCall, KeptCalls, counted
@@ -14,6 +15,7 @@ __all__ = [
     "Bad",
     "Disk",
     "Entry",
+    "FindingCounts",
     "Journal",
     "Keeping",
     "Kept",
@@ -25,6 +27,7 @@ __all__ = [
     "What",
     "WriterReport",
     "counted",
+    "finding_counts",
     "keeping",
     "read",
     "shadow_report",

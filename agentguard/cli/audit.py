@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agentguard.audit import read
+from agentguard.audit import finding_counts, read
 from agentguard.audit import verify as verify_journal
 from agentguard.cli.durations import milliseconds
 from agentguard.cli.screen import say, say_json
@@ -47,6 +47,23 @@ def export(
         Settings().state_dir / "journal", since_ms=int(time.time() * 1000) - milliseconds(since, option="--since")
     ):
         say_json(entry.model_dump(mode="json"))
+
+
+@app.command()
+def findings(
+    since: Annotated[str, typer.Option("--since", help="How far back: 30m, 12h, 7d.")] = "1d",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON, by tool too.")] = False,
+) -> None:
+    """Print how many findings of which entity type calls and results had. Counts only: the journal has no values."""
+    since_ms = int(time.time() * 1000) - milliseconds(since, option="--since")
+    counts = finding_counts(read(Settings().state_dir / "journal", since_ms=since_ms))
+    if as_json:
+        say_json(counts.model_dump(mode="json"))
+        return
+    say(f"{counts.calls} calls in {since}; findings by entity type")
+    say(f"{'':24} {'arguments':>10} {'results':>10}")
+    for kind in sorted({*counts.arguments, *counts.results}):
+        say(f"{kind:24} {counts.arguments.get(kind, 0):>10} {counts.results.get(kind, 0):>10}")
 
 
 def _told(body: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ have a key (the field it stands under), whose words count as context for what is
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ _DIGITS = re.compile(
     r"[0-9](?:(?:(?<=1)9|(?<=2)0)[0-9]{2}-(?:0[1-9]|1[0-2])-[0-3][0-9](?! *[0-9().\-/])|([0-9 ().\-/]{5,44}(?<=[0-9)])))"
 )
 _MARKS = b" ().-/"
+_FURTHER = re.compile(rb"[\x80-\xbf]")
 _REACH_BEFORE = 56
 _REACH_AFTER = 14
 
@@ -70,16 +71,15 @@ class Page:
         group = min(1, pattern.groups)
         spans = (match.span(group) for match in pattern.finditer(self.encoded))
         found = ((start, end) for start, end in spans if 0 <= start < end)
-        return found if len(self.encoded) == len(self.text) else self._in_characters(found)
+        if len(self.encoded) == len(self.text):
+            return found
+        further = self._further_bytes
+        return ((start - bisect_left(further, start), end - bisect_left(further, end)) for start, end in found)
 
-    def _in_characters(self, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """Spans of bytes, in order, as spans of characters."""
-        done = characters = 0
-        for start, end in spans:
-            characters += len(self.encoded[done:start].decode("utf-8", "replace"))
-            length = len(self.encoded[start:end].decode("utf-8", "replace"))
-            yield characters, characters + length
-            done, characters = end, characters + length
+    @cached_property
+    def _further_bytes(self) -> list[int]:
+        """Where the bytes stand that begin no character."""
+        return [match.start() for match in _FURTHER.finditer(self.encoded)]
 
     def key_at(self, offset: int) -> Key:
         """The key of the part that holds this offset."""

@@ -67,17 +67,20 @@ class Recogniser:
             return self.score
         return FORM_WITH_MORE if self.context or self.checksum else FORM_ALONE
 
-    def find(self, page: Page) -> Iterator[Finding]:
-        """What matches, with its score."""
-        for start, end in page.spans(self._compiled):
-            yield Finding(start, end, self.entity_type, self._score(page, start, end), self.name)
+    def find(self, page: Page, around: dict[tuple[int, int], str]) -> Iterator[Finding]:
+        """What matches, with its score. `around`: the words around spans of the page, as far as they were asked for."""
+        for span in page.spans(self._compiled):
+            yield Finding(*span, self.entity_type, self._score(page, span, around), self.name)
 
-    def _score(self, page: Page, start: int, end: int) -> float:
+    def _score(self, page: Page, span: tuple[int, int], around: dict[tuple[int, int], str]) -> float:
         score = self.form
         if self.checksum is not None:
-            score += BY_CHECKSUM if holds(self.checksum, page.text[start:end]) else -BY_CHECKSUM
-        if self.context and _speaks(self.context, page.context(start, end)):
-            score += BY_CONTEXT
+            score += BY_CHECKSUM if holds(self.checksum, page.text[span[0] : span[1]]) else -BY_CHECKSUM
+        if self.context:
+            words = around.get(span)
+            if words is None:
+                words = around[span] = page.context(*span)
+            score += BY_CONTEXT if _speaks(self.context, words) else 0.0
         return round(min(MOST, max(0.0, score)), 2)
 
 
@@ -143,9 +146,10 @@ class Recognisers:
         there = self._set.Match(page.encoded) or ()
         if self._sentinel not in there:
             raise refused("the search for patterns failed; use fewer or shorter ones")
+        around: dict[tuple[int, int], str] = {}
         for number in there:
             if number != self._sentinel:
-                yield from self._recognisers[number].find(page)
+                yield from self._recognisers[number].find(page, around)
 
 
 def _compiled(pattern: str) -> Any:
@@ -168,12 +172,15 @@ def _options() -> Any:
 
 def _speaks(context: tuple[str, ...], around: str) -> bool:
     """Whether a word of the context stands around a finding. Words and phrases are whole, in any case and without accents."""
-    return _any_word(context).search(around) is not None
+    stems, pattern = _any_word(context)
+    return any(stem in around for stem in stems) and pattern.search(around) is not None
 
 
 @lru_cache(maxsize=1024)
-def _any_word(context: tuple[str, ...]) -> Any:
+def _any_word(context: tuple[str, ...]) -> tuple[tuple[str, ...], Any]:
+    """The first word of each phrase, which are cheap to look for, and a pattern of all of them."""
     lower = [unicodedata.normalize("NFKC", written).lower() for written in context]
-    spelled = {word for written in lower for word in (written, split(written)) if word}
-    words = "|".join(r"[\s_-]+".join(map(re2.escape, word.split())) for word in sorted(spelled))
-    return re2.compile(rf"(?:^|[^\pL\pN])(?:{words})(?:s?$|s?[^\pL\pN])")
+    spelled = sorted({word for written in lower for word in (written, split(written)) if word})
+    words = "|".join(r"[\s_-]+".join(map(re2.escape, word.split())) for word in spelled)
+    pattern = re2.compile(rf"(?:^|[^\pL\pN])(?:{words})(?:s?$|s?[^\pL\pN])")
+    return tuple(sorted({word.split()[0] for word in spelled})), pattern

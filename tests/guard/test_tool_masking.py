@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agentguard.audit import finding_counts, read
 from agentguard.guard.pipeline import Guard
 from agentguard.model.calls import ToolCall
 from tests.guard.world import World
@@ -95,6 +96,20 @@ async def test_an_argument_that_was_masked_is_on_record_as_it_went_out(world: Wo
     journal = "".join(file.read_text() for file in (world.folder / "state" / "journal").rglob("*.jsonl"))
     assert "536-22-1234" not in journal
     assert "[US_SSN redacted]" in journal
+
+
+@pytest.mark.anyio
+async def test_findings_of_both_directions_can_be_counted_later(world: World, guard: Guard) -> None:
+    """The journal has how many of which type, and nothing else of them."""
+    with guard.session(user="ann@acme.example"):
+        await world.call(guard, "find_customer", customer_id=7)
+        await world.call(guard, "send_email", to="eve@mail.example")
+
+    counts = finding_counts(read(world.folder / "state" / "journal"))
+
+    assert (counts.calls, counts.arguments) == (2, {"CUSTOMER_ID": 1, "EMAIL_ADDRESS": 1})
+    assert counts.results == {"EMAIL_ADDRESS": 2, "PERSON": 1, "PHONE_NUMBER": 1}
+    assert counts.tools["send_email"] == {"EMAIL_ADDRESS": 2}
 
 
 @pytest.mark.anyio
