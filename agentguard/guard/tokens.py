@@ -13,7 +13,7 @@ from agentguard.masking import Form, KnownValues, TokenIds, Wanted, form_wanted
 from agentguard.model.calls import Principal, Tool
 from agentguard.model.tokens import Known, Token
 from agentguard.policy import Reveal
-from agentguard.session import News, Seen, Sessions
+from agentguard.session import Collided, News, Seen, Sessions
 from agentguard.store.background import Background
 
 SESSIONS_KEPT = 1_024
@@ -109,9 +109,13 @@ class TokenBook:
 
     async def remember(self, principal: Principal, tokens: Sequence[Token], labels: Sequence[str], origin: str) -> None:
         """Keep new tokens and labels: one round trip for all of them, none where nothing is new."""
-        news = self.sessions.unseen(principal, tokens, labels, origin)
-        if news is not None:
-            await self.background.hop(lambda: self._remember(principal, news, origin, labels))
+        try:
+            news = self.sessions.unseen(principal, tokens, labels, origin)
+            if news is not None:
+                await self.background.hop(lambda: self._remember(principal, news, origin, labels))
+        except Collided as collided:
+            self.ids(principal).avoid(collided.texts)
+            raise
 
     async def _fetch(self, principal: Principal, texts: Sequence[str]) -> dict[str, Known]:
         async with self.link.using() as there:

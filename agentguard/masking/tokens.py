@@ -151,6 +151,10 @@ class TokenIds:
         given = self._stand_ins.setdefault(text, token)
         return token._replace(text=text) if given.identity == token.identity else None
 
+    def avoid(self, texts: Iterable[str]) -> None:
+        """Give these stand-ins to no value any more: another process gave them for other values."""
+        self._stand_ins.update((text, Token(text, "", "")) for text in texts)
+
     def read(self, text: str) -> list[tuple[int, int, str]]:
         """The tokens in a text, and the stand-ins: (start, end, text as it was made), however the model spelled them."""
         return self._with_stand_ins(text, list(self._right_tokens(text)))

@@ -3,12 +3,13 @@
 from agentguard.session.erasing import Erasing, Found
 from agentguard.session.habits import Habits, Traits, Usual
 from agentguard.session.ledger import Charged, Goal, Ledger
-from agentguard.session.sessions import News, Seen, Sessions
+from agentguard.session.sessions import Collided, News, Seen, Sessions
 from agentguard.session.vault import Vault
 from agentguard.session.words import SeenWords, Standing, Words
 
 __all__ = [
     "Charged",
+    "Collided",
     "Erasing",
     "Found",
     "Goal",

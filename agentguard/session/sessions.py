@@ -44,6 +44,14 @@ class News(NamedTuple):
     labels: tuple[str, ...]
 
 
+class Collided(GuardUnavailable):
+    """Two values came to the same text. `texts`: those that stand for other values in the vault."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        super().__init__("vault", "two values came to the same token, so neither is stored; call again")
+        self.texts = tuple(texts)
+
+
 class Seen(NamedTuple):
     """How far a process has read a session: what was erased in the tenant until then, the size of the vault, its tokens' texts."""
 
@@ -100,7 +108,7 @@ class Sessions:
         arguments = [self._ttl_ms, owner, line, len(news.labels), *news.labels, *entries]
         origins = await connection.run(_REMEMBER, self._keys(principal), arguments)
         if len(origins) != len(news.tokens) or None in origins:
-            raise _collision()
+            raise Collided([token.text for token, its in zip(news.tokens, origins, strict=False) if its is None])
         stored = [Known(token, *split_origins(lines)) for token, lines in zip(news.tokens, origins, strict=True)]
         self._memory.learn(principal, stored, news.labels, now_ms)
 
@@ -188,7 +196,7 @@ def _one_value_each(tokens: Iterable[Token]) -> dict[str, Token]:
     for token in tokens:
         other = found.setdefault(token.text, token)
         if other is not token and other.identity != token.identity:
-            raise _collision()
+            raise Collided([token.text])
     return found
 
 
@@ -197,14 +205,10 @@ def _is_known(token: Token, known: Known | None, origin: str, labels: Iterable[s
     if known is None:
         return False
     if known.token is not token and known.token.identity != token.identity:
-        raise _collision()
+        raise Collided([token.text])
     return not origin or (origin in known.origins and (not known.labels or set(labels) <= set(known.labels)))
 
 
 def _check_origin(origin: str) -> None:
     if "\n" in origin or "\t" in origin:
         raise GuardUnavailable("vault", "the name of a tool holds a line break")
-
-
-def _collision() -> GuardUnavailable:
-    return GuardUnavailable("vault", "two values came to the same token, so neither is stored")

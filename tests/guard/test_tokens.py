@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 
 from agentguard.config import open_guard
-from agentguard.errors import CallRefused, RefusalReason
+from agentguard.errors import CallRefused, RefusalReason, ResultWithheld
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
+from agentguard.masking import Form, TokenIds
 from agentguard.model.calls import ToolCall
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
@@ -126,6 +128,36 @@ async def test_stand_ins_take_no_more_round_trips_than_tokens(world: World, guar
 async def _scripts(connection: Connection) -> int:
     calls: int = (await connection.execute("INFO", "commandstats"))["cmdstat_evalsha"]["calls"]
     return calls
+
+
+async def test_two_processes_that_come_to_one_stand_in_never_share_it(world: World) -> None:
+    """Dates have few: the second process withholds its result once, and gives its value as a token then."""
+    with world.open() as one, world.open() as two:
+        one.tokens.forms["DATE_OF_BIRTH"] = two.tokens.forms["DATE_OF_BIRTH"] = (Form.DATE,)
+        with one.session(user=ANN, id="thread") as principal:
+            ids = TokenIds(one.tokens.keys, world.tenant, principal.scope, None, one.tokens.forms)
+            first, second = _same_stand_in(ids)
+            seen = await world.call(one, "echo", value={"date_of_birth": first})
+        with two.session(user=ANN, id="thread"):
+            with pytest.raises(ResultWithheld, match="two values"):
+                await world.call(two, "echo", value={"date_of_birth": second})
+            other = await world.call(two, "echo", value={"date_of_birth": second})
+    assert seen["date_of_birth"][0] in "5678"
+    assert other["date_of_birth"].startswith("[BIRTHDATE_")
+
+
+def _same_stand_in(ids: TokenIds) -> tuple[str, str]:
+    """Two dates with one stand-in; each is asked for by itself, since a session gives it for one value only."""
+    given: dict[str, str] = {}
+    for number in range(700_000, 730_000):
+        value = date.fromordinal(number).isoformat()
+        ids._stand_ins.clear()
+        made = ids.stand_in(ids.token("DATE_OF_BIRTH", value))
+        assert made is not None
+        if made.text in given:
+            return given[made.text], value
+        given[made.text] = value
+    raise AssertionError("no two dates with one stand-in")
 
 
 @pytest.mark.parametrize("days", [1, 30])
