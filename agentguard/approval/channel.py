@@ -213,7 +213,7 @@ class Channel:
 
     async def defer(self, request_id: str) -> State:
         """Let a request wait on its own, if it is still pending. Gives the state. Raises RequestNotFound."""
-        reply = await self.connection.run(moves.DEFER, self._keys(request_id), [request_id])
+        reply = await self._make(moves.DEFER, self._keys(request_id), [request_id])
         return self._settled(*self._heard(reply), request_id)
 
     async def expire(self, request_id: str) -> State:
@@ -231,12 +231,12 @@ class Channel:
         args: list[Part] = [
             request.id, stored.version, fence, lease_ms, self.retention_ms, self.events_max, request.principal.agent, request.tool,
         ]  # fmt: skip
-        word, state = self._heard(await self.connection.run(moves.REDEEM, keys, args))
+        word, state = self._heard(await self._make(moves.REDEEM, keys, args))
         self._settled(word, state, request.id)
 
     async def renew(self, request_id: str, fence: str, *, lease_ms: int = LEASE_MS) -> None:
         """Say that the call still runs. Raises RequestNotFound, and DecisionRefused ("ended")."""
-        reply = await self.connection.run(moves.RENEW, self._keys(request_id), [fence, lease_ms])
+        reply = await self._make(moves.RENEW, self._keys(request_id), [fence, lease_ms])
         self._settled(*self._heard(reply), request_id)
 
     async def finish(self, request_id: str, fence: str, state: State) -> None:
@@ -274,7 +274,7 @@ class Channel:
         join = self.names.join(principal.session, request.digest)
         call = join if request.call_id is None else self.names.call(principal.session, principal.run, request.call_id)
         keys = [*own, call, join, self.names.pending, self.names.events, *(self._keys(seen) if seen else own)]
-        reply = await self.connection.run(
+        reply = await self._make(
             moves.OPEN,
             keys,
             [
@@ -289,7 +289,10 @@ class Channel:
     async def _move(self, script: Script, request_id: str, side: str, *args: str | bytes | int) -> tuple[str, str]:
         indexes = [self.names.pending, self.names.ended] if side == "votes" else []
         keys = [*self._keys(request_id), *indexes, self.names.events]
-        return self._heard(await self.connection.run(script, keys, [request_id, *args]))
+        return self._heard(await self._make(script, keys, [request_id, *args]))
+
+    async def _make(self, move: Script, keys: Sequence[str], args: Sequence[Part]) -> Any:
+        return await moves.make(self.connection, self.names, move, keys, args)
 
     def _heard(self, reply: Sequence[Any]) -> tuple[str, str]:
         """The word and the state (or id) in a script's reply; its clock is kept."""
@@ -313,7 +316,7 @@ class Channel:
         found: tuple[Stored | DecisionRefused | None, ...] = ()
         for first in range(0, len(request_ids), _READ_AT_ONCE):
             some = request_ids[first : first + _READ_AT_ONCE]
-            reply = await self.connection.run(moves.READ, [key for one in some for key in self._keys(one)], [how])
+            reply = await self._make(moves.READ, [key for one in some for key in self._keys(one)], [how])
             self.clock.set(reply[0])
             found += tuple(self._stored(one, entry, reply[0]) for one, entry in zip(some, reply[1:], strict=True))
         return found

@@ -78,7 +78,9 @@ class Deeds:
         for deed in deeds:
             args += [deed, fences.get(deed, "")]
         keys = [names.undone, *map(names.deed, deeds)]
-        word, _, index, held, record, outcome = await self.channel.connection.run(moves.BEGIN, keys, args)
+        word, _, index, held, record, outcome = await moves.make(
+            self.channel.connection, self.channel.names, moves.BEGIN, keys, args
+        )
         if word == b"begun":
             return None
         run = Run(subject=deeds[index - 1], fence=_text(held), outcome=_text(outcome), attempt=_attempt(record))
@@ -95,7 +97,9 @@ class Deeds:
         """Say how an attempt ended: done, failed or unknown; None: the call did not run after all."""
         names = self.channel.names
         keys = [names.undone, *map(names.deed, deeds)]
-        await self.channel.connection.run(moves.END, keys, [fence, outcome or "nothing", KEPT_MS, *deeds])
+        await moves.make(
+            self.channel.connection, self.channel.names, moves.END, keys, [fence, outcome or "nothing", KEPT_MS, *deeds]
+        )
 
     async def run_of(self, subject: str) -> Run:
         """The run of a request or of a deed. Raises RequestNotFound."""
@@ -134,7 +138,7 @@ class Deeds:
             self.channel.retention_ms if is_request else KEPT_MS,
             self.channel.events_max,
         ]
-        word, now_ms, _ = await self.channel.connection.run(moves.SETTLE, keys, args)
+        word, now_ms, _ = await moves.make(self.channel.connection, self.channel.names, moves.SETTLE, keys, args)
         self.channel.clock.set(now_ms)
         match word:
             case b"missing":

@@ -54,7 +54,9 @@ class Freezes:
     async def freeze(self, freeze: Freeze) -> Freeze:
         """Put an order. Gives the one that stands: an earlier one of the same scope stays."""
         keys = [self._of(freeze).freezes]
-        _, _, standing = await self.connection.run(moves.FREEZE, keys, [_field(freeze), freeze.canonical()])
+        _, _, standing = await moves.make(
+            self.connection, self._of(freeze), moves.FREEZE, keys, [_field(freeze), freeze.canonical()]
+        )
         return _read(standing, freeze.tenant)
 
     async def lift(self, freeze: Freeze, lift: Lift) -> None:
@@ -62,7 +64,7 @@ class Freezes:
         names = self._of(freeze)
         keys = [names.freezes, names.lift(freeze.id)]
         args: list[Part] = [_field(freeze), freeze.canonical(), lift.canonical(), RETENTION_MS]
-        word, _ = await self.connection.run(moves.LIFT, keys, args)
+        word, _ = await moves.make(self.connection, names, moves.LIFT, keys, args)
         if word != b"lifted":
             raise DecisionRefused("not_frozen", f"{freeze} is not frozen by this order any more; look again")
 

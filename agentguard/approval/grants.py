@@ -105,7 +105,9 @@ class Grants:
         request, names = granted.stored.request, self.channel.names
         principal = request.principal
         keys = [names.grants_of(principal.agent, principal.user or "", request.tool), names.grants]
-        await self.channel.connection.run(moves.REMEMBER, keys, [granted.id, granted.until_ms])
+        await moves.make(
+            self.channel.connection, self.channel.names, moves.REMEMBER, keys, [granted.id, granted.until_ms]
+        )
 
     async def of(self, caller: Principal, tool: str, call_id: str | None) -> Sequence[Granted]:
         """The grants that may cover a caller's call of a tool, as their votes give them; nothing is verified yet but the records.
@@ -125,7 +127,9 @@ class Grants:
     async def use(self, granted: Granted, call: str) -> int:
         """Use a grant for the call of this name: which use of it this is. Raises DecisionRefused: again, over, used_up, revoked, frozen."""
         names, request = self.channel.names, granted.stored.request
-        word, now_ms, number = await self.channel.connection.run(
+        word, now_ms, number = await moves.make(
+            self.channel.connection,
+            self.channel.names,
             moves.USE,
             [names.uses(granted.id), names.revoked(granted.id), names.freezes],
             [call, granted.until_ms, granted.terms.uses, request.principal.agent, request.tool],

@@ -23,7 +23,7 @@ end
 
 for index = 2, #KEYS do
   if redis.call('HGET', KEYS[index], 'fence') ~= fence then
-    redis.call('DEL', KEYS[index])
+    redis.call('HDEL', KEYS[index], 'outcome')
     redis.call('HSET', KEYS[index], 'fence', fence, 'record', ARGV[2])
     redis.call('ZADD', KEYS[1], whole(now), ARGV[2 * index + 1])
   end

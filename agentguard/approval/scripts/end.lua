@@ -14,7 +14,7 @@ for index = 2, #KEYS do
   local deed = fields(KEYS[index], {'fence', 'outcome'})
   if deed.fence == ARGV[1] and not deed.outcome then
     if ARGV[2] == 'nothing' then
-      redis.call('DEL', KEYS[index])
+      redis.call('HDEL', KEYS[index], 'fence', 'record', 'until_ms')
     elseif not ENDS[ARGV[2]] then
       return redis.error_reply('ERR a deed ends as done, failed, unknown or nothing')
     else
