@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from agentguard import __version__
-from agentguard.cli import approvals, audit, demo, doctor, grants, init, mask, mcp, orders, policy, serve, vault
+from agentguard.cli import (
+    approvals,
+    audit,
+    demo,
+    doctor,
+    grants,
+    init,
+    mask,
+    mcp,
+    orders,
+    policy,
+    redis_acl,
+    serve,
+    vault,
+)
 from agentguard.cli.screen import complain, say
 from agentguard.errors import AgentGuardError, ConfigurationError
 
@@ -41,6 +55,7 @@ app.command("mask")(mask.mask)
 app.command("freeze")(orders.freeze)
 app.command("unfreeze")(orders.unfreeze)
 app.command("freezes")(orders.freezes)
+app.command("redis-acl")(redis_acl.redis_acl)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(policy.app, name="policy")

@@ -22,6 +22,11 @@ def complain(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), text))
 
 
+def note(text: str) -> None:
+    """Something besides the answer, on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(text))
+
+
 def say_json(value: Any) -> None:
     """The answer for programs: one JSON document a line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")

@@ -25,105 +25,106 @@ class Names:
     tenant: str
 
     @cached_property
-    def _prefix(self) -> str:
+    def prefix(self) -> str:
+        """What every key of the tenant begins with."""
         return f"ag:{{{_part(self.tenant)}}}:"
 
     @property
     def events(self) -> str:
         """Stream of what happened to requests."""
-        return self._prefix + "events"
+        return self.prefix + "events"
 
     @property
     def pending(self) -> str:
         """Sorted set of pending requests by deadline."""
-        return self._prefix + "pending"
+        return self.prefix + "pending"
 
     @property
     def ended(self) -> str:
         """Sorted set of ended requests by the time they ended."""
-        return self._prefix + "ended"
+        return self.prefix + "ended"
 
     def request(self, request_id: str) -> str:
         """Hash of a request; the agent's side writes it."""
-        return f"{self._prefix}request:{_part(request_id)}"
+        return f"{self.prefix}request:{_part(request_id)}"
 
     def votes(self, request_id: str) -> str:
         """Hash of the votes on a request; the approvers' side writes it."""
-        return f"{self._prefix}votes:{_part(request_id)}"
+        return f"{self.prefix}votes:{_part(request_id)}"
 
     def claim(self, request_id: str) -> str:
         """Hash of who runs an approved request; the agent's side writes it."""
-        return f"{self._prefix}claim:{_part(request_id)}"
+        return f"{self.prefix}claim:{_part(request_id)}"
 
     def call(self, session: str, run: str, call_id: str) -> str:
         """Index from a call id to its request."""
-        return f"{self._prefix}call:{_part(session)}:{_part(run)}:{_part(call_id)}"
+        return f"{self.prefix}call:{_part(session)}:{_part(run)}:{_part(call_id)}"
 
     def join(self, session: str, digest: str) -> str:
         """Index from a call's digest to its pending request in the session."""
-        return f"{self._prefix}join:{_part(session)}:{_part(digest)}"
+        return f"{self.prefix}join:{_part(session)}:{_part(digest)}"
 
     def deed(self, deed_id: str) -> str:
         """Hash of the last attempt at what may happen once; the agent's side writes it."""
-        return f"{self._prefix}deed:{_part(deed_id)}"
+        return f"{self.prefix}deed:{_part(deed_id)}"
 
     @property
     def undone(self) -> str:
         """Sorted set of the deeds that began and are not known to be done, by time."""
-        return self._prefix + "undone"
+        return self.prefix + "undone"
 
     def settled(self, fence: str) -> str:
         """A person's word on the run under this fence; the approvers' side writes it."""
-        return f"{self._prefix}settled:{_part(fence)}"
+        return f"{self.prefix}settled:{_part(fence)}"
 
     @property
     def freezes(self) -> str:
         """Hash of what is frozen, by scope and name; the approvers' side writes it."""
-        return self._prefix + "freezes"
+        return self.prefix + "freezes"
 
     def lift(self, freeze_id: str) -> str:
         """A second person's word that ends a freeze; the approvers' side writes it."""
-        return f"{self._prefix}lift:{_part(freeze_id)}"
+        return f"{self.prefix}lift:{_part(freeze_id)}"
 
     @property
     def erasures(self) -> str:
         """How many times something was erased from the tenant's vaults."""
-        return self._prefix + "erasures"
+        return self.prefix + "erasures"
 
     @property
     def vaults(self) -> str:
         """A pattern that the keys of all vaults match."""
-        return f"{_escaped(self._prefix)}vault:*"
+        return f"{_escaped(self.prefix)}vault:*"
 
     @property
     def all_subjects(self) -> str:
         """A pattern that the keys of all limits' subjects match."""
-        return f"{_escaped(self._prefix)}subjects:*"
+        return f"{_escaped(self.prefix)}subjects:*"
 
     @property
     def grants(self) -> str:
         """Sorted set of the requests that were approved with a grant, by the time it ends; the agent's side writes it."""
-        return self._prefix + "grants"
+        return self.prefix + "grants"
 
     def grants_of(self, agent: str, user: str, tool: str) -> str:
         """The same, of one agent and user with one tool."""
-        return f"{self._prefix}grants:{_part(agent)}:{_part(user)}:{_part(tool)}"
+        return f"{self.prefix}grants:{_part(agent)}:{_part(user)}:{_part(tool)}"
 
     def uses(self, grant_id: str) -> str:
         """Hash of the uses of a grant; the agent's side writes it."""
-        return f"{self._prefix}uses:{_part(grant_id)}"
+        return f"{self.prefix}uses:{_part(grant_id)}"
 
     def revoked(self, grant_id: str) -> str:
         """A person's word that a grant ends; the approvers' side writes it."""
-        return f"{self._prefix}revoked:{_part(grant_id)}"
+        return f"{self.prefix}revoked:{_part(grant_id)}"
 
     def vault(self, session: str) -> str:
         """Hash of a session's tokens, sealed."""
-        return f"{self._prefix}vault:{_part(session)}"
+        return f"{self.prefix}vault:{_part(session)}"
 
     def labels(self, session: str) -> str:
         """Set of a session's labels."""
-        return f"{self._prefix}labels:{_part(session)}"
+        return f"{self.prefix}labels:{_part(session)}"
 
     def said(self, session: str) -> str:
         """Digests of what the user wrote in a session."""
@@ -143,31 +144,31 @@ class Names:
 
     def amounts(self, limit: str, scope: str) -> str:
         """Hash of what a limit has counted, and what is held of it."""
-        return f"{self._prefix}limit:{_part(limit)}:{_part(scope)}"
+        return f"{self.prefix}limit:{_part(limit)}:{_part(scope)}"
 
     def subjects(self, limit: str, scope: str) -> str:
         """Sorted set of the subjects that a limit has counted, by time."""
-        return f"{self._prefix}subjects:{_part(limit)}:{_part(scope)}"
+        return f"{self.prefix}subjects:{_part(limit)}:{_part(scope)}"
 
     def recipients(self, tool: str) -> str:
         """Sorted set of whom approved calls of a tool were for, by time."""
-        return f"{self._prefix}recipients:{_part(tool)}"
+        return f"{self.prefix}recipients:{_part(tool)}"
 
     def usual(self, tool: str, argument: str) -> str:
         """List of the last amounts in an argument of approved calls of a tool."""
-        return f"{self._prefix}usual:{_part(tool)}:{_part(argument)}"
+        return f"{self.prefix}usual:{_part(tool)}:{_part(argument)}"
 
     def repeat(self, person: str, key: str) -> str:
         """The answer that a caller of the API got under an idempotency key."""
-        return f"{self._prefix}repeat:{_part(person)}:{_part(key)}"
+        return f"{self.prefix}repeat:{_part(person)}:{_part(key)}"
 
     def logged_out(self, login: str) -> str:
         """Mark of a login in the browser that its person ended."""
-        return f"{self._prefix}logged-out:{_part(login)}"
+        return f"{self.prefix}logged-out:{_part(login)}"
 
     def withheld(self, limit: str, scope: str, call: str) -> str:
         """Mark of a call whose result a limit on subjects kept back."""
-        return f"{self._prefix}withheld:{_part(limit)}:{_part(scope)}:{_part(call)}"
+        return f"{self.prefix}withheld:{_part(limit)}:{_part(scope)}:{_part(call)}"
 
 
 def _escaped(text: str) -> str:
