@@ -17,7 +17,7 @@ from agentguard.store.names import EVERYBODY, Names
 
 _AGENT_WRITES = (
     "request:* claim:* call:* join:* deed:* grants grants:* uses:* vault:* labels:* limit:* subjects:* withheld:* "
-    "recipients:* usual:* erasures"
+    "recipients:* usual:* erasures said:* brought:* sources:* counts:*"
 ).split()
 _APPROVERS_WRITE = "votes:* settled:* freezes lift:* revoked:* repeat:* logged-out:* events:webhooks:*".split()
 _BOTH_WRITE = "pending ended undone events".split()

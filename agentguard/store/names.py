@@ -128,19 +128,19 @@ class Names:
 
     def said(self, session: str) -> str:
         """Digests of what the user wrote in a session."""
-        return f"{self._prefix}said:{_part(session)}"
+        return f"{self.prefix}said:{_part(session)}"
 
     def brought(self, session: str) -> str:
         """Digests of what results brought into a session."""
-        return f"{self._prefix}brought:{_part(session)}"
+        return f"{self.prefix}brought:{_part(session)}"
 
     def sources(self, session: str) -> str:
         """Set of the tools whose results stand in `brought`."""
-        return f"{self._prefix}sources:{_part(session)}"
+        return f"{self.prefix}sources:{_part(session)}"
 
     def counts(self, session: str) -> str:
         """Hash of how often each tool was called in a session."""
-        return f"{self._prefix}counts:{_part(session)}"
+        return f"{self.prefix}counts:{_part(session)}"
 
     def amounts(self, limit: str, scope: str) -> str:
         """Hash of what a limit has counted, and what is held of it."""
