@@ -19,7 +19,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentguard.masking import KnownValues, Masker, TokenIds
 from benchmarks.tool_results.people import Person
@@ -83,7 +83,7 @@ def results(people: list[Person]) -> Iterator[dict[str, Any]]:
         yield {"customer": {**name, "email": person.email().text, "street": person.street().text}, "status": "active"}
 
 
-def alarms(masker: Masker, ids: TokenIds, prose: str) -> Iterator[str]:
+def alarms(ids: TokenIds, prose: str) -> Iterator[str]:
     """What is changed in prose in which none of the people stands."""
     for paragraph in prose.split("\n\n"):
         if ids.known is not None:
@@ -113,47 +113,67 @@ def library_prose(size: int) -> str:
     return "\n\n".join(pieces)[:size]
 
 
+class Measured(NamedTuple):
+    """What came of some sessions: mentions by how they were written, those that were hidden, and false alarms."""
+
+    asked: Counter[str]
+    hit: Counter[str]
+    alarms: int
+    searched: int
+    shown: list[str]
+
+    @property
+    def recall(self) -> float:
+        """Of all mentions."""
+        return self.hit.total() / self.asked.total()
+
+    @property
+    def per_100_kb(self) -> float:
+        """False alarms."""
+        return self.alarms / self.searched * 1e5
+
+
+def measured(seed: int, sessions: int) -> Measured:
+    """The same sessions for the same seed."""
+    masker, random = Masker(), Random(seed)
+    asked, hit, shown = Counter[str](), Counter[str](), list[str]()
+    prose = library_prose(CLEAN_CHARACTERS)
+    false = 0
+    for number in range(sessions):
+        ids = TokenIds([b"k" * 32], "acme", f"session-{number}", KnownValues())
+        people = [Person.new(random) for _ in range(PEOPLE)]
+        for result in results(people):
+            masker.mask(result, ids)
+        for person in people:
+            way = random.choice(WAYS)
+            mention = spoken(person.given_name, person.family_name, way)
+            sentence = random.choice(SAID).format(mention)
+            left = mention in masker.mask({"text": sentence}, ids).value["text"]
+            asked[way] += 1
+            hit[way] += not left
+            shown += [f"missed {way}: {sentence}"] if left else []
+        found = list(alarms(ids, prose))
+        false += len(found)
+        shown += [f"alarm: {around!r}" for around in found]
+    return Measured(asked, hit, false, sessions * len(prose), shown)
+
+
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--sessions", type=int, default=60)
     options.add_argument("--misses", action="store_true", help="show what was missed, and false alarms")
     chosen = options.parse_args()
-    masker, random = Masker(), Random(chosen.seed)
-    asked: Counter[str] = Counter()
-    hit: Counter[str] = Counter()
-    shown: list[str] = []
-    prose = library_prose(CLEAN_CHARACTERS)
-    false = searched = 0
-    for number in range(chosen.sessions):
-        ids = TokenIds([b"k" * 32], "acme", f"session-{number}", KnownValues())
-        people = [Person.new(random) for _ in range(PEOPLE)]
-        for result in results(people):
-            masker.mask(result, ids)
-        for person in people:
-            given, family = person.given().text, person.family().text
-            way = random.choice(WAYS)
-            mention = spoken(given, family, way)
-            sentence = random.choice(SAID).format(mention)
-            masked = masker.mask({"text": sentence}, ids).value["text"]
-            asked[way] += 1
-            hit[way] += mention not in masked
-            if mention in masked:
-                shown.append(f"missed {way}: {sentence}")
-        searched += len(prose)
-        for around in alarms(masker, ids, prose):
-            false += 1
-            shown.append(f"alarm: {around!r}")
-    total = sum(asked.values())
+    found = measured(chosen.seed, chosen.sessions)
     print(f"{chosen.sessions} sessions of {PEOPLE} people; one mention of each in later prose")
-    print(f"recall {sum(hit.values()) / total:.3f} of {total} mentions; goal {GOAL_RECALL}")
+    print(f"recall {found.recall:.3f} of {found.asked.total()} mentions; goal {GOAL_RECALL}")
     for way in WAYS:
-        print(f"  {way:13} {hit[way]:4} of {asked[way]}")
+        print(f"  {way:13} {found.hit[way]:4} of {found.asked[way]}")
     print(
-        f"false alarms {false / searched * 1e5:.2f} per 100 kB ({false} in {searched} characters); goal {GOAL_ALARMS:.0f}"
+        f"false alarms {found.per_100_kb:.2f} per 100 kB ({found.alarms} in {found.searched} characters); goal {GOAL_ALARMS:.0f}"
     )
     if chosen.misses:
-        for line, count in Counter(shown).most_common(40):
+        for line, count in Counter(found.shown).most_common(40):
             print(f"{count:5}  {line}")
     return 0
 

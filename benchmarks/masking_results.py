@@ -1,6 +1,6 @@
 """How much of labelled tool results is masked, and how much of clean ones, beside the peers that are installed.
 
-    .venv/bin/python benchmarks/masking_results.py [--seed N] [--misses]
+    .venv/bin/python -m benchmarks.masking_results [--seed N] [--misses]
 
 Recall is over names and addresses (PERSON, ADDRESS, CITY, ZIP_CODE): a value counts where one finding of such a type
 covers more than half of both together. Leak is the share of all personal characters that no finding covers. `beside`
@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from agentguard.masking import Masker
+from benchmarks.peers import Find, Span, installed
 from benchmarks.tool_results.clean import clean
 from benchmarks.tool_results.held_out import HELD_OUT
 from benchmarks.tool_results.labelled import labelled, written
 from benchmarks.tool_results.planted import Document
 from benchmarks.tool_results.records import SOURCES
-
-Span = tuple[int, int, str]
-Find = Callable[[str], Sequence[Span]]
 
 NAMES = {"PERSON", "FIRST_NAME", "LAST_NAME"}
 PLACES = {"ADDRESS", "STREET_ADDRESS", "CITY", "ZIP_CODE", "LOCATION"}
@@ -140,6 +138,8 @@ def main() -> None:
         misses([*sets["tuned"], *sets["clean"]], agentguard())
     else:
         report("agentguard", agentguard(), sets)
+        for name, find in installed():
+            report(name, find, sets)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from agentguard.masking.limits import refused
-from agentguard.masking.ordinary import MINOR, ORDINARY, TITLES
+from agentguard.masking.ordinary import BEFORE_PEOPLE, MINOR, ORDINARY, TITLES
 from agentguard.masking.spelled import Words, spelled_out, words_of
 from agentguard.masking.tokens import canonical_value
 
@@ -263,16 +263,16 @@ class KnownValues:
         before = words.next(first, -1)
         if before is not None and words.words[before] in TITLES:
             return first, number, name
-        if initial := self._initial_at(words, number):
+        if (initial := self._initial_at(words, first, number)) is not None:
             return min(initial, first), max(initial, number), name
-        if word in ORDINARY or word in lower or len(word) < _SHORTEST_ALONE:
+        is_ordinary = word in ORDINARY and first == number and not _is_spoken_of(words, before)
+        if is_ordinary or word in lower or len(word) < _SHORTEST_ALONE:
             return None
         return None if _is_of_another_name(words, first, number) else (first, number, name)
 
-    def _initial_at(self, words: Words, number: int) -> int | None:
+    def _initial_at(self, words: Words, first: int, number: int) -> int | None:
         """`A. Kowalska`, `Kowalska, A.`: where an initial of another part of such a name stands, with its full stop."""
-        for step in (-1, 1):
-            at = words.next(number, step)
+        for at in (words.next(first, -1), words.next(number)):
             if (
                 at is not None
                 and (words.words[at], words.words[number]) in self._initials
@@ -354,6 +354,11 @@ def _with_minor(words: Words, number: int, name: _Name) -> int:
     while before is not None and words.words[before] in minor:
         number, before = before, words.next(before, -1)
     return number
+
+
+def _is_spoken_of(words: Words, before: int | None) -> bool:
+    """Whether the word before is one that people stand behind: `ask Walker`."""
+    return before is not None and words.words[before] in BEFORE_PEOPLE
 
 
 def _is_of_another_name(words: Words, first: int, number: int) -> bool:

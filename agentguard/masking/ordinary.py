@@ -169,3 +169,13 @@ MINOR = frozenset(
     ).split()
 )
 """Words inside a name that don't tell one person from another."""
+
+BEFORE_PEOPLE = frozenset(
+    word.encode()
+    for word in (
+        "ask asked asking by call called calling contact contacted dear email emailed told tell telling thank thanks met meet"
+        " meeting reach reached remind reminded invite invited phone phoned text texted hi hello cc attn regards signed"
+        " frag fragen fragte von bei herrn demander demande par chez avec pregunta pregunte dile con querida querido hola"
+    ).split()
+)
+"""Words behind which a capital letter means somebody, even where the word itself is an ordinary one."""

@@ -35,6 +35,8 @@ def recalled(
 
     `everywhere`: what is left alone may stand where no anchor tells of it.
     """
+    if not (sheet.settled or sheet.found or len(known)):
+        return _NOTHING
     text = sheet.page.text
     kept = left_alone(text) if everywhere or not _TOKENS.isdisjoint(sheet.page.anchors) else ()
     named = [(its.entity_type, its.value) for its in sheet.settled.values()]

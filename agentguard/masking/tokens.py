@@ -76,6 +76,8 @@ TOKEN_PATTERN = r"^\[[A-Z][A-Z0-9]{0,23}_[0-9a-z]{10}\]$"  # noqa: S105 - a form
 """A token as it is made, for a JSON Schema."""
 
 _GATE = re2.compile(_FORM)
+_WORD_LIKE_AN_ID = re.compile(r"[0-9A-Za-z]{10}")
+_SHORT = 256
 
 
 class TokenIds:
@@ -272,6 +274,9 @@ _COMPACT = frozenset(
 
 
 def _may_hold_token(text: str) -> bool:
+    """Whether the form of a token stands in a text. The arguments of most calls have no word as long as an id."""
+    if len(text) <= _SHORT and _WORD_LIKE_AN_ID.search(text) is None:
+        return False
     return _holds(_GATE, text)
 
 

@@ -11,13 +11,20 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
+NAME_LENGTH_MAX = 64
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _PATTERN = re.compile(r"[a-zA-Z0-9_*?-]{1,64}")
 
 
 def is_tool_name(name: str) -> bool:
-    """Whether a tool may be called this."""
+    """Whether a tool may be called this. Asked several times for each call, so the last names are remembered."""
+    return len(name) <= NAME_LENGTH_MAX and _is_tool_name(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_tool_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 

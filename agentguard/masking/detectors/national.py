@@ -41,7 +41,7 @@ class UsNumbers:
 
     def _judged(self, page: Page, match: re.Match[str]) -> Iterator[Finding]:
         start, end = match.span()
-        digits = "".join(filter(str.isdigit, match.group()))
+        digits = match.group().encode().translate(None, b" .-").decode()
         dashed = match.group(1) == "-"
         if _glued(page.text, start, end) or digits[:3] == "000":
             return
