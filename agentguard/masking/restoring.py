@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from agentguard.masking.limits import refused
@@ -84,8 +85,19 @@ def by_parameter(reveals: Iterable[Reveal]) -> dict[str, list[Reveal]]:
     return found
 
 
-def _known_only(text: str) -> list[tuple[int, int, str]]:
-    return candidates(text)
+class _Place(NamedTuple):
+    """Where in the arguments: the path, the same without indexes as policy names it, and what the schema takes there."""
+
+    path: tuple[str | int, ...]
+    parameter: str
+    wanted: Wanted
+
+    def key(self, name: str) -> _Place:
+        parameter = f"{self.parameter}.{name}" if self.parameter else name
+        return _Place((*self.path, name), parameter, self.wanted.key(name))
+
+    def item(self, at: int) -> _Place:
+        return _Place((*self.path, at), self.parameter, self.wanted.item(at))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,80 +110,87 @@ class Restoring:
     reveals: Mapping[str, Sequence[Reveal]]
     resolved: Mapping[str, Token]
     schema: Mapping[str, Any] = field(default_factory=dict)
-    read: Read = _known_only
-    token_text: Callable[[Token], str] = lambda token: token.text
+    read: Read = candidates
+    token_text: Callable[[Token], str] = attrgetter("text")
     left: list[Left] = field(default_factory=list)
     put: list[Put] = field(default_factory=list)
 
     def restored(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of the arguments."""
-        made: dict[str, Any] = self._value(arguments, (), "", Wanted.of(self.schema))
+        made: dict[str, Any] = self._value(arguments, _Place((), "", Wanted.of(self.schema)))
         return made
 
-    def _value(self, value: Any, path: tuple[str | int, ...], parameter: str, wanted: Wanted) -> Any:
-        if len(path) > _DEEPEST:
+    def _value(self, value: Any, place: _Place) -> Any:
+        if len(place.path) > _DEEPEST:
             raise refused(f"arguments nested deeper than {_DEEPEST} levels")
         if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-            return self._leaf(value, path, parameter, wanted)
+            return self._leaf(value, place)
         if isinstance(value, Mapping):
-            made = {}
-            for key, inner in value.items():
-                self._check_key(key, path)
-                name = f"{parameter}.{key}" if parameter else str(key)
-                made[key] = self._value(inner, (*path, key), name, wanted.key(str(key)))
-            return made
+            self._check_keys(value, place)
+            return {key: self._value(inner, place.key(str(key))) for key, inner in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._value(item, (*path, at), parameter, wanted.item(at)) for at, item in enumerate(value)]
+            return [self._value(inner, place.item(at)) for at, inner in enumerate(value)]
         return value
 
-    def _check_key(self, key: Any, path: tuple[str | int, ...]) -> None:
-        if isinstance(key, str) and any(is_stand_in(name) for _, _, name in self.read(key)):
-            self.left.append(Left((*path, "?"), Why.NOT_REVEALED, stops=True))
+    def _check_keys(self, keys: Iterable[Any], place: _Place) -> None:
+        names = (name for key in keys if isinstance(key, str) for _, _, name in self.read(key))
+        if any(map(is_stand_in, names)):
+            self.left.append(Left((*place.path, "?"), Why.NOT_REVEALED, stops=True))
 
-    def _leaf(self, value: str | int | float, path: tuple[str | int, ...], parameter: str, wanted: Wanted) -> Json:
+    def _leaf(self, value: str | int | float, place: _Place) -> Json:
         text = value if isinstance(value, str) else repr(value)
+        found = self.read(text)
+        if len(found) == 1 and (put := self._whole(text, found[0], place)) is not None:
+            self.put.append(put)
+            return put.value
         pieces: list[str] = []
         done = 0
-        for start, end, name in self.read(text):
-            token = self.resolved.get(name)
-            revealed = self._revealed(parameter, token)
+        for start, end, name in found:
             whole = not (text[:start] + text[end:]).strip(_AROUND)
-            inside = any(reveal.inside_text for reveal in revealed)
-            if token is not None and (text == text[start:end] if inside else whole and revealed):
-                fitting = _fitting(token, wanted)
-                self._keep(token, path, fitting, whole=True)
-                return fitting
-            if token is not None and inside:
-                new = token.value
-                self._keep(token, path, new, whole=False)
-            else:
-                stops = self._stops(value, name, token, wanted, parameter, whole=whole)
-                if stops or whole:
-                    why = Why.UNKNOWN if token is None else Why.NOT_REVEALED
-                    self.left.append(Left(path, why, stops=stops, entity_type=token.entity_type if token else ""))
-                new = text[start:end] if token is None or not is_stand_in(name) else self.token_text(token)
-            pieces += (text[done:start], new)
+            pieces += (text[done:start], self._piece(value, text[start:end], name, place, whole=whole))
             done = end
         return "".join([*pieces, text[done:]]) if pieces and isinstance(value, str) else value
 
-    def _keep(self, token: Token, path: tuple[str | int, ...], value: Json, *, whole: bool) -> None:
-        self.put.append(Put(path, token._replace(text=self.token_text(token)), value, whole))
+    def _whole(self, text: str, found: tuple[int, int, str], place: _Place) -> Put | None:
+        """What is put in place of the whole text, which is a token with at most marks around it; None where it is not revealed there.
 
-    def _revealed(self, parameter: str, token: Token | None) -> list[Reveal]:
-        return [
-            reveal for reveal in self.reveals.get(parameter, ()) if token and token.entity_type in reveal.entity_types
-        ]
+        Where the reveal is for the inside of texts too, the marks are part of the text.
+        """
+        start, end, name = found
+        token, rest = self.resolved.get(name), text[:start] + text[end:]
+        revealed = self._revealed(token, place)
+        marks = "" if any(reveal.inside_text for reveal in revealed) else _AROUND
+        if token is None or not revealed or (rest.strip(marks) if marks else rest):
+            return None
+        return Put(place.path, self._plain(token), _fitting(token, place.wanted), whole=True)
 
-    def _stops(
-        self, value: str | int | float, name: str, token: Token | None, wanted: Wanted, parameter: str, *, whole: bool
-    ) -> bool:
+    def _piece(self, value: str | int | float, written: str, name: str, place: _Place, *, whole: bool) -> str:
+        """What is put in place of a token in a text: its value, itself, or for a stand-in the token."""
+        token = self.resolved.get(name)
+        if token is not None and any(reveal.inside_text for reveal in self._revealed(token, place)):
+            self.put.append(Put(place.path, self._plain(token), token.value, whole=False))
+            return token.value
+        stops = self._stops(value, name, place, whole=whole)
+        if stops or whole:
+            why, entity_type = (Why.UNKNOWN, "") if token is None else (Why.NOT_REVEALED, token.entity_type)
+            self.left.append(Left(place.path, why, stops=stops, entity_type=entity_type))
+        return written if token is None or not is_stand_in(name) else self.token_text(token)
+
+    def _stops(self, value: str | int | float, name: str, place: _Place, *, whole: bool) -> bool:
         """Whether a call must not run with this token unrestored."""
-        if not isinstance(value, str) or (whole and not wanted.takes_any_text):
+        if not isinstance(value, str) or (whole and not place.wanted.takes_any_text):
             return True
-        if token is not None:
+        if name in self.resolved:
             return False
-        reveals = self.reveals.get(parameter, ())
+        reveals = self.reveals.get(place.parameter, ())
         return (whole and (is_stand_in(name) or bool(reveals))) or any(reveal.inside_text for reveal in reveals)
+
+    def _revealed(self, token: Token | None, place: _Place) -> list[Reveal]:
+        reveals = self.reveals.get(place.parameter, ())
+        return [reveal for reveal in reveals if token is not None and token.entity_type in reveal.entity_types]
+
+    def _plain(self, token: Token) -> Token:
+        return token._replace(text=self.token_text(token))
 
 
 def _fitting(token: Token, wanted: Wanted) -> Json:
