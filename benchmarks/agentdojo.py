@@ -137,7 +137,7 @@ class Replay:
         """One recorded run, as a session of its own. Runs in which the user asks for an attacker's task are put through and not scored."""
         self.tally.runs += 1
         task = (recorded["s"], recorded["u"])
-        with self.guard.session(user=USER, id=f"run-{number}", asked=self.prompts[task]) as principal:
+        with self.guard.session(user=USER, id=f"run-{number}", asked=self.prompts.get(task, "")) as principal:
             answered = [
                 await self._counted(principal, recorded, call, index) for index, call in enumerate(recorded["calls"])
             ]

@@ -23,7 +23,7 @@ from agentguard.model.problems import Place
 from agentguard.model.provenance import Provenance
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Effect, Verdict
-from agentguard.policy.conditions import Condition, Language, Need, Reading
+from agentguard.policy.conditions import Condition, Language, Need
 from agentguard.policy.deeds import deeds_of, once_of
 from agentguard.policy.document import Document
 from agentguard.policy.explain import explain, facts_read
@@ -34,6 +34,7 @@ from agentguard.policy.patterns import is_tool_name
 from agentguard.policy.pins import Pins
 from agentguard.policy.planning import Planner
 from agentguard.policy.plans import ALWAYS
+from agentguard.policy.reading import Reading
 from agentguard.policy.terms import ToolTerms
 from agentguard.policy.titles import render_title
 from agentguard.policy.waits import defers

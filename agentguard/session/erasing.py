@@ -4,7 +4,8 @@ Rules:
 - each vault is opened and looked through, since only its key says what lies in it;
 - what is erased from one session is erased under every token and stand-in that it has there;
 - the vaults are cleared first, then every process is told (`erasures`), then limits forget the value;
-- what can't be opened is counted, and left.
+- what can't be opened is counted, and left;
+- with all of a session go the digests of its words; those of one value can't be read, and lapse with the session.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Erasing:
         for key, tokens in found.tokens.items():
             fields = [mark + token.text for token in tokens for mark in (VALUE, ORIGINS)]
             parts = [fields[first : first + _AT_ONCE] for first in range(0, len(fields), _AT_ONCE)]
-            commands: list[list[Part]] = [["DEL", key]] if found.whole else [["HDEL", key, *part] for part in parts]
+            all_of_it: list[Part] = ["DEL", key, *self.names.words_beside(key)]
+            commands: list[list[Part]] = [all_of_it] if found.whole else [["HDEL", key, *part] for part in parts]
             await self.connection.pipeline(commands)
         await self.connection.execute("INCR", self.names.erasures)
         digests = [self.ledger.subject(identity) for identity in subjects]

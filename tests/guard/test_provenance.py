@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from agentguard.audit import read
-from agentguard.config import open_guard
+from agentguard.config import open_erasure, open_guard
 from agentguard.errors import CallRefused, GuardUnavailable, ResultWithheld
+from agentguard.guard.erasure import Named
 from agentguard.guard.pipeline import Guard
 from agentguard.store.redis import Connection
 from tests.guard.world import CUSTOMER, POLICY, World
@@ -103,6 +104,24 @@ async def test_where_nobody_told_what_the_user_wrote_the_rule_speaks(telling: Wo
     assert [(clause["id"], clause["error"]) for clause in judged[-1]["clauses"] if clause["error"]] == [
         ("stranger", "NOT_FOUND")
     ]  # type: ignore[index, union-attr]
+
+
+async def test_a_session_that_is_erased_takes_its_words_along(telling: World) -> None:
+    """Digests are no words, and still they go."""
+    with telling.open() as guard, guard.session(user=ANN, id="thread"):
+        await guard.user_said("Write to bob@acme.example")
+        await telling.call(guard, "find_customer", customer_id=7)
+        await telling.call(guard, "send_email", to="bob@acme.example")
+    async with open_erasure(telling.settings, tenant=telling.tenant) as erasure:
+        named = Named(what="session", text="thread")
+        await erasure.erase(named, await erasure.find(named), by="dan")
+
+    connection = await Connection.open(telling.redis_url)
+    left = await connection.execute("KEYS", f"*{telling.tenant}*")
+    await connection.close()
+    assert not [
+        key for key in left if b":said:" in key or b":brought:" in key or b":counts:" in key or b":sources:" in key
+    ]
 
 
 async def test_a_token_is_compared_as_the_value_that_it_stands_for(telling: World, guard: Guard) -> None:

@@ -16,11 +16,11 @@ import pytest
 
 from agentguard.errors import PolicyError
 from agentguard.policy import Policy, load
-from agentguard.policy.conditions import Reading
 from agentguard.policy.judging import highest, needs_of, rule_effect, strictest, tool_effect
 from agentguard.policy.patterns import is_exact, literals, matches
 from agentguard.policy.planning import Planner
 from agentguard.policy.plans import Plan
+from agentguard.policy.reading import Reading
 from tests.policy import reference
 from tests.policy.policies import ROOT, judge, needed, source, spoke
 
