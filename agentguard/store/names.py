@@ -98,8 +98,8 @@ class Names:
 
     def words_beside(self, vault: str) -> list[str]:
         """What else there is of the session whose vault this is: digests of its words, and counts."""
-        session = vault.removeprefix(self._prefix + "vault:")
-        return [f"{self._prefix}{kind}:{session}" for kind in ("said", "brought", "sources", "counts")]
+        session = vault.removeprefix(self.prefix + "vault:")
+        return [f"{self.prefix}{kind}:{session}" for kind in ("said", "brought", "sources", "counts")]
 
     @property
     def all_subjects(self) -> str:
