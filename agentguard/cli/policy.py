@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from agentguard.cli import diff, pin, propose, replay, report, schema, verify
+from agentguard.cli.junit import junit as junit_of
 from agentguard.cli.screen import complain, say
 from agentguard.config import case_sources, has_people, policy_warnings, read_library
+from agentguard.config.masking import maskers_of
+from agentguard.config.seeing import CaseView
 from agentguard.errors import ConfigurationError, NotCanonical
 from agentguard.model.calls import Principal
 from agentguard.model.canonical import canonical_json
 from agentguard.model.facts import Facts
 from agentguard.model.provenance import PlainProvenance
-from agentguard.policy import milliseconds, run_cases
+from agentguard.policy import CaseResult, milliseconds, run_cases
 
 app = typer.Typer(help="Check, test and explain policies.", no_args_is_help=True)
 app.command("init")(propose.init)
@@ -44,11 +47,18 @@ def lint(path: Folder) -> None:
     say(f"{path}: ok, {policy.version}")
 
 
-@app.command()
-def test(path: Folder) -> None:
+@app.command("test")
+def run_tests(
+    path: Folder,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write the results into this file too, as JUnit XML.")
+    ] = None,
+) -> None:
     """Run the cases beside the policies (*.cases.yaml). Exit code 1: a case fails, or there is none."""
     policy = read_library(path)
-    results = run_cases(policy, case_sources(path))
+    results = run_cases(policy, case_sources(path), CaseView(maskers=maskers_of(policy)))
+    if junit is not None:
+        _write_junit(junit, results)
     failed = [result for result in results if result.wrong]
     for result in failed:
         complain(f"{result.place}: {result.name}: {'; '.join(result.wrong)}")
@@ -57,6 +67,13 @@ def test(path: Folder) -> None:
         complain(f"{path}: no *.cases.yaml with cases in it, so nothing was tested")
     if failed or not results:
         raise typer.Exit(1)
+
+
+def _write_junit(file: Path, results: Sequence[CaseResult]) -> None:
+    try:
+        junit_of(results).write(file, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: can't be written ({type(error).__name__}); give another file") from None
 
 
 @app.command()

@@ -5,9 +5,10 @@ A file `NAME.cases.yaml` is a list of cases; every case of it is run against the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, Field, RootModel
 from pydantic_core import PydanticCustomError
@@ -44,7 +45,8 @@ def check_time(time: str) -> str:
 class Expectation(Record):
     """What the verdict must be. `clauses` are the ids of all that must speak, the tool's pattern too; left out: any.
 
-    `shadow`: the effect that it would have with what is in shadow.
+    `shadow`: the effect that it would have with what is in shadow. `masked`: what the model sees of what the tool gives; `shown`: what
+    people see of the arguments; in both `[EMAIL_*]` is any token of that type.
     """
 
     effect: Effect
@@ -52,13 +54,15 @@ class Expectation(Record):
     clauses: tuple[str, ...] | None = None
     needs: tuple[str, ...] | None = None
     shadow: Effect | None = None
+    masked: Json = None
+    shown: dict[str, Json] | None = None
 
 
 class Case(Record):
     """A call, what is known of it, and its expectation. `user` left out: an autonomous agent.
 
     `said`: what the user wrote in the session; left out: nobody told. `results`: what tools gave before, as text. `counts`: how often
-    each tool was called in the session, this call included. `over`: the limits that the call would go over.
+    each tool was called in the session, this call included. `over`: the limits that the call would go over. `gives`: what the tool gives.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
@@ -76,6 +80,7 @@ class Case(Record):
     time: Annotated[str, AfterValidator(check_time)] | None = None
     deployment: str = ""
     over: tuple[str, ...] = ()
+    gives: Json = None
     expect: Expectation
 
 
@@ -98,9 +103,21 @@ def read_cases(source: Source) -> list[tuple[Case, Place]]:
     return [(case, marked.place((index,))) for index, case in enumerate(parse(CaseFile, marked).root)]
 
 
-def run_cases(policy: Policy, sources: Sequence[Source]) -> list[CaseResult]:
+class View(Protocol):
+    """What is seen of values under a policy, every token of a type alike."""
+
+    def masked(self, tool: str, result: Json) -> Json:
+        """What the model sees of what a tool gives."""
+        ...
+
+    def shown(self, arguments: Mapping[str, Json]) -> Json:
+        """What people see of arguments."""
+        ...
+
+
+def run_cases(policy: Policy, sources: Sequence[Source], view: View | None = None) -> list[CaseResult]:
     """Every case in these files against a policy. Raises PolicyError for a file that is no list of cases."""
-    return [_run(policy, case, place) for source in sources for case, place in read_cases(source)]
+    return [_run(policy, case, place, view) for source in sources for case, place in read_cases(source)]
 
 
 def verdict_of(policy: Policy, case: Case) -> Verdict:
@@ -123,9 +140,34 @@ def facts_of(case: Case) -> Facts:
     )
 
 
-def _run(policy: Policy, case: Case, place: Place) -> CaseResult:
+def _run(policy: Policy, case: Case, place: Place, view: View | None) -> CaseResult:
     verdict = verdict_of(policy, case)
-    return CaseResult(name=case.name, place=place, wrong=tuple(_differences(case.expect, verdict)), verdict=verdict)
+    wrong = (*_differences(case.expect, verdict), *_seen(case, view))
+    return CaseResult(name=case.name, place=place, wrong=wrong, verdict=verdict)
+
+
+def _seen(case: Case, view: View | None) -> Iterator[str]:
+    """How what is seen differs from what was expected."""
+    masked, shown = case.expect.masked, case.expect.shown
+    if view is None:
+        if masked is not None or shown is not None:
+            yield "nothing here can say what is seen"
+        return
+    if masked is not None and case.gives is None:
+        yield "masked is expected, and the case says nothing of what the tool gives"
+    elif masked is not None:
+        yield from _unlike("masked", view.masked(case.tool, case.gives), masked)
+    if shown is not None:
+        yield from _unlike("shown", view.shown(case.args), shown)
+
+
+def _unlike(what: str, seen: Json, expected: Json) -> Iterator[str]:
+    if seen != expected:
+        yield f"{what} is {_json(seen)}, expected {_json(expected)}"
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _differences(expected: Expectation, verdict: Verdict) -> Iterator[str]:
