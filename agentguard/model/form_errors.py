@@ -14,6 +14,9 @@ from agentguard.model.marked import Marked, Path
 from agentguard.model.problems import Problem
 from agentguard.model.record import Json
 
+_KEY_MAX = 80
+"""How much of a key stands in a message."""
+
 _WORDS = {
     "a valid array": "a list",
     "an object": "a mapping",
@@ -28,10 +31,10 @@ _WORDS = {
 def told(model: type[BaseModel], marked: Marked, detail: ErrorDetails) -> Problem:
     """A validation error in words: its place, what is wrong, what to write instead."""
     path = _known_path(marked.value, detail["loc"])
-    name = ".".join(map(str, path))
+    name = ".".join(_shown(step) for step in path)
     match detail["type"]:
         case "extra_forbidden":
-            what, instead = unknown_key(str(path[-1]), permitted_keys(model, path[:-1]))
+            what, instead = unknown_key(_shown(path[-1]), permitted_keys(model, path[:-1]))
             return Problem(place=marked.place(path), what=what, instead=instead)
         case "missing":
             missing = detail["loc"][-1]
@@ -44,6 +47,12 @@ def told(model: type[BaseModel], marked: Marked, detail: ErrorDetails) -> Proble
         what=f"{name}: {what}" if name else what,
         instead=str(context.get("instead", "")),
     )
+
+
+def _shown(step: str | int) -> str:
+    """A key as it stands in a message: a long one is cut."""
+    text = str(step)
+    return text if len(text) <= _KEY_MAX else f"{text[:_KEY_MAX]}..."
 
 
 def unknown_key(key: str, permitted: Sequence[str]) -> tuple[str, str]:

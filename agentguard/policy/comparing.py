@@ -18,7 +18,7 @@ from agentguard.policy.changes import Change, effect_of, was
 from agentguard.policy.directions import INSTEAD, JUDGES, Way, of_action, of_effect, of_mode, there_is
 from agentguard.policy.document import Document, level_effect
 from agentguard.policy.policy import Policy
-from agentguard.policy.tool_changes import speaking, tool_changes, won_by
+from agentguard.policy.tool_changes import Speakers, tool_changes
 
 
 def compare(old: Policy, new: Policy) -> list[Change]:
@@ -49,12 +49,13 @@ def _levels(old: Policy, new: Policy) -> Iterator[Change]:
 
 
 def _tools(old: Policy, new: Policy) -> Iterator[Change]:
+    then, here = Speakers(old.document), Speakers(new.document)
     for pattern in sorted({*old.document.tools, *new.document.tools}):
         owner = new if pattern in new.document.tools else old
-        name = won_by(owner, pattern)
+        name = (here if owner is new else then).won_by(pattern)
         if name is None:
             continue
-        before, now = speaking(old, name), speaking(new, name)
+        before, now = then.speaking(name), here.speaking(name)
         place = owner.place(("tools", pattern))
         gone = "" if owner is new else " (it is gone)"
         for way, how in tool_changes((old.document, before), (new.document, now)):

@@ -75,33 +75,43 @@ def matches(pattern: str, name: str) -> bool:
 class Overlapping:
     """Which of many patterns could match a name that another one matches, without trying all of them.
 
-    Two patterns can only meet where what stands before the first star or question mark of one is how that of the other begins.
+    Two patterns can only meet where what stands before the first star or question mark of one is how that of the other begins; and the
+    same behind the last one.
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._sorted = sorted((_head(pattern), pattern) for pattern in patterns)
-        self._by_head: dict[str, list[str]] = {}
-        for head, pattern in self._sorted:
-            self._by_head.setdefault(head, []).append(pattern)
+        many = list(patterns)
+        self._by_head = _Heads((_head(pattern), pattern) for pattern in many)
+        self._by_tail = _Heads((_tail(pattern), pattern) for pattern in many)
         self._found: dict[str, tuple[str, ...]] = {}
 
     def of(self, pattern: str) -> tuple[str, ...]:
         """Those that overlap with this one; itself too, if it is one of them."""
         found = self._found.get(pattern)
         if found is None:
-            found = self._found[pattern] = tuple(each for each in self._near(pattern) if overlap(pattern, each))
+            head, tail = _head(pattern), _tail(pattern)
+            near = self._by_head.near(head) if len(head) >= len(tail) else self._by_tail.near(tail)
+            found = self._found[pattern] = tuple(each for each in near if overlap(pattern, each))
         return found
 
-    def _near(self, pattern: str) -> Iterator[str]:
-        head, tail = _head(pattern), _head(pattern[::-1])
+
+class _Heads:
+    """Patterns by how they begin."""
+
+    def __init__(self, headed: Iterable[tuple[str, str]]) -> None:
+        self._sorted = sorted(headed)
+        self._by_head: dict[str, list[str]] = {}
+        for head, pattern in self._sorted:
+            self._by_head.setdefault(head, []).append(pattern)
+
+    def near(self, head: str) -> Iterator[str]:
+        """Those that begin as `head` begins, or as which it begins."""
         for length in range(len(head)):
             yield from self._by_head.get(head[:length], ())
-        at = bisect_left(self._sorted, (head, ""))
-        for other, each in self._sorted[at:]:
+        for other, pattern in self._sorted[bisect_left(self._sorted, (head, "")) :]:
             if not other.startswith(head):
                 return
-            if _can_end(each, tail):
-                yield each
+            yield pattern
 
 
 def _head(pattern: str) -> str:
@@ -109,10 +119,9 @@ def _head(pattern: str) -> str:
     return re.split(r"[*?]", pattern, maxsplit=1)[0]
 
 
-def _can_end(pattern: str, tail: str) -> bool:
-    """Whether a pattern could end as `tail` (written backwards) says."""
-    own = _head(pattern[::-1])
-    return own.startswith(tail) or tail.startswith(own)
+def _tail(pattern: str) -> str:
+    """What stands behind the last one, written backwards."""
+    return _head(pattern[::-1])
 
 
 def overlap(one: str, other: str) -> bool:

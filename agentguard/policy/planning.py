@@ -83,13 +83,7 @@ class Planner:
 
     @cached_property
     def _by_strictness(self) -> tuple[str, ...]:
-        """The patterns of `tools`, the one that wins first."""
-        tools = self.document.tools
-
-        def strength(pattern: str) -> tuple[int, int, bool, str]:
-            return literals(pattern), tools[pattern].risk.rank, is_exact(pattern), pattern
-
-        return tuple(sorted(tools, key=strength, reverse=True))
+        return by_strictness(self.document)
 
     @property
     def _in_shadow(self) -> bool:
@@ -185,3 +179,13 @@ class Planner:
             counted = Limit(id=name, entry=limit, tool=tool, paths=paths_of(limit.sum, params))
             asks = (limit.ask,) if limit.ask else ()
             yield LimitSpeaker(clause=clause, risk=Risk.LOW, asks=asks, limit=counted)
+
+
+def by_strictness(document: Document) -> tuple[str, ...]:
+    """The patterns of `tools`, the one that wins first."""
+    tools = document.tools
+
+    def strength(pattern: str) -> tuple[int, int, bool, str]:
+        return literals(pattern), tools[pattern].risk.rank, is_exact(pattern), pattern
+
+    return tuple(sorted(tools, key=strength, reverse=True))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 from agentguard.model.verdicts import Effect, Mode, Risk
 from agentguard.policy.changes import effect_of, was
 from agentguard.policy.directions import Way, of_effect, of_mode, of_risk, wider_is
 from agentguard.policy.document import Document, ToolEntry
 from agentguard.policy.judging import tool_effect
-from agentguard.policy.patterns import is_exact, sample
-from agentguard.policy.policy import Policy
+from agentguard.policy.patterns import is_exact, matches, sample
+from agentguard.policy.planning import by_strictness
 from agentguard.policy.terms import ToolTerms, terms_of
 
 _UNLISTED = ToolEntry(risk=Risk.CRITICAL, deny=True)
@@ -22,15 +24,31 @@ Side = tuple[Document, ToolEntry]
 """An entry, and the document that it stands in."""
 
 
-def won_by(policy: Policy, pattern: str) -> str | None:
-    """A name that this pattern speaks for; None where others speak for all that were tried."""
-    tried = [pattern] if is_exact(pattern) else [sample(pattern, filler) for filler in ("", "x", "q7", "-zz9")]
-    return next((name for name in tried if name and policy.terms(name).pattern == pattern), None)
+@dataclass(frozen=True)
+class Speakers:
+    """Which entry speaks for which tool, of one document."""
 
+    document: Document
 
-def speaking(policy: Policy, name: str) -> ToolEntry:
-    """The entry that speaks for a tool."""
-    return policy.document.tools.get(policy.terms(name).pattern, _UNLISTED)
+    def speaking(self, name: str) -> ToolEntry:
+        """The entry that speaks for a tool."""
+        pattern = self._winner(name)
+        return _UNLISTED if pattern is None else self.document.tools[pattern]
+
+    def won_by(self, pattern: str) -> str | None:
+        """A name that this pattern speaks for; None where others speak for all that were tried."""
+        tried = [pattern] if is_exact(pattern) else [sample(pattern, filler) for filler in ("", "x", "q7", "-zz9")]
+        return next((name for name in tried if name and self._winner(name) == pattern), None)
+
+    def _winner(self, name: str) -> str | None:
+        """The most specific pattern that is enforced; the most specific in shadow where none is."""
+        found = [pattern for pattern in self._by_strictness if matches(pattern, name)]
+        enforced = (pattern for pattern in found if self.document.tools[pattern].mode is not Mode.SHADOW)
+        return next(enforced, found[0] if found else None)
+
+    @cached_property
+    def _by_strictness(self) -> tuple[str, ...]:
+        return by_strictness(self.document)
 
 
 def tool_changes(old: Side, new: Side) -> Iterator[tuple[Way, str]]:
