@@ -12,7 +12,7 @@ from pathlib import Path
 from agentguard.approval import Roster
 from agentguard.approval import read_roster as roster_of
 from agentguard.config.masking import masking_checks
-from agentguard.config.warnings import idle_reveals, lonely_approvals
+from agentguard.config.warnings import idle_reveals, idle_types, lonely_approvals
 from agentguard.errors import ConfigurationError
 from agentguard.model.problems import Problem
 from agentguard.policy import Check, NotUsable, Pins, Policy, Source, lint, load, read_lock, with_used
@@ -62,7 +62,7 @@ def read_library(folder: Path) -> Policy:
 
 def policy_warnings(folder: Path) -> tuple[Problem, ...]:
     """What loads and is surely not meant. Raises PolicyError for what does not load."""
-    warn: list[Check] = [idle_reveals, partial(lonely_approvals, read_roster(folder))]
+    warn: list[Check] = [idle_reveals, idle_types, partial(lonely_approvals, read_roster(folder))]
     return lint(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder), warn=warn)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from agentguard.approval import Roster
 from agentguard.approval.matching import stands_for
@@ -48,6 +49,38 @@ def idle_reveals(document: Document) -> Iterator[Found]:
                         f"nothing finds {kind}",
                         "name it under masking.fields or masking.patterns, or correct it",
                     )
+
+
+def idle_types(document: Document) -> Iterator[Found]:
+    """Types that `masking` speaks of and nothing finds: most likely misspelt, so that what was meant is treated otherwise."""
+    masking = document.masking
+    if masking.detectors:  # what they find, only they know
+        return
+    known = _known_types(masking)
+    for path, kind in _spoken_of(document):
+        if kind not in known and kind != "*":
+            near = get_close_matches(kind, sorted(known), n=1, cutoff=0.75)
+            instead = (
+                f"did you mean {near[0]}?" if near else "name it under masking.fields or masking.patterns, or remove it"
+            )
+            yield path, f"nothing finds {kind}", instead
+
+
+def _spoken_of(document: Document) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    masking = document.masking
+    for section, names in (("thresholds", masking.thresholds), ("allow", masking.allow)):
+        yield from ((("masking", section, kind), kind) for kind in names)
+    layers: list[tuple[tuple[str | int, ...], Actions]] = [(("masking", "actions"), masking.actions)]
+    for pattern, entry in document.tools.items():
+        if entry.masking is not None:
+            layers.append((("tools", pattern, "masking", "result"), entry.masking.result or {}))
+            layers.append((("tools", pattern, "masking", "arguments"), entry.masking.arguments or {}))
+    for path, actions in layers:
+        for key, there in actions.items():
+            if "." not in key:
+                yield (*path, key), key
+            elif isinstance(there, dict):
+                yield from (((*path, key, kind), kind) for kind in there)
 
 
 def _known_types(masking: MaskingSection) -> set[str]:

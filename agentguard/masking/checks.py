@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from agentguard.masking.coarser import COARSER, TELLING
 from agentguard.masking.fields import NO_KEY, Fields
 from agentguard.masking.finding import ALL, THRESHOLD
+from agentguard.masking.lists import DenyList
 from agentguard.masking.recognisers import BadPattern, Recogniser, Recognisers, WrittenRecogniser, recogniser_of
 from agentguard.masking.sheet import Sheet
 from agentguard.masking.tokens import canonical_value
@@ -111,12 +112,14 @@ def check_patterns(
     path: tuple[str | int, ...], patterns: Mapping[str, Pattern], thresholds: Mapping[str, float]
 ) -> Iterator[Found]:
     """Each recogniser that can't be built, or that one of its examples contradicts."""
+    recognisers = []
     for name, written in patterns.items():
         try:
             recogniser = recogniser_of(name, written)
         except BadPattern as bad:
             yield (*path, name, bad.key), bad.what, bad.instead
             continue
+        recognisers.append(recogniser)
         least = thresholds.get(written.entity, thresholds.get(ALL, THRESHOLD))
         for index, text in enumerate(written.match):
             best = _best(recogniser, text)
@@ -158,6 +161,10 @@ def _check_actions(path: tuple[str | int, ...], actions: Mapping[str, Any]) -> I
 def _check_lists(masking: MaskingTerms) -> Iterator[Found]:
     allowed = {canonical_value(kind, value).casefold() for kind in masking.allow for value in masking.allow[kind]}
     for kind, values in masking.deny.items():
+        try:
+            DenyList({kind: values})
+        except ValueError as error:
+            yield ("masking", "deny", kind), str(error), "write fewer values, at most some ten thousand"
         for index, value in enumerate(values):
             if canonical_value(kind, value).casefold() in allowed:
                 yield ("masking", "deny", kind, index), "this value is on the allow list too", "take it off one of them"

@@ -39,7 +39,10 @@ class AllowList:
 
 
 class DenyList:
-    """Finds the values that are always masked: whole words, in any case, whatever spaces stand between them."""
+    """Finds the values that are always masked: whole words, in any case, whatever spaces stand between them.
+
+    Raises ValueError for a list that is too long.
+    """
 
     name = DENIED
 
@@ -66,7 +69,14 @@ def _any_of(values: Sequence[str]) -> Any:
     options = re2.Options()
     options.max_mem, options.case_sensitive, options.log_errors = _MEMORY, False, False
     longest_first = sorted(values, key=lambda value: (-len(value), value))
-    return re2.compile("|".join(r"\s+".join(map(re2.escape, value.split())) for value in longest_first), options)
+    try:
+        return re2.compile(_alternatives(longest_first), options)
+    except re2.error:
+        raise ValueError("the list is too long to be searched") from None
+
+
+def _alternatives(values: Sequence[str]) -> str:
+    return "|".join(r"\s+".join(map(re2.escape, value.split())) for value in values)
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:

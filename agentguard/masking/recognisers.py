@@ -30,7 +30,6 @@ BY_CHECKSUM = 0.35
 BY_CONTEXT = 0.35
 MOST = 0.98
 
-_MEMORY = 64 * 1024 * 1024
 _ANYTHING = r"(?s:.)"
 
 
@@ -126,18 +125,24 @@ def recogniser_of(name: str, written: WrittenRecogniser) -> Recogniser:
 
 
 class Recognisers:
-    """Many of them as one detector."""
+    """Many of them as one detector. Raises BadPattern where they are too many or too large to be searched at once."""
 
     name = "patterns"
+    memory = 64 * 1024 * 1024
 
     def __init__(self, recognisers: Sequence[Recogniser]) -> None:
         self._recognisers = tuple(recognisers)
         self.by_name = {recogniser.name: recogniser for recogniser in self._recognisers}
-        self._set = re2.Set.SearchSet(_options())
+        options = _options()
+        options.max_mem = self.memory
+        self._set = re2.Set.SearchSet(options)
         for recogniser in self._recognisers:
             self._set.Add(recogniser.pattern)
         self._sentinel = self._set.Add(_ANYTHING)
-        self._set.Compile()
+        try:
+            self._set.Compile()
+        except re2.error:
+            raise BadPattern("pattern", "all patterns together are too large", "write fewer or shorter ones") from None
 
     def find(self, page: Page) -> Iterator[Finding]:
         """What any of them finds."""
@@ -166,7 +171,7 @@ def _compiled(pattern: str) -> Any:
 
 def _options() -> Any:
     options = re2.Options()
-    options.log_errors, options.max_mem = False, _MEMORY
+    options.log_errors = False
     return options
 
 

@@ -9,13 +9,14 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
 from agentguard.model.problems import Place
 from agentguard.model.verdicts import Mode, Risk
 from agentguard.policy.changes import Change, effect_of, was
-from agentguard.policy.directions import INSTEAD, JUDGES, Way, of_action, of_effect, of_mode, there_is
+from agentguard.policy.directions import INSTEAD, JUDGES, Sure, Way, of_action, of_effect, of_mode, there_is, wider_is
 from agentguard.policy.document import Document, level_effect
 from agentguard.policy.policy import Policy
 from agentguard.policy.tool_changes import Speakers, tool_changes
@@ -124,8 +125,33 @@ def _masking(old: Policy, new: Policy) -> Iterator[Change]:
             how = was("action", here, then)
             yield Change(way=of_action(then, here), what=f"masking {kind}", how=how, place=place)
     for key in sorted(type(now).model_fields.keys() - {"fields", "actions"}):
-        if getattr(before, key) != getattr(now, key):
-            yield Change(way=Way.UNCLEAR, what=f"masking {key}", how="changed", place=place)
+        had, has = getattr(before, key), getattr(now, key)
+        if had != has:
+            judged = _MASKING.get(key, _unclear)(_flat(had), _flat(has))
+            yield Change(way=judged, what=f"masking {key}", how="changed", place=place)
+
+
+def _flat(value: Any) -> Any:
+    """A mapping as the set of what it says, so that one which says more holds the other."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        (key, each) for key, inner in value.items() for each in (inner if isinstance(inner, tuple) else [str(inner)])
+    }
+
+
+def _unclear(_: Any, __: Any) -> Way:
+    return Way.UNCLEAR
+
+
+_MASKING: dict[str, Sure] = {
+    "packs": wider_is(Way.STRICTER),
+    "patterns": wider_is(Way.STRICTER),
+    "detectors": wider_is(Way.STRICTER),
+    "deny": wider_is(Way.STRICTER),
+    "allow": wider_is(Way.LAXER),
+}
+"""What more of it does. Other keys of the section are unclear."""
 
 
 def _pins(old: Policy, new: Policy) -> Iterator[Change]:

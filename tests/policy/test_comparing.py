@@ -127,6 +127,10 @@ def test_a_change_has_its_way_and_going_back_the_other(old: str, new: str, ways:
         pytest.param("version: 1", "version: 1\nmasking: {actions: {US_SSN: redact}}", [STRICTER], id="action"),
         pytest.param("version: 1", "version: 1\nmasking: {actions: {US_SSN: allow}}", [LAXER], id="in clear"),
         pytest.param("version: 1", "version: 1\nmasking: {fields: {badge: EMPLOYEE_ID}}", [STRICTER], id="field"),
+        pytest.param("version: 1", "version: 1\nmasking: {deny: {PROJECT: [Blue Falcon]}}", [STRICTER], id="deny list"),
+        pytest.param("version: 1", "version: 1\nmasking: {packs: [india]}", [STRICTER], id="pack"),
+        pytest.param("version: 1", "version: 1\nmasking: {allow: {PERSON: [Ann Lee]}}", [LAXER], id="allow list"),
+        pytest.param("version: 1", "version: 1\nmasking: {thresholds: {URL: 0.4}}", [UNCLEAR], id="threshold"),
         pytest.param("version: 1", "version: 1\nmode: shadow", [LAXER], id="mode"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentguard.approval import read_roster
 from agentguard.config import policy_warnings
-from agentguard.config.warnings import idle_reveals, lonely_approvals
+from agentguard.config.warnings import idle_reveals, idle_types, lonely_approvals
 from agentguard.model.listings import Listing
 from agentguard.policy import lint, pin
 from agentguard.policy.patterns import Overlapping, overlap
@@ -147,3 +147,35 @@ LETTERS = st.text(alphabet="ab_*?", min_size=1, max_size=8).filter(lambda text: 
 def test_the_index_finds_what_trying_all_finds(patterns: list[str], one: str) -> None:
     """It leaves out no pattern that overlaps, and finds none that doesn't."""
     assert sorted(Overlapping(patterns).of(one)) == sorted(each for each in patterns if overlap(one, each))
+
+
+@pytest.mark.parametrize(
+    ("written", "warning"),
+    [
+        ("masking: {actions: {EMAIL_ADRESS: redact}}", "nothing finds EMAIL_ADRESS; did you mean EMAIL_ADDRESS?"),
+        ("masking: {thresholds: {PHONE: 0.7}}", "nothing finds PHONE; name it under masking.fields"),
+        ("masking: {allow: {EMAIL_ADRESS: [a@b.example]}}", "did you mean EMAIL_ADDRESS?"),
+        ("masking: {actions: {'**.x': {US_SNS: redact}}}", "nothing finds US_SNS; did you mean US_SSN?"),
+        ("tools: {a: {risk: low, masking: {result: {PERSN: redact}}}}", "nothing finds PERSN; did you mean PERSON?"),
+        ("tools: {a: {risk: low, masking: {arguments: {PERSN: redact}}}}", "nothing finds PERSN"),
+    ],
+)
+def test_a_type_that_nothing_finds_is_warned_of(written: str, warning: str) -> None:
+    """A misspelt type would leave what was meant to the action of all others."""
+    text = written if written.startswith("tools") else f"tools: {{}}\n{written}"
+    assert any(warning in str(each) for each in lint([source(f"{ROOT}{text}\n")], warn=[idle_types]))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "masking: {actions: {EMAIL_ADDRESS: redact, US_ITIN: drop, UK_NINO: drop, URL: allow, '*': token}}",
+        "masking: {actions: {SALARY: generalise}, fields: {'**.salary': SALARY}}",
+        "masking: {actions: {BR_CPF: redact}, packs: [brazil]}",
+        "masking: {actions: {PROJECT: redact}, deny: {PROJECT: [Blue Falcon]}}",
+        "masking: {actions: {T: redact}, patterns: {t: {entity: T, pattern: abc, match: [abc]}}}",
+    ],
+)
+def test_a_type_that_something_finds_is_not_warned_of(written: str) -> None:
+    """By a default detector, a field, a pack, a list or a pattern."""
+    assert not [each for each in told(written, warn=[idle_types]) if "nothing finds" in each]
