@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agentguard.masking import words as known
-from agentguard.masking.phrases import Kind, Meaning, is_of_people, meaning_of, split
+from agentguard.masking.phrases import Kind, Meaning, is_of_people, label_of, meaning_of, split, table_of
 
 
 class Key(NamedTuple):
@@ -59,12 +59,15 @@ Said = tuple[Key, Scope]
 class Shape(NamedTuple):
     """The keys of an object, in order: what each says, and by number those that may themselves be personal.
 
-    `plans`: how to walk such an object, by the types of its values.
+    `plans`: how to walk such an object, by the types of its values. `label`: where the label of another value stands, and that value.
+    `table`: where the names of columns stand, and their rows.
     """
 
     said: tuple[Said, ...]
     personal: tuple[int, ...]
     plans: dict[tuple[type, ...], Plan]
+    label: tuple[int, int] | None = None
+    table: tuple[int, int] | None = None
 
 
 class Plan(NamedTuple):
@@ -114,10 +117,22 @@ class Fields:
         found = scope.shapes.get(names)
         if found is None:
             said = self._read(scope, tuple([str(name) if isinstance(name, str) else "" for name in names]))
-            found = Shape(said, tuple([i for i, name in enumerate(names) if _may_be_personal(name)]), {})
+            personal = tuple([i for i, name in enumerate(names) if _may_be_personal(name)])
+            written = names if all(type(name) is str for name in names) else ()
+            found = Shape(said, personal, {}, label_of(written), table_of(written))
             if len(names) <= _CACHED_KEYS:
                 self._keep(scope, names, found)
         return found
+
+    def labelled(self, scope: Scope, said: tuple[Said, ...], at: tuple[int, int], label: str) -> tuple[Said, ...]:
+        """What an object's keys say, where the value at `at[1]` is what the label at `at[0]` calls it."""
+        [its] = self.keys(scope, (label,))
+        if its[0].entity is None or said[at[1]][0].policy:
+            return said
+        changed = list(said)
+        changed[at[1]] = its
+        changed[at[0]] = (NO_KEY, said[at[0]][1])
+        return tuple(changed)
 
     def plan(self, shape: Shape, kinds: tuple[type, ...]) -> Plan:
         """How to walk an object of this shape whose values have these types."""

@@ -42,6 +42,7 @@ _WRITTEN = (
     datetime.time,
 )
 _LONGEST_NUMBER = 4000
+_LONGEST_LABEL = 60
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,20})(?:\.[0-9]{1,20})?\Z")
 """A number as JSON writes it."""
 
@@ -159,9 +160,42 @@ class Walk:
         names = tuple(value)
         at = self._opened(value, node, slot, depth, names)
         shape = scope.shapes.get(names) or self._fields.shape(scope, names)
-        self._planned(tuple(value.values()), shape, at, depth + 1)
+        parts = tuple(value.values())
+        if shape.label is not None:
+            shape = self._labelled(shape, parts, scope)
+        if shape.table is not None:
+            parts = self._table(parts, shape.table, at, depth + 1, scope)
+        self._planned(parts, shape, at, depth + 1)
         for i in shape.personal:
             self._part(names[i], at, -1 - i, depth + 1, (NO_KEY, scope))
+
+    def _labelled(self, shape: Shape, parts: tuple[Any, ...], scope: Scope) -> Shape:
+        """The shape of `{"key": "phone", "value": ...}`: the label says what the value is."""
+        at = shape.label
+        label = parts[at[0]] if at is not None else None
+        if at is None or not isinstance(label, str) or len(label) > _LONGEST_LABEL:
+            return shape
+        said = self._fields.labelled(scope, shape.said, at, str(label))
+        return shape if said is shape.said else Shape(said, shape.personal, {})
+
+    def _table(
+        self, parts: tuple[Any, ...], at: tuple[int, int], node: int, depth: int, scope: Scope
+    ) -> tuple[Any, ...]:
+        """Walk the rows of a table under the names of its columns; the parts without them."""
+        columns, rows = parts[at[0]], parts[at[1]]
+        if type(columns) not in _LISTS or type(rows) not in _LISTS:
+            return parts
+        names = tuple([_column_name(column) for column in columns])
+        if not all(names) or not names:
+            return parts
+        shape = self._fields.shape(scope, names)
+        under = self._opened(rows, node, at[1], depth, tuple(rows))
+        for i, row in enumerate(rows):
+            if type(row) in _LISTS and len(row) == len(names):
+                self._planned(tuple(row), shape, self._opened(row, under, i, depth + 1, tuple(row)), depth + 2)
+            else:
+                self._part(row, under, i, depth + 1, (NO_KEY, scope))
+        return (*parts[: at[1]], None, *parts[at[1] + 1 :])
 
     def _sequence(self, value: Iterable[Any], node: int, slot: int, depth: int, said: Said) -> None:
         parts = tuple(value)
@@ -213,6 +247,13 @@ def record_fields(value: Any) -> tuple[str, ...] | None:
     if isinstance(getattr(type(value), "model_fields", None), dict):
         return (*type(value).model_fields, *(getattr(value, "model_extra", None) or ()))
     return None
+
+
+def _column_name(column: Any) -> str:
+    """The name of a column, which may be an object with a name."""
+    if isinstance(column, Mapping):
+        column = next((column[key] for key in ("name", "field", "label", "Name") if key in column), "")
+    return column if type(column) is str and len(column) <= _LONGEST_LABEL else ""
 
 
 def _number_or_text(new: str) -> int | float | str | None:

@@ -252,3 +252,29 @@ def _is_role(tail: str) -> bool:
         return True
     verb, _, by = tail.rpartition(" ")
     return by == "by" and verb.endswith("ed") and " " not in verb
+
+
+@lru_cache(maxsize=4096)
+def label_of(names: tuple[str, ...]) -> tuple[int, int] | None:
+    """In an object with these keys: where the label stands, and the value that it is the label of."""
+    if not 2 <= len(names) <= _MOST_BESIDE_A_LABEL:
+        return None
+    phrases = [split(name) for name in names]
+    values = [at for at, phrase in enumerate(phrases) if phrase in known.LABELLED]
+    labels = [at for at, phrase in enumerate(phrases) if phrase in known.LABELS and at not in values]
+    return (labels[0], values[0]) if labels and len(values) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def table_of(names: tuple[str, ...]) -> tuple[int, int] | None:
+    """In an object with these keys: where the names of columns stand, and where their rows do."""
+    lower = [name.lower() for name in names]
+    columns = next((lower.index(name) for name in _COLUMNS if name in lower), None)
+    rows = next((at for at, name in enumerate(lower) if name in ROWS), None)
+    return None if columns is None or rows is None else (columns, rows)
+
+
+_MOST_BESIDE_A_LABEL = 8
+_COLUMNS = ("columns", "headers", "header", "fields", "column_names", "columnnames", "cols")
+ROWS = frozenset({"rows", "data", "values", "records", "results", "datarows"})
+"""Names of what holds the rows of a table."""

@@ -48,7 +48,9 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _masked_one(error: BaseException, mask: Mask) -> BaseException:
     """The error where it shows nothing raw, else a copy of its type, else ToolFailed. Causes are left to the caller."""
-    shown = (str(error), repr(error))
+    shown = _shown(error)
+    if shown is None:
+        return ToolFailed(type(error).__name__, "its text can't be read")
     masked_shown = tuple(mask(text) for text in shown)
     if isinstance(error, BaseExceptionGroup):
         return error if _is_plain_group(error, mask) else ToolFailed(type(error).__name__, masked_shown[0])
@@ -62,6 +64,14 @@ def _masked_one(error: BaseException, mask: Mask) -> BaseException:
         if not copy.__notes__:
             del copy.__notes__
     return copy
+
+
+def _shown(error: BaseException) -> tuple[str, str] | None:
+    """What an error shows of itself; None where that can't be read, as of groups in groups without end."""
+    try:
+        return str(error), repr(error)
+    except Exception:  # noqa: BLE001 - any type's own code may run here
+        return None
 
 
 def _maskable(args: tuple[Any, ...], mask: Mask) -> tuple[Any, ...]:

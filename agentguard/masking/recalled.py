@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
@@ -41,7 +42,9 @@ def recalled(
     kept = left_alone(text) if everywhere or not _TOKENS.isdisjoint(sheet.page.anchors) else ()
     named = [(its.entity_type, its.value) for its in sheet.settled.values()]
     named += [(its.entity_type, text[its.start : its.end].strip()) for its in sheet.found if not _touches(its, kept)]
-    known.learn(named)
+    known.learn(
+        sorted(named, key=_type_of)
+    )  # whichever road a value took, one that stands under two types is of the same one
     known.learn(_whole_names(sheet.halves()))
     if not len(known):
         return _NOTHING
@@ -67,6 +70,7 @@ def _whole_names(halves: Sequence[tuple[int, str, str]]) -> Iterator[tuple[str, 
 
 _BESIDE = 200
 _NOTHING = Recalled([], {})
+_type_of = itemgetter(0)
 
 
 def _touches(finding: Finding, spans: Sequence[tuple[int, int]]) -> bool:

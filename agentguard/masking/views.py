@@ -201,7 +201,8 @@ class Encoded(NamedTuple):
 
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{15,}={0,2}")
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
-_LONGEST_WORD = 200_000
+_LOOKED_AT, _MOSTLY = 10_000, 4  # a few characters that show nothing are no reason to look away
+_LINE_MARKS = re.compile(r"[\n\r\t]+")
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]|=\Z")
 
 
@@ -209,7 +210,7 @@ def encoded_words(text: str, start: int = 0) -> Iterator[Encoded]:
     """Words of `text`, from `start` on, that are printable text in base64, base64url or hex."""
     for match in _BASE64.finditer(text, start):
         word = match.group()
-        if len(word) > _LONGEST_WORD or _MIXED.search(word) is None:
+        if _MIXED.search(word) is None:
             continue
         plain = _from_hex(word) if _HEX.match(word) else _from_base64(word)
         if plain is not None:
@@ -235,5 +236,8 @@ def _printable(raw: bytes) -> str | None:
         text = raw.decode()
     except UnicodeDecodeError:
         return None
-    odd = sum(not (c.isprintable() or c in "\n\r\t") for c in text)
-    return text if text and not odd else None
+    shown = _LINE_MARKS.sub("", text)
+    if shown.isprintable():
+        return text or None
+    odd = sum(not c.isprintable() for c in shown[:_LOOKED_AT])
+    return text if odd * _MOSTLY <= min(len(shown), _LOOKED_AT) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -74,6 +75,84 @@ def test_t29_many_keys() -> None:
     result = masked(value)
     assert len(result) == 100_001
     assert result["email"] == TOKEN
+
+
+HUGE: dict[str, Callable[[], Any]] = {
+    "text": lambda: "lorem ipsum dolor " * 2_700_000,
+    "one-word": lambda: "x" * 49_999_999,
+    "personal-keys": lambda: {f"k{number}@mail.example": "x" for number in range(20_000)},
+    "rows": lambda: {"columns": ["id", "full_name"], "rows": [[number, "x"] for number in range(20_000)]},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", HUGE.values(), ids=HUGE.keys())
+def test_t29_huge_values_take_bounded_time(make: Callable[[], Any]) -> None:
+    """Fifty megabytes of text, and tens of thousands of keys and rows, take seconds."""
+    value = make()
+    started = time.perf_counter()
+    MASKER.mask(value, IDS)
+    assert time.perf_counter() - started < 30
+
+
+def test_t29_memory_is_bounded_by_the_size_of_the_value() -> None:
+    """Ten megabytes of text, with something to find in them, take no more than a few times as much."""
+    text = "lorem ipsum dolor sit amet, ann@acme.example, " * 2_000 + "lorem ipsum dolor " * 560_000
+    tracemalloc.start()
+    try:
+        MASKER.mask(text, IDS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * len(text)
+
+
+def _nested_group() -> BaseException:
+    error: Exception = ValueError("ann@acme.example")
+    for _ in range(5_000):
+        error = ExceptionGroup("several", [error])
+    return error
+
+
+def _long_chain() -> BaseException:
+    error: BaseException = ValueError("ann@acme.example")
+    for _ in range(10_000):
+        outer = RuntimeError("failed")
+        outer.__cause__, error = error, outer
+    return error
+
+
+def _own_cause() -> BaseException:
+    error, other = ValueError("ann@acme.example"), KeyError("x")
+    error.__context__, other.__context__ = other, error
+    return error
+
+
+@pytest.mark.parametrize("make", [_nested_group, _long_chain, _own_cause], ids=["groups", "causes", "circle"])
+def test_t29_errors_without_end_are_masked_as_far_as_anybody_sees(make: Callable[[], BaseException]) -> None:
+    """Deep groups, long chains and circles of causes end, and nothing raw is in what is left."""
+    shown, _ = MASKER.mask_error(make(), IDS)
+    seen, pending = 0, [shown]
+    while pending and seen < 100:
+        error = pending.pop()
+        seen += 1
+        assert "ann@acme" not in str(error)
+        pending += [one for one in (error.__cause__, error.__context__) if one is not None]
+
+
+ODD = {
+    "nan": float("nan"),
+    "infinity": float("-inf"),
+    "surrogate": "\udc80 ann@acme.example",
+    "huge-float": 1.7e308,
+    "complex": 1j,
+}
+
+
+@pytest.mark.parametrize("value", ODD.values(), ids=ODD.keys())
+def test_t29_odd_values_are_masked_or_left(value: Any) -> None:
+    """Numbers that are none, and text that has no UTF-8 form."""
+    assert "ann@" not in repr(masked({"x": [value], "account_id": value}))
 
 
 SIZE = 300_000

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from agentguard.masking import Masker, restore
 from tests.masking.samples import IDS, MASKER
+from tests.masking.test_embedded import FORMS as EMBEDDED
+from tests.masking.test_stream import FORMS
 
 LETTERS = st.text(alphabet="abcdefghij", min_size=2, max_size=8)
 VALUES = st.one_of(
@@ -69,6 +71,39 @@ def test_no_value_of_a_token_survives(value: Any) -> None:
     once = MASKER.mask(value, IDS)
     told = re.sub(r"\[[A-Z]+_[0-9a-z]{10}\]", "", json.dumps(once.value, ensure_ascii=False))
     assert [token.value for token in once.tokens if token.entity_type in TYPES[:5] and token.value in told] == []
+
+
+FORMED = st.lists(
+    st.sampled_from([*FORMS.values(), *(text for text, _ in EMBEDDED.values()), "and then"]), min_size=1, max_size=3
+)
+formed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@formed
+@given(FORMED.map("\n\n".join))
+def test_masking_text_of_any_form_is_idempotent(text: str) -> None:
+    """Tables, records, markup and disguises of which parts are tokens already are left as they are."""
+    once = MASKER.mask(text, IDS).value
+    assert MASKER.mask(once, IDS).value == once
+
+
+@formed
+@given(FORMED.map("\n\n".join))
+def test_no_finding_of_a_text_of_any_form_survives(text: str) -> None:
+    """What is found in a text stands nowhere in it afterwards, but in the tokens' own characters."""
+    told = re.sub(r"\[[A-Z]+_[0-9a-z]{10}\]", "", MASKER.mask(text, IDS).value)
+    found = {text[one.start : one.end] for one in MASKER.find(text) if one.entity_type in TYPES[:8]}
+    assert [value for value in found if re.search(rf"(?<!\w){re.escape(value)}(?!\w)", told)] == []
+
+
+@formed
+@given(FORMED.map("\n\n".join))
+def test_what_is_restored_in_text_of_any_form_means_the_same(text: str) -> None:
+    """Where every type is revealed, the restored text is what was there, in plain spelling: masked again it is the same."""
+    once = MASKER.mask({"note": text}, IDS)
+    resolved = {token.text: token for token in once.tokens}
+    restored = restore(once.value, [Everything("note")], resolved)
+    assert MASKER.mask(restored, IDS).value == once.value
 
 
 @quick

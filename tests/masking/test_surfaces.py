@@ -71,6 +71,20 @@ SHAPES: dict[str, tuple[Any, Any]] = {
     "image-url": ({"image_url": f"https://a.example/i?u={MAIL}"}, {"image_url": f"https://a.example/i?u={TOKEN}"}),
     "birth-date": ({"dob": datetime.date(1980, 2, 29)}, {"dob": token("DATE_OF_BIRTH", "1980-02-29")}),
     "exception-inside": ([ValueError(MAIL)], [TOKEN]),
+    "label-and-value": (
+        [{"key": "full name", "value": "Ann Lee"}, {"key": "colour", "value": "Ann Lee Blue"}],
+        [
+            {"key": "full name", "value": token("PERSON", "Ann Lee")},
+            {"key": "colour", "value": f"{token('PERSON', 'Ann Lee')} Blue"},
+        ],
+    ),
+    "columns-and-rows": (
+        {"columns": ["id", {"name": "full_name"}], "rows": [[1, "Ann Lee"], (2, "Bo"), ["odd"]]},
+        {
+            "columns": ["id", {"name": "full_name"}],
+            "rows": [[1, token("PERSON", "Ann Lee")], (2, token("PERSON", "Bo")), ["odd"]],
+        },
+    ),
 }
 
 

@@ -125,6 +125,14 @@ def test_t25_many_encoded_words_take_bounded_time() -> None:
     assert time.perf_counter() - started < 5
 
 
+def test_t25_a_long_encoded_word_is_read_to_its_end() -> None:
+    """No length keeps a word from being decoded, and a character that shows nothing does not either."""
+    long = base64.b64encode(b"nothing " * 60_000 + b"mail ann@acme.example now").decode()
+    odd = base64.b64encode(b"mail \x01 ann@acme.example").decode()
+    assert found(f"see {long} there") == [("EMAIL_ADDRESS", long)]
+    assert found(f"see {odd} there") == [("EMAIL_ADDRESS", odd)]
+
+
 def test_t25_json_in_base64_is_one_token_for_the_word() -> None:
     """The whole encoded word gives way to one token, without quotes of its own, and comes back by it."""
     word = base64.b64encode(b'{"account_id": 1234567, "note": "a \\"b\\""}').decode()

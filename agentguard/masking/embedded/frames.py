@@ -9,13 +9,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
-from agentguard.masking import words as known
 from agentguard.masking.embedded.inner import Inner, Spelling
-from agentguard.masking.fields import NO_KEY, Fields, Said, Scope
-from agentguard.masking.phrases import split
+from agentguard.masking.fields import Fields, Said, Scope
+from agentguard.masking.phrases import ROWS, label_of, table_of
 
 
 class Span(NamedTuple):
@@ -51,7 +49,7 @@ def resolved(root: Frame, text: str, fields: Fields, said: Said, spelling: Spell
         rows = () if frame.is_list else _columns(frame, text, fields, within[1])
         for (name, entry), its in zip(frame.entries, each, strict=True):
             if isinstance(entry, Frame):
-                inherited = rows if rows and name.lower() in _ROWS else columns if frame.is_list else ()
+                inherited = rows if rows and name.lower() in ROWS else columns if frame.is_list else ()
                 pending.append((entry, its, inherited))
             else:
                 yield Inner(entry.start, entry.end, *its, entry.bare, spelling)
@@ -74,39 +72,18 @@ def _said_in(frame: Frame, text: str, fields: Fields, within: Said, columns: tup
     label = frame.entries[at[0]][1]
     if isinstance(label, Frame) or label.end - label.start > _LONGEST_LABEL:
         return said
-    return labelled(fields, within[1], said, at, text[label.start : label.end])
-
-
-def labelled(fields: Fields, scope: Scope, said: tuple[Said, ...], at: tuple[int, int], label: str) -> tuple[Said, ...]:
-    """What an object's keys say, where the value at `at[1]` is what the label at `at[0]` calls it."""
-    [its] = fields.keys(scope, (label,))
-    if its[0].entity is None or said[at[1]][0].policy:
-        return said
-    changed = list(said)
-    changed[at[1]] = its
-    changed[at[0]] = (NO_KEY, said[at[0]][1])
-    return tuple(changed)
-
-
-@lru_cache(maxsize=4096)
-def label_of(names: tuple[str, ...]) -> tuple[int, int] | None:
-    """In an object with these keys: where the label stands, and the value that it is the label of."""
-    if not 2 <= len(names) <= _MOST_BESIDE_A_LABEL:
-        return None
-    phrases = [split(name) for name in names]
-    values = [at for at, phrase in enumerate(phrases) if phrase in known.LABELLED]
-    labels = [at for at, phrase in enumerate(phrases) if phrase in known.LABELS and at not in values]
-    return (labels[0], values[0]) if labels and len(values) == 1 else None
+    return fields.labelled(within[1], said, at, text[label.start : label.end])
 
 
 def _columns(frame: Frame, text: str, fields: Fields, scope: Scope) -> tuple[Said, ...]:
     """What the names of the columns say, where an object holds columns and rows."""
     if sum(type(entry) is Frame for _, entry in frame.entries) < 2:
         return ()
-    entries = {name.lower(): entry for name, entry in reversed(frame.entries)}
-    listed = next((entries[name] for name in _COLUMNS if isinstance(entries.get(name), Frame)), None)
-    if not isinstance(listed, Frame) or not any(isinstance(entries.get(name), Frame) for name in _ROWS):
+    at = table_of(tuple([name for name, entry in frame.entries if isinstance(entry, Frame)]))
+    lists = [entry for _, entry in frame.entries if isinstance(entry, Frame)]
+    if at is None:
         return ()
+    listed = lists[at[0]]
     names = [_column_name(entry, text) for _, entry in listed.entries]
     return fields.keys(scope, tuple(names)) if all(names) else ()
 
@@ -118,7 +95,4 @@ def _column_name(entry: Span | Frame, text: str) -> str:
     return text[named.start : named.end][:_LONGEST_LABEL] if isinstance(named, Span) else ""
 
 
-_COLUMNS = ("columns", "headers", "header", "fields", "column_names", "columnnames", "cols")
-_ROWS = frozenset({"rows", "data", "values", "records", "results", "datarows"})
 _LONGEST_LABEL = 60
-_MOST_BESIDE_A_LABEL = 8

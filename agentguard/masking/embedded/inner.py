@@ -57,8 +57,10 @@ def lines_of(text: str, start: int = 0) -> Iterator[tuple[int, str]]:
 def is_header(name: str) -> bool:
     """Whether this may be the name of a column."""
     first = name[:1] or " "
-    return (first.isalpha() or first in _FIRST) and len(name) <= 80 and name.count(" ") <= 5 and not _MAIL.search(name)
+    return (
+        (first.isalpha() or first in _FIRST) and len(name) <= 80 and name.count(" ") <= 5 and not _NO_NAME.search(name)
+    )
 
 
 _FIRST = frozenset("_@$#*")
-_MAIL = re.compile(r"\w@[\w\-]+\.")
+_NO_NAME = re.compile(r"\w@[\w\-]+\.|\[[A-Z0-9]{1,24}_[0-9a-z]{10}\]")  # an address of e-mail, a token
