@@ -15,6 +15,7 @@ from agentguard.cli import (
     doctor,
     grants,
     init,
+    keys,
     mask,
     mcp,
     orders,
@@ -62,6 +63,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(mcp.app, name="mcp")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(grants.app, name="grants")
+app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(vault.app, name="vault")
 app.add_typer(serve.tokens_app, name="token")

@@ -14,9 +14,10 @@ import typer
 from agentguard.approval import Desk, Run, Shown, Stored
 from agentguard.cli.cards import print_card, print_line, print_runs, request_json
 from agentguard.cli.durations import milliseconds
+from agentguard.cli.keys import my_key
 from agentguard.cli.options import Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
-from agentguard.config import Settings, open_desk, own_key
+from agentguard.config import Settings, open_desk
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Because, Decision, Found, Grant, Offer, Resolution, Settlement, State
 
@@ -141,7 +142,7 @@ def edit(
 ) -> None:
     """Change arguments; the changed call is checked by its agent, and waits as a new revision for approval."""
     settings = Settings()
-    person, key = own_key(settings, name)
+    person, key = my_key(settings, name)
     wanted = dict(map(_change, changes))
 
     async def editing() -> Shown:
@@ -177,7 +178,7 @@ def settle(
     if happened is None:
         raise ConfigurationError("what did you find out? --happened or --did-not")
     settings = Settings()
-    person, key = own_key(settings, name)
+    person, key = my_key(settings, name)
     found = Found.HAPPENED if happened else Found.DID_NOT
 
     async def settling() -> Settlement:
@@ -200,7 +201,7 @@ def _decide(
     wanted: _Wanted | None = None,
 ) -> None:
     settings = Settings()
-    person, key = own_key(settings, name)
+    person, key = my_key(settings, name)
 
     async def deciding() -> Resolution:
         async with open_desk(policies, settings, tenant=tenant) as desk:

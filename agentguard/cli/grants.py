@@ -11,9 +11,10 @@ import anyio
 import typer
 
 from agentguard.approval import Grants, Listed
+from agentguard.cli.keys import my_key
 from agentguard.cli.options import Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
-from agentguard.config import Settings, open_desk, own_key
+from agentguard.config import Settings, open_desk
 from agentguard.errors import ConfigurationError
 from agentguard.masking import visible
 
@@ -49,7 +50,7 @@ def revoke(
 ) -> None:
     """End a grant at once; anybody in approvers.yaml may."""
     settings = Settings()
-    person, key = own_key(settings, name)
+    person, key = my_key(settings, name)
 
     async def revoking() -> str:
         async with open_desk(policies, settings, tenant=tenant) as desk:

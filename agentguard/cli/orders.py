@@ -11,9 +11,10 @@ import anyio
 import typer
 
 from agentguard.approval import Running
+from agentguard.cli.keys import my_key
 from agentguard.cli.options import Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
-from agentguard.config import Settings, open_brake, own_key
+from agentguard.config import Settings, open_brake
 from agentguard.errors import ConfigurationError
 from agentguard.masking import visible
 from agentguard.model.approvals import Freeze, Scope
@@ -40,7 +41,7 @@ def freeze(
     """Stop calls: within a second no permit is given, whoever approved. What runs already is listed, not stopped."""
     scope, what = _scope(agent, tool, tenant, everything)
     settings = Settings()
-    person, key = own_key(settings, name)
+    person, key = my_key(settings, name)
 
     async def freezing() -> tuple[Freeze, Sequence[Running]]:
         async with open_brake(policies, settings, tenant=tenant or "default") as brake:
@@ -63,7 +64,7 @@ def unfreeze(
 ) -> None:
     """Let calls go on; whoever froze them can't."""
     settings = Settings()
-    person, key = own_key(settings, name)
+    person, key = my_key(settings, name)
 
     async def lifting() -> Freeze:
         async with open_brake(policies, settings, tenant=tenant) as brake:

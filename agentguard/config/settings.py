@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from agentguard.audit import KeptCalls
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Assurance
-from agentguard.store.keys import Keyring, SigningKey
+from agentguard.store.keys import Keyring, SigningKey, is_sealed
 from agentguard.store.seal import Sealer
 
 
@@ -46,10 +47,11 @@ class Settings(BaseSettings):
 def assurance_of(settings: Settings) -> Assurance:
     """What a signature is worth here: little where the agent could reach an approver's key or their server itself.
 
-    "same-user" with the embedded server, with Redis on this machine, and where a signing key lies in the agent's own configuration folder.
+    "same-user" with the embedded server, with Redis on this machine, and where the agent's own configuration folder has a signing key
+    that no passphrase seals.
     """
     here = not settings.redis_url or urlsplit(settings.redis_url).hostname in (None, "localhost", "127.0.0.1", "::1")
-    has_keys = any((settings.config_dir / "keys").glob("*.key"))
+    has_keys = any(not is_sealed(file) for file in (settings.config_dir / "keys").glob("*.key"))
     return "same-user" if here or has_keys else "separate"
 
 
@@ -73,8 +75,13 @@ def kept_calls(settings: Settings, keyring: Keyring) -> KeptCalls:
     )
 
 
-def own_key(settings: Settings, name: str | None) -> tuple[str, SigningKey]:
-    """The person's name and signing key in the configuration folder. Raises ConfigurationError where it isn't clear whose."""
+def own_key(
+    settings: Settings, name: str | None, passphrase: Callable[[], str] | None = None
+) -> tuple[str, SigningKey]:
+    """The person's name and signing key in the configuration folder; `passphrase` is asked for where it is sealed with one.
+
+    Raises ConfigurationError where it isn't clear whose.
+    """
     folder = settings.config_dir / "keys"
     found = {file.stem: file for file in sorted(folder.glob("*.key"))}
     if name is None and len(found) == 1:
@@ -86,4 +93,4 @@ def own_key(settings: Settings, name: str | None) -> tuple[str, SigningKey]:
         )
     if name not in found:
         raise ConfigurationError(f"no key of {name!r} in {folder}; `agentguard init --name {name}` makes one")
-    return name, SigningKey.load(found[name])
+    return name, SigningKey.load(found[name], passphrase)

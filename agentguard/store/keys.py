@@ -2,6 +2,7 @@
 
 Rules:
 - a key file is the owner's alone (0600); one that others may read is refused;
+- a person's key may be sealed with a passphrase, which is asked for each time it is used;
 - each purpose has its own key, derived from the master keys (HKDF-SHA256), newest first;
 - several processes that start at once agree on one keyring.
 """
@@ -15,19 +16,28 @@ import json
 import os
 import secrets
 import stat
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from agentguard.errors import ConfigurationError
 
 KEY_BYTES = 32
 PUBLIC = "ed25519:"
 PRIVATE = "ed25519-private:"
+SEALED = "ed25519-sealed:"
+
+_SALT_BYTES, _NONCE_BYTES = 16, 12
+_SCRYPT_N = 2**16
+"""64 MB and about a tenth of a second for each guess."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +79,25 @@ class SigningKey:
         return cls(Ed25519PrivateKey.generate())
 
     @classmethod
-    def load(cls, path: Path) -> SigningKey:
-        """The key in a file. Raises ConfigurationError."""
+    def load(cls, path: Path, passphrase: Callable[[], str] | None = None) -> SigningKey:
+        """The key in a file; `passphrase` is asked for where it is sealed with one. Raises ConfigurationError."""
         text = read_private(path).strip()
-        raw = _decoded(text.removeprefix(PRIVATE)) if text.startswith(PRIVATE) else None
+        if text.startswith(SEALED):
+            raw = _opened(path, text.removeprefix(SEALED), passphrase)
+        else:
+            raw = _decoded(text.removeprefix(PRIVATE)) if text.startswith(PRIVATE) else None
         if raw is None or len(raw) != KEY_BYTES:
             raise ConfigurationError(f"{path}: not a signing key; `agentguard init` makes one")
         return cls(Ed25519PrivateKey.from_private_bytes(raw))
 
-    def save(self, path: Path) -> None:
-        """Write the key to a new file of the owner's alone. Raises ConfigurationError if there is one already."""
-        text = PRIVATE + base64.b64encode(self.private.private_bytes_raw()).decode() + "\n"
+    def save(self, path: Path, passphrase: str = "") -> None:
+        """Write the key to a new file of the owner's alone, sealed with a passphrase if there is one.
+
+        Raises ConfigurationError if there is a file already.
+        """
+        raw = self.private.private_bytes_raw()
+        written = _sealed(raw, passphrase) if passphrase else raw
+        text = (SEALED if passphrase else PRIVATE) + base64.b64encode(written).decode() + "\n"
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(path, text)
@@ -101,6 +119,11 @@ class SigningKey:
         return base64.b64encode(self.private.sign(message)).decode()
 
 
+def is_sealed(path: Path) -> bool:
+    """Whether the signing key in a file is of no use without its passphrase."""
+    return read_private(path).startswith(SEALED)
+
+
 def verify(public: str, message: bytes, signature: str) -> bool:
     """Whether the owner of `public` signed `message`; False for anything malformed."""
     key, signed = _decoded(public.removeprefix(PUBLIC)), _decoded(signature)
@@ -111,6 +134,31 @@ def verify(public: str, message: bytes, signature: str) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _sealed(raw: bytes, passphrase: str) -> bytes:
+    """Salt, nonce and sealed key: AES-256-GCM under scrypt of the passphrase (RFC 7914)."""
+    salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
+    return salt + nonce + AESGCM(_stretched(passphrase, salt)).encrypt(nonce, raw, SEALED.encode())
+
+
+def _opened(path: Path, coded: str, passphrase: Callable[[], str] | None) -> bytes | None:
+    sealed = _decoded(coded)
+    if sealed is None or len(sealed) <= _SALT_BYTES + _NONCE_BYTES:
+        return None
+    if passphrase is None:
+        raise ConfigurationError(f"{path}: this key has a passphrase, and nobody is there to give it")
+    salt, nonce = sealed[:_SALT_BYTES], sealed[_SALT_BYTES : _SALT_BYTES + _NONCE_BYTES]
+    try:
+        cipher = AESGCM(_stretched(passphrase(), salt))
+        return cipher.decrypt(nonce, sealed[_SALT_BYTES + _NONCE_BYTES :], SEALED.encode())
+    except InvalidTag:
+        raise ConfigurationError(f"{path}: the passphrase is wrong, or the file was changed") from None
+
+
+def _stretched(passphrase: str, salt: bytes) -> bytes:
+    text = unicodedata.normalize("NFKC", passphrase).encode()
+    return Scrypt(salt=salt, length=KEY_BYTES, n=_SCRYPT_N, r=8, p=1).derive(text)
 
 
 def read_private(path: Path) -> str:

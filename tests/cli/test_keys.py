@@ -1,0 +1,108 @@
+"""A person's own key, sealed with a passphrase that is typed on a terminal and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentguard.config import Settings, assurance_of
+from agentguard.errors import ConfigurationError
+from agentguard.store.keys import SigningKey, is_sealed, verify
+from tests import documents
+
+PASSPHRASE = "correct horse battery staple"
+
+
+def test_a_sealed_key_signs_with_its_passphrase(tmp_path: Path) -> None:
+    """Spelt in whatever normal form."""
+    key = SigningKey.new()
+    key.save(tmp_path / "ann.key", "pass\u00e9")
+    loaded = SigningKey.load(tmp_path / "ann.key", lambda: "passe\u0301")
+    assert verify(key.public, b"m", loaded.sign(b"m"))
+    assert is_sealed(tmp_path / "ann.key")
+
+
+def test_a_sealed_key_says_nothing_of_the_key(tmp_path: Path) -> None:
+    """Two files of one key differ, and neither holds it."""
+    key = SigningKey.new()
+    key.save(tmp_path / "one.key", PASSPHRASE)
+    key.save(tmp_path / "two.key", PASSPHRASE)
+    key.save(tmp_path / "plain.key")
+    one, two, plain = ((tmp_path / f"{name}.key").read_text() for name in ("one", "two", "plain"))
+    assert one != two
+    assert plain.partition(":")[2].strip() not in one
+
+
+@pytest.mark.parametrize("given", ["", "Hunter2!", PASSPHRASE + " "])
+def test_a_wrong_passphrase_opens_nothing(tmp_path: Path, given: str) -> None:
+    """The error does not repeat it."""
+    SigningKey.new().save(tmp_path / "ann.key", PASSPHRASE)
+    with pytest.raises(ConfigurationError, match="passphrase is wrong") as refused:
+        SigningKey.load(tmp_path / "ann.key", lambda: given)
+    assert not given.strip() or given not in str(refused.value)
+
+
+def test_a_changed_file_opens_nothing(tmp_path: Path) -> None:
+    """Nor one that is cut."""
+    file = tmp_path / "ann.key"
+    SigningKey.new().save(file, PASSPHRASE)
+    file.write_text(file.read_text()[:-6] + "AAAA\n")
+    with pytest.raises(ConfigurationError):
+        SigningKey.load(file, lambda: PASSPHRASE)
+
+
+def test_a_sealed_key_beside_the_agent_is_not_in_its_hands(tmp_path: Path) -> None:
+    """What is not sealed is; then a signature tells little."""
+    settings = Settings(redis_url="rediss://redis.example", config_dir=tmp_path)
+    SigningKey.new().save(tmp_path / "keys" / "ann.key", PASSPHRASE)
+    sealed = assurance_of(settings)
+    SigningKey.new().save(tmp_path / "keys" / "bob.key")
+    assert (sealed, assurance_of(settings)) == ("separate", "same-user")
+
+
+def test_a_key_without_a_passphrase_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--no-passphrase`; it prints what goes into approvers.yaml, and overwrites nothing."""
+    monkeypatch.setenv("AGENTGUARD_CONFIG_DIR", str(tmp_path))
+    made = documents.run("agentguard keys new ann --no-passphrase", monkeypatch)
+    shown = documents.run("agentguard keys show ann", monkeypatch)
+    alone = documents.run("agentguard keys show", monkeypatch)
+    again = documents.run("agentguard keys new ann --no-passphrase", monkeypatch)
+    public = SigningKey.load(tmp_path / "keys" / "ann.key").public
+    assert public in made[1]
+    assert shown == alone == (0, public + "\n")
+    assert again[0] == 2
+
+
+@pytest.mark.slow
+def test_the_passphrase_is_typed_on_the_terminal(state_dir: Path) -> None:
+    """Twice for a new key, not shown; what is piped in is not taken."""
+    # given
+    env = {**os.environ, "AGENTGUARD_CONFIG_DIR": str(state_dir), "COLUMNS": "160"}
+    command = [sys.executable, "-m", "agentguard", "keys", "new", "ann"]
+
+    # when
+    piped = subprocess.run(
+        command, input=f"{PASSPHRASE}\n" * 2, env=env, capture_output=True, text=True, start_new_session=True
+    )
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, command, env)
+    shown = b""
+    for prompt in (b"new key: ", b"Once more: "):
+        while prompt not in shown:
+            shown += os.read(terminal, 1000)
+        os.write(terminal, PASSPHRASE.encode() + b"\n")
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+
+    # then
+    assert piped.returncode == 2
+    assert "terminal" in piped.stderr
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert PASSPHRASE.encode() not in shown
+    assert SigningKey.load(state_dir / "keys" / "ann.key", lambda: PASSPHRASE)
