@@ -8,6 +8,8 @@ from typing import Literal, assert_never
 from agentguard.approval import Stored
 from agentguard.model.approvals import Found, Settlement, State
 
+_YEAR_3000_MS = 32_503_680_000_000
+
 Ending = Literal["waits", "runs", "ran", "did not run", "may have run"]
 
 
@@ -35,9 +37,11 @@ def sentence_of(stored: Stored, word: Settlement | None = None) -> str:
     return _sentence(stored) if word is None else _settled(word)
 
 
-def clock(time_ms: int) -> str:
-    """A time of day in UTC."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M UTC")
+def clock(time_ms: int, form: str = "%H:%M UTC") -> str:
+    """A time of day in UTC; a number that is no time, as a record that no guard wrote may hold, says so."""
+    if not 0 <= time_ms < _YEAR_3000_MS:
+        return "at no time"
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime(form)
 
 
 def _sentence(stored: Stored) -> str:

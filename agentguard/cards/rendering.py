@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import cache
 from unicodedata import combining, east_asian_width
 
@@ -11,6 +10,7 @@ from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 
 from agentguard.cards.cutting import cut
 from agentguard.cards.face import Face
+from agentguard.cards.outcome import clock
 
 BAR = "  | "
 """Before each line of somebody else's."""
@@ -71,4 +71,4 @@ def _placed(reason: str) -> tuple[str, str]:
 
 
 def _clock(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M:%S UTC")
+    return clock(time_ms, "%H:%M:%S UTC")

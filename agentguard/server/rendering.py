@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader
 from starlette.responses import HTMLResponse, Response
 
 from agentguard.cards import environment
+from agentguard.cards.outcome import clock
 from agentguard.server.headers import PAGE
 
 STATIC: Mapping[str, str] = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -45,7 +45,7 @@ def _pages() -> Environment:
         ChoiceLoader([PackageLoader("agentguard.server"), PackageLoader("agentguard.cards")]), is_html=True
     )
     made.globals["static"] = lambda name: f"/static/{_version(name)}/{name}"
-    made.filters["iso"] = lambda ms: datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
+    made.filters["iso"] = lambda ms: clock(ms, "%Y-%m-%dT%H:%M:%S+00:00")
     return made
 
 

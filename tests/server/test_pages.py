@@ -412,6 +412,20 @@ class TestCard:
         await agent.finish(request_.id, "fence", State.DONE)
         assert re.search(r"Ran \d\d:\d\d UTC, approved by ann", (await ann.get(f"/requests/{request_.id}")).text)
 
+    @pytest.mark.parametrize("when", [10**18, 2**53, 32_503_680_000_000])
+    async def test_t32_a_record_with_times_that_are_none_is_shown(
+        self, agent: Channel, connection: Connection, ann: httpx.AsyncClient, when: int
+    ) -> None:
+        """Somebody wrote it into Redis; the pages stand, and so does what tells open screens."""
+        request = await opened(agent, ONE)
+        forged = request.model_copy(update={"deadline_ms": when, "opened_ms": when, "redeem_by_ms": when})
+        await connection.execute("HSET", agent.names.request(request.id), "record", forged.canonical())
+        assert "at no time" in (await ann.get(f"/requests/{request.id}")).text
+        assert (await ann.get("/")).status_code == 200
+        await agent.withdraw(request.id, "x")
+        assert (await ann.get("/history")).status_code == 200
+        assert (await ann.get("/readyz")).status_code == 200
+
     async def test_an_absent_request_is_a_page_that_says_so(self, ann: httpx.AsyncClient) -> None:
         """404."""
         reply = await ann.get("/requests/nothing")
