@@ -151,6 +151,17 @@ class Edited(Record):
     signer: str
 
 
+class Unmasked(Record):
+    """A person looked at the real value of an argument of a request; `login` is how they had come in."""
+
+    principal: Principal
+    tool: str
+    request: str
+    argument: str
+    person: str
+    login: str
+
+
 class Counted(Record):
     """A vote that counted: who, what they said, and whose key signed it."""
 
@@ -293,6 +304,7 @@ KINDS: dict[str, type[Record]] = {
     "refused": Refused,
     "asked": Asked,
     "edited": Edited,
+    "unmasked": Unmasked,
     "permitted": Permitted,
     "granted": GrantUsed,
     "settled": Settled,

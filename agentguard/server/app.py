@@ -47,6 +47,7 @@ from agentguard.server.request_pages import request_pages
 from agentguard.server.routes import NotAuthenticated, api, health
 from agentguard.server.settings import STEP_UP_SECONDS
 from agentguard.server.tokens import Token
+from agentguard.server.unmasking import Unmasking
 from agentguard.server.webhooks import Webhooks
 from agentguard.store.keys import SigningKey
 from agentguard.store.names import Names
@@ -71,6 +72,7 @@ class Parts:
     provider: Provider | None = None
     local: LocalLogin | None = None
     records: Records | None = None
+    unmasking: Unmasking | None = None
     step_up_seconds: int = STEP_UP_SECONDS
     paces: Paces = field(default_factory=Paces)
     metrics: Metrics = field(default_factory=Metrics)
@@ -123,7 +125,10 @@ async def _open(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
             step_up_seconds=parts.step_up_seconds,
             paces=parts.paces,
             metrics=parts.metrics,
+            unmasking=parts.unmasking,
         )
+        if parts.unmasking is not None:
+            stack.callback(parts.unmasking.journal.close)
         live = Live(
             connection=await stack.enter_async_context(parts.connect()),
             names=channel.names,

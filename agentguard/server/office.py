@@ -15,6 +15,7 @@ from agentguard.server.identity import Identity
 from agentguard.server.metrics import Metrics
 from agentguard.server.pace import Paces
 from agentguard.server.settings import STEP_UP_SECONDS
+from agentguard.server.unmasking import Unmasking
 from agentguard.store.keys import SigningKey
 
 EDIT_SECONDS = 3.0
@@ -33,6 +34,7 @@ class Office:
     step_up_seconds: int = STEP_UP_SECONDS
     paces: Paces = field(default_factory=Paces)
     metrics: Metrics = field(default_factory=Metrics)
+    unmasking: Unmasking | None = None
     at_work: list[asyncio.Task[None]] = field(default_factory=list)
 
     def desk(self) -> Desk:
@@ -120,6 +122,19 @@ class Office:
         await self.desk().settle(
             request_id, found, person=identity.person, key=self.key, signer=self.signer, comment=comment
         )
+
+    def may_unmask(self, identity: Identity) -> bool:
+        """Whether this person may look at real values. Raises ConfigurationError."""
+        return self.unmasking is not None and self.unmasking.may(identity, self.roster())
+
+    async def unmask(self, request_id: str, identity: Identity, argument: str) -> Json:
+        """The real value of an argument, once it is on record who looks. Raises DecisionRefused, GuardUnavailable, TooMany."""
+        self.paces.deciding.take(identity.person)
+        if self.unmasking is None or not self.may_unmask(identity):
+            raise DecisionRefused("not_entitled", f"{identity.person} may not look at real values")
+        if not self.is_fresh(identity):
+            raise DecisionRefused("step_up", "log in again, then look at it")
+        return await self.unmasking.look(await self.channel.read(request_id), argument, identity)
 
     def brake(self) -> Brake:
         """The brake with today's people. Raises ConfigurationError."""

@@ -29,6 +29,7 @@ _STATUS = {
     "not_entitled": 403,
     "unknown_person": 403,
     "step_up": 403,
+    "no_argument": 403,
     "scope": 403,
     "bad_comment": 422,
     "bad_cursor": 422,

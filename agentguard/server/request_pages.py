@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 
 from agentguard.approval import Stored
 from agentguard.approval.edits import may_edit
-from agentguard.cards import face_of
+from agentguard.cards import Argument, face_of
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Found, Grant
 from agentguard.model.record import Json
@@ -54,7 +54,7 @@ async def card(
 ) -> Response:
     """The card alone, for a page that is open."""
     values = await _card_values(entrance, office, viewer, request_id, whole=whole)
-    return page("request_card.html.j2", viewer=viewer, **values)
+    return page("request_card.html.j2", viewer=viewer, unmasked=None, **values)
 
 
 @request_pages.post("/requests/{request_id}/approve")
@@ -87,6 +87,22 @@ async def edit(
     except DecisionRefused as refused:
         return await _told_on_page(entrance, office, viewer, request_id, refused)
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
+
+
+@request_pages.post("/requests/{request_id}/unmask")
+async def unmask(
+    request: Request, entrance: TheEntrance, office: TheOffice, viewer: TheViewer, request_id: str
+) -> Response:
+    """Show the real value of one argument, on record."""
+    fields = await fields_of(request)
+    entrance.check_form(fields, viewer.session, "unmask", request_id)
+    name = fields.get("name", "")
+    try:
+        value = await office.unmask(request_id, viewer, name)
+    except DecisionRefused as refused:
+        return await _told_on_page(entrance, office, viewer, request_id, refused)
+    shown = Argument(name=name, value=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return await _request_page(entrance, office, viewer, request_id, unmasked=shown)
 
 
 @request_pages.post("/requests/{request_id}/settle")
@@ -141,9 +157,12 @@ async def _request_page(
     whole: bool = False,
     notice: str = "",
     status: int = 200,
+    unmasked: Argument | None = None,
 ) -> Response:
     values = await _card_values(entrance, office, viewer, request_id, whole=whole)
-    return await framed(entrance, office, viewer, "request.html.j2", status=status, notice=notice, **values)
+    return await framed(
+        entrance, office, viewer, "request.html.j2", status=status, notice=notice, unmasked=unmasked, **values
+    )
 
 
 async def _card_values(
@@ -158,6 +177,7 @@ async def _card_values(
         "most": CHARACTERS_SHOWN,
         "why_not": _why_not(office, stored, viewer),
         "has_approved": _has_approved(stored, viewer),
+        "may_unmask": office.may_unmask(viewer),
         "offer": stored.request.card.grant,
         "may_edit": _may_edit(office, stored, viewer),
         "step_up": _step_up(entrance, office, stored, viewer),

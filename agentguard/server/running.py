@@ -20,7 +20,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from agentguard.approval import Roster
-from agentguard.config import APPROVERS, Settings, journal_keys, open_connection, read_roster
+from agentguard.audit import Journal
+from agentguard.config import APPROVERS, Settings, journal_keys, keyring_of, open_connection, read_roster
 from agentguard.errors import ConfigurationError, Fault
 from agentguard.server import tokens
 from agentguard.server.app import Parts, create_app
@@ -29,8 +30,10 @@ from agentguard.server.local_login import is_loopback, local_login
 from agentguard.server.oidc import provider_of
 from agentguard.server.records import Records
 from agentguard.server.settings import ServerSettings, token_path
+from agentguard.server.unmasking import Unmasking
 from agentguard.server.webhooks import webhooks_of
 from agentguard.store.keys import SigningKey
+from agentguard.store.seal import Sealer
 
 HOST = "127.0.0.1"
 PORT = 8642
@@ -82,13 +85,36 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         tokens=tokens_now,
         signer=server.signer,
         key=signer_key(settings, server, roster()),
-        now_ms=lambda: time.time_ns() // 1_000_000,
+        now_ms=_now_ms,
         webhooks=webhooks_of(server, public_url),
         is_https=public_url.startswith("https:"),
         provider=provider_of(server, public_url),
         records=Records(directory=settings.state_dir / "journal", keys=lambda: _journal_keys(settings)),
         step_up_seconds=server.step_up_seconds,
+        unmasking=_unmasking(settings, server, roster()),
     )
+
+
+def _unmasking(settings: Settings, server: ServerSettings, roster: Roster) -> Unmasking | None:
+    """Who may look at real values; None where the settings name nobody. Raises ConfigurationError."""
+    if not server.unmask_group:
+        return None
+    if not roster.members(f"group:{server.unmask_group}"):
+        raise ConfigurationError(f"AGENTGUARD_SERVER_UNMASK_GROUP: {APPROVERS} has nobody in that group")
+    path = settings.keys or settings.state_dir / "keys.json"
+    if not path.exists():
+        raise ConfigurationError(
+            "AGENTGUARD_SERVER_UNMASK_GROUP needs the agent side's keyring on this machine: set AGENTGUARD_KEYS, or leave it empty"
+        )
+    keyring = keyring_of(settings)
+    journal = Journal(
+        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version="none", now_ms=_now_ms
+    )
+    return Unmasking(group=server.unmask_group, sealer=Sealer(keyring.derive("input")), journal=journal)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Listener(uvicorn.Server):

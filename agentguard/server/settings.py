@@ -74,6 +74,9 @@ class ServerSettings(BaseSettings):
     step_up_seconds: Annotated[int, Field(ge=10, le=86400)] = STEP_UP_SECONDS
     """How long ago a person may have logged in, to approve what is critical."""
 
+    unmask_group: str = ""
+    """The group of approvers.yaml whose people may look at real values. Empty: nobody; else the server needs the agent side's keyring."""
+
     webhook_urls: Annotated[tuple[str, ...], NoDecode, Listed] = ()
     """Where a request's opening and end are told. https, unless the host is in `webhook_allow_hosts`."""
 

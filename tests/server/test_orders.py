@@ -6,14 +6,20 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from agentguard.config import read_roster
-from agentguard.errors import CallRefused, RefusalReason
+from agentguard.audit import read, verify
+from agentguard.config import journal_keys, read_roster
+from agentguard.errors import CallRefused, ConfigurationError, RefusalReason
 from agentguard.guard.pipeline import Guard
+from agentguard.integrations.functions import FunctionTool
 from agentguard.model.approvals import State
+from agentguard.model.calls import ToolCall
+from agentguard.server.running import _unmasking
+from agentguard.server.settings import ServerSettings
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from tests.approval.people import KEYS
@@ -195,6 +201,83 @@ class TestSettle:
         await connection.execute("HDEL", Names(world.tenant).claim(request), "outcome", "ended_ms")
         await connection.execute("HSET", Names(world.tenant).claim(request), "until_ms", 1)
         await connection.close()
+
+
+class TestUnmask:
+    """A person looks at a real value."""
+
+    @pytest.fixture
+    def base(self, world: World, guard: Guard) -> Iterator[str]:
+        """A server whose stewards may."""
+        unmasking = _unmasking(world.settings, ServerSettings(unmask_group="stewards"), read_roster(world.policies))
+        made = parts(world.redis_url, world.tenant, roster=lambda: read_roster(world.policies), unmasking=unmasking)
+        with serving(made) as address:
+            yield address
+
+    async def asked(self, world: World, guard: Guard) -> tuple[asyncio.Task[object], str]:
+        """A call with a personal value in it, that waits."""
+
+        def refund(order_id: str) -> str:
+            """Refund an order."""
+            return "refunded"
+
+        given = ToolCall(tool="refund", arguments={"order_id": "anna.kowalska@mail.example"})
+        call = asyncio.create_task(guard.run(given, FunctionTool.of(refund)))
+        (request,) = await world.waiting()
+        return call, f"/requests/{request}"
+
+    async def test_t26_that_somebody_looked_is_on_record_and_what_they_saw_is_not(
+        self, world: World, guard: Guard, base: str
+    ) -> None:
+        """The page shows the value to them alone, once."""
+        with guard.session(user=ANN):
+            call, path = await self.asked(world, guard)
+            async with visitor(base, "cem") as cem:
+                before = (await cem.get(path)).text
+                shown = await cem.post(f"{path}/unmask", data=form(before, f"{path}/unmask") | {"name": "order_id"})
+                after = (await cem.get(path)).text
+            await world.decide(path.rpartition("/")[2], "bob")
+            await call
+        lines = list(read(world.settings.state_dir / "journal"))
+        (line,) = [entry.body for entry in lines if entry.kind == "unmasked"]
+        assert "anna.kowalska@mail.example" in shown.text
+        assert "anna.kowalska" not in before + after + str(lines)
+        assert (line["person"], line["argument"], line["login"]) == ("cem", "order_id", "oidc")
+        assert verify(world.settings.state_dir / "journal", journal_keys(world.settings)).ok
+
+    @pytest.mark.parametrize(
+        ("person", "identity", "name"),
+        [
+            pytest.param("zoe", {}, "order_id", id="not in the group"),
+            pytest.param("cem", {"groups": ("others",)}, "order_id", id="not by their login"),
+            pytest.param("cem", {"authenticated_ms": 1}, "order_id", id="not fresh"),
+            pytest.param("cem", {}, "nothing", id="no such argument"),
+        ],
+    )
+    async def test_t26_nobody_else_sees_anything(
+        self, world: World, guard: Guard, base: str, person: str, identity: dict[str, Any], name: str
+    ) -> None:
+        """Not with a form made by hand, and nothing is said to have been looked at."""
+        with guard.session(user=ANN):
+            call, path = await self.asked(world, guard)
+            async with visitor(base, person, **identity) as client:
+                token = COOKIES.form_token(f"{person:0>32}", "unmask", path.rpartition("/")[2])
+                reply = await client.post(f"{path}/unmask", data={"form": token, "name": name})
+            await world.decide(path.rpartition("/")[2], "bob")
+            await call
+        assert reply.status_code == 403
+        assert "anna.kowalska" not in reply.text
+        assert "unmasked" not in {entry.kind for entry in read(world.settings.state_dir / "journal")}
+
+    async def test_without_the_setting_nobody_may(self, world: World, guard: Guard) -> None:
+        """And the server holds no key for it; with the setting it must have one, and the group people."""
+        people = read_roster(world.policies)
+        assert _unmasking(world.settings, ServerSettings(), people) is None
+        with pytest.raises(ConfigurationError, match="nobody in that group"):
+            _unmasking(world.settings, ServerSettings(unmask_group="nobody"), people)
+        elsewhere = world.settings.model_copy(update={"state_dir": world.folder / "elsewhere"})
+        with pytest.raises(ConfigurationError, match="keyring on this machine"):
+            _unmasking(elsewhere, ServerSettings(unmask_group="stewards"), people)
 
 
 class TestFreeze:

@@ -137,7 +137,7 @@ function tooSoon(event) {
   if (performance.now() - changedAt >= TAP_MS) return;
   event.preventDefault();
   event.stopPropagation();
-  say("The card changed just now: look again, then decide");
+  say("This changed just now: look again, then decide");
 }
 
 for (const kind of ["click", "submit"]) document.addEventListener(kind, tooSoon, true);
