@@ -13,7 +13,6 @@ from agentguard.masking.page import Page
 from agentguard.masking.tokens import canonical_value
 
 DENIED = "deny list"
-_MEMORY = 64 * 1024 * 1024
 
 
 class AllowList:
@@ -45,9 +44,10 @@ class DenyList:
     """
 
     name = DENIED
+    memory = 64 * 1024 * 1024
 
     def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
-        self._patterns = [(kind, _any_of(listed)) for kind, listed in values.items()]
+        self._patterns = [(kind, _any_of(listed, self.memory)) for kind, listed in values.items()]
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Each of the values."""
@@ -65,9 +65,9 @@ def _glob(value: str) -> re.Pattern[str]:
     return re.compile(r"[^\s]*".join(map(re.escape, value.split("*"))), re.IGNORECASE)
 
 
-def _any_of(values: Sequence[str]) -> Any:
+def _any_of(values: Sequence[str], memory: int) -> Any:
     options = re2.Options()
-    options.max_mem, options.case_sensitive, options.log_errors = _MEMORY, False, False
+    options.max_mem, options.case_sensitive, options.log_errors = memory, False, False
     longest_first = sorted(values, key=lambda value: (-len(value), value))
     try:
         return re2.compile(_alternatives(longest_first), options)
