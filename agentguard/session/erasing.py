@@ -84,7 +84,7 @@ class Erasing:
         for key, tokens in found.tokens.items():
             fields = [mark + token.text for token in tokens for mark in (VALUE, ORIGINS)]
             parts = [fields[first : first + _AT_ONCE] for first in range(0, len(fields), _AT_ONCE)]
-            all_of_it: list[Part] = ["DEL", key, *self.names.words_beside(key)]
+            all_of_it: list[Part] = ["DEL", key, *self._beside(key)]
             commands: list[list[Part]] = [all_of_it] if found.whole else [["HDEL", key, *part] for part in parts]
             await self.connection.pipeline(commands)
         await self.connection.execute("INCR", self.names.erasures)
@@ -94,6 +94,11 @@ class Erasing:
             for first in range(0, len(digests), _AT_ONCE):
                 forgot += bool(await self.connection.execute("ZREM", key, *digests[first : first + _AT_ONCE]))
         return forgot
+
+    def _beside(self, vault: str) -> list[str]:
+        """What else there is of the session whose vault this is: digests of its words, and counts."""
+        session = vault.removeprefix(self.names.prefix + "vault:")
+        return [f"{self.names.prefix}{kind}:{session}" for kind in ("said", "brought", "sources", "counts")]
 
     async def _opened(self, session: str | None) -> AsyncIterator[Opened]:
         async for key in self._keys(self.names.vaults):

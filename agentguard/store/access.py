@@ -31,7 +31,7 @@ _COMMANDS = (
 """What a command may touch is for the rules on keys to say. Taken away are those that administer, remove, carry a value from one key to
 another, and kinds of values that nothing here uses (of which PFMERGE with one key writes where it may only read)."""
 
-_AGENT_DELETES = ("vault:*", "subjects:*")
+_AGENT_DELETES = ("vault:*", "subjects:*", "said:*", "brought:*", "sources:*", "counts:*")
 _APPROVERS_DELETE = ("repeat:*",)
 _ANY_TENANT = "ag:{*}:"
 

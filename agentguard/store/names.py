@@ -96,11 +96,6 @@ class Names:
         """A pattern that the keys of all vaults match."""
         return f"{_escaped(self.prefix)}vault:*"
 
-    def words_beside(self, vault: str) -> list[str]:
-        """What else there is of the session whose vault this is: digests of its words, and counts."""
-        session = vault.removeprefix(self.prefix + "vault:")
-        return [f"{self.prefix}{kind}:{session}" for kind in ("said", "brought", "sources", "counts")]
-
     @property
     def all_subjects(self) -> str:
         """A pattern that the keys of all limits' subjects match."""
