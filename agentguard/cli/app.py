@@ -22,6 +22,7 @@ from agentguard.cli import (
     policy,
     redis_acl,
     serve,
+    slack,
     vault,
 )
 from agentguard.cli.screen import complain, say
@@ -61,6 +62,7 @@ app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(policy.app, name="policy")
 app.add_typer(mcp.app, name="mcp")
+app.add_typer(slack.app, name="slack")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(grants.app, name="grants")
 app.add_typer(keys.app, name="keys")

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
@@ -29,6 +29,7 @@ from agentguard.errors import ConfigurationError, DecisionRefused, GuardUnavaila
 from agentguard.server import problems
 from agentguard.server.cookies import Cookies
 from agentguard.server.deadlines import Deadlines
+from agentguard.server.deliveries import Deliveries
 from agentguard.server.door import API, Credentials, Door
 from agentguard.server.entrance import Entrance, FormRefused, NotHere, logins
 from agentguard.server.freeze_pages import freeze_pages
@@ -37,15 +38,18 @@ from agentguard.server.lasting import lasting
 from agentguard.server.live import Live
 from agentguard.server.local_login import LocalLogin
 from agentguard.server.metrics import Measured, Metrics
+from agentguard.server.notifiers import Notifier
 from agentguard.server.office import Office
 from agentguard.server.oidc import Provider
+from agentguard.server.outbox import LEASE_MS, Outbox
 from agentguard.server.pace import Paces, TooMany
 from agentguard.server.pages import pages, told
 from agentguard.server.records import Records
 from agentguard.server.rendering import page
 from agentguard.server.request_pages import request_pages
 from agentguard.server.routes import NotAuthenticated, api, health
-from agentguard.server.settings import STEP_UP_SECONDS
+from agentguard.server.settings import RETRY_SECONDS, STEP_UP_SECONDS
+from agentguard.server.slack_routes import slack as slack_router
 from agentguard.server.tokens import Token
 from agentguard.server.unmasking import Unmasking
 from agentguard.server.webhooks import Webhooks
@@ -54,6 +58,23 @@ from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 
 _log = logging.getLogger("agentguard.server")
+
+
+class SlackDesk(Protocol):
+    """What is open of Slack while the server runs."""
+
+    @property
+    def notifier(self) -> Notifier:
+        """What posts the cards."""
+        ...
+
+
+class SlackOffice(Protocol):
+    """Slack, before it is opened; its own modules need an extra."""
+
+    def open(self, office: Office, /) -> AbstractAsyncContextManager[SlackDesk]:
+        """Open it on the running loop."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +89,7 @@ class Parts:
     key: SigningKey
     now_ms: Callable[[], int]
     webhooks: Webhooks | None = None
+    slack: SlackOffice | None = None
     is_https: bool = False
     provider: Provider | None = None
     local: LocalLogin | None = None
@@ -92,7 +114,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     credentials = Credentials(tokens=parts.tokens, roster=parts.roster, now_ms=parts.now_ms)
     app.include_router(api)
-    for router in (health, logins, pages, request_pages, freeze_pages):
+    for router in (health, logins, pages, request_pages, freeze_pages, slack_router):
         app.include_router(router, include_in_schema=False)
     app.add_middleware(Door, credentials=credentials, paces=parts.paces)
     app.add_middleware(SecurityHeaders)
@@ -137,11 +159,26 @@ async def _open(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         deadlines = Deadlines(channel=channel)
         await stack.enter_async_context(_beside(office, lasting("telling of deadlines", deadlines.tell)))
         await stack.enter_async_context(_beside(office, lasting("telling open screens", live.tell)))
-        if parts.webhooks is not None:
-            deliveries = await stack.enter_async_context(parts.webhooks.open(office))
+        desk = None if parts.slack is None else await stack.enter_async_context(parts.slack.open(office))
+        notifiers = [] if parts.webhooks is None else await stack.enter_async_context(parts.webhooks.open())
+        deliveries = _deliveries(parts, office, [*notifiers, *([desk.notifier] if desk is not None else [])])
+        if deliveries.notifiers:
             await stack.enter_async_context(_beside(office, deliveries.run()))
-        app.state.office, app.state.live = office, live
+        app.state.office, app.state.live, app.state.slack = office, live, desk
         yield
+
+
+def _deliveries(parts: Parts, office: Office, notifiers: Sequence[Notifier]) -> Deliveries:
+    """What tells these places."""
+    channel, webhooks = office.channel, parts.webhooks
+    return Deliveries(
+        outbox=Outbox(
+            connection=channel.connection, names=channel.names, lease_ms=webhooks.lease_ms if webhooks else LEASE_MS
+        ),
+        desk=office.desk,
+        notifiers=notifiers,
+        retry_seconds=webhooks.retry_seconds if webhooks else RETRY_SECONDS,
+    )
 
 
 @asynccontextmanager

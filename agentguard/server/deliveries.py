@@ -9,22 +9,17 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import httpx
-
-from agentguard.approval import Desk
+from agentguard.approval import Desk, Shown
 from agentguard.errors import ConfigurationError, DecisionRefused, GuardUnavailable
-from agentguard.server.destinations import host_of
 from agentguard.server.lasting import lasting, pause
-from agentguard.server.messages import Turn, message_of, supported, turn_of
+from agentguard.server.messages import Turn, supported, turn_of
+from agentguard.server.notifiers import Notifier
 from agentguard.server.outbox import Delivery, Outbox
-from agentguard.server.outgoing import NotDelivered, Outgoing
-from agentguard.server.signatures import WebhookSecret, signed_headers
+from agentguard.server.outgoing import NotDelivered
 
 AT_ONCE = 16
 """Attempts that run at the same time."""
@@ -40,37 +35,22 @@ class NothingToSay(Exception):
     """A turn of which no message can be made: its request is gone, or is not what it should be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A place that is told. `id` stands for the URL in Redis, where the URL itself, often a secret, is not written."""
-
-    url: httpx.URL
-
-    @property
-    def id(self) -> str:
-        """The same on every server with this URL."""
-        return hashlib.sha256(str(self.url).encode()).hexdigest()[:16]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Deliveries:
-    """One tenant's webhooks. `desk` gives the desk with today's roster."""
+    """What one tenant's places are told. `desk` gives the desk with today's roster."""
 
     outbox: Outbox
     desk: Callable[[], Desk]
-    outgoing: Outgoing
-    endpoints: Sequence[Endpoint]
-    secrets: Sequence[WebhookSecret]
+    notifiers: Sequence[Notifier]
     retry_seconds: Sequence[float]
-    link: Callable[[str], str]
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Tell others until cancelled; what is being sent then is sent again by the next server."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(lasting("reading events for webhooks", self._fill))
-            group.create_task(lasting("sending webhooks", lambda: self._start_one(group)))
+            group.create_task(lasting("reading events for notifiers", self._fill))
+            group.create_task(lasting("telling others", lambda: self._start_one(group)))
 
     async def _fill(self) -> None:
         """One read of the stream, and what it makes put into the outbox."""
@@ -79,7 +59,7 @@ class Deliveries:
         if not events:
             return
         turns = [turn for _, event in events if (turn := _turn(event)) is not None]
-        made = [Delivery(endpoint=endpoint.id, turn=turn) for turn in turns for endpoint in self.endpoints]
+        made = [Delivery(endpoint=each.id, turn=turn) for turn in turns for each in self.notifiers if each.wants(turn)]
         await self.outbox.take(after, events[-1][0], made)
         self._news.set()
 
@@ -104,17 +84,15 @@ class Deliveries:
         try:
             await self._settle(delivery, await self._attempt(delivery))
         except GuardUnavailable as error:
-            _log.warning("webhook %s: its outcome could not be kept, it will be sent again: %s", delivery.id, error)
+            _log.warning("notice %s: its outcome could not be kept, it will be sent again: %s", delivery.id, error)
         finally:
             self._slots.release()
 
     async def _attempt(self, delivery: Delivery) -> Exception | None:
         """None where it was sent, else why not."""
         try:
-            endpoint = self._endpoint(delivery)
-            body = await self._body(delivery.turn)
-            headers = signed_headers(delivery.turn.message_id, int(time.time()), body, self.secrets)
-            await self.outgoing.post(endpoint.url, body, headers)
+            notifier = self._notifier(delivery)
+            await notifier.tell(delivery.turn, await self._shown(delivery.turn))
         except (NotDelivered, NothingToSay) as failure:
             return failure
         except ConfigurationError:
@@ -126,36 +104,36 @@ class Deliveries:
             await self.outbox.settle(delivery, "sent")
             return
         failed = delivery.model_copy(update={"attempts": delivery.attempts + 1, "trouble": str(failure)[:300]})
-        where = self._hosts.get(delivery.endpoint, "an endpoint that is no longer configured")
+        where = self._places.get(delivery.endpoint, "an endpoint that is no longer configured")
         useless = isinstance(failure, NothingToSay) or (isinstance(failure, NotDelivered) and failure.gone)
         if useless or delivery.attempts >= len(self.retry_seconds):
-            _log.error("webhook %s to %s given up after %s attempts: %s", failed.id, where, failed.attempts, failure)
+            _log.error("notice %s to %s given up after %s attempts: %s", failed.id, where, failed.attempts, failure)
             await self.outbox.settle(failed, "dead")
             return
         delay = self.retry_seconds[delivery.attempts]
-        _log.warning("webhook %s to %s: %s; next attempt in %g s", failed.id, where, failure, delay)
+        _log.warning("notice %s to %s: %s; next attempt in %g s", failed.id, where, failure, delay)
         await self.outbox.settle(failed, "again", delay_ms=int(delay * 1000))
         self._news.set()
 
-    async def _body(self, turn: Turn) -> bytes:
-        """What is told, as it will be sent. Raises NothingToSay, GuardUnavailable, ConfigurationError."""
+    async def _shown(self, turn: Turn) -> Shown:
+        """The request that is told of. Raises NothingToSay, GuardUnavailable, ConfigurationError."""
         try:
             shown = await self.desk().show(turn.request)
         except DecisionRefused as refused:
             raise NothingToSay(f"nothing can be said of its request ({refused.code})") from None
         if not supported(turn, shown):
             raise NothingToSay(f"its votes do not make it {turn.state}")
-        return message_of(turn, shown, self.link(turn.request)).canonical().encode()
+        return shown
 
-    def _endpoint(self, delivery: Delivery) -> Endpoint:
-        for endpoint in self.endpoints:
-            if endpoint.id == delivery.endpoint:
-                return endpoint
+    def _notifier(self, delivery: Delivery) -> Notifier:
+        for notifier in self.notifiers:
+            if notifier.id == delivery.endpoint:
+                return notifier
         raise NothingToSay("its endpoint is no longer configured")
 
     @property
-    def _hosts(self) -> Mapping[str, str]:
-        return {endpoint.id: host_of(endpoint.url) for endpoint in self.endpoints}
+    def _places(self) -> Mapping[str, str]:
+        return {notifier.id: notifier.where for notifier in self.notifiers}
 
 
 def _turn(event: Mapping[str, bytes]) -> Turn | None:

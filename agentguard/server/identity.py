@@ -6,7 +6,7 @@ from typing import Literal
 
 from agentguard.model.record import Record
 
-How = Literal["token", "oidc", "local"]
+How = Literal["token", "oidc", "local", "slack"]
 
 
 class Identity(Record):

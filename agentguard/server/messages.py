@@ -15,9 +15,11 @@ from agentguard.approval import Shown
 from agentguard.model.approvals import State
 from agentguard.model.record import Record
 
-Kind = Literal["request.opened", "request.ended", "request.finished"]
+Kind = Literal["request.opened", "request.changed", "request.ended", "request.finished"]
+"""`changed` is for places that show a request as it is now; no webhook is told of it."""
 
 _ENDED = frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.WITHDRAWN})
+_CHANGES = frozenset({"voted", "edited", "revised", "redeemed", "settled"})
 _FINISHED = frozenset({State.DONE, State.FAILED, State.UNKNOWN})
 
 
@@ -32,7 +34,8 @@ class Turn(Record):
     @property
     def message_id(self) -> str:
         """The same for every attempt, and for every other server that tells it."""
-        return f"msg_{self.request}_{self.state}"
+        of = f"_{self.time_ms}" if self.kind == "request.changed" else ""
+        return f"msg_{self.request}_{self.state}{of}"
 
 
 class Facts(Record):
@@ -108,7 +111,9 @@ def _kind(event: str, state: State) -> Kind | None:
         return "request.opened"
     if event == "finished" and state in _FINISHED:
         return "request.finished"
-    return "request.ended" if state in _ENDED else None
+    if state in _ENDED:
+        return "request.ended"
+    return "request.changed" if event in _CHANGES else None
 
 
 def _by(turn: Turn, shown: Shown) -> tuple[str, ...]:

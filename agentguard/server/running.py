@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,7 +26,7 @@ from agentguard.audit import Journal
 from agentguard.config import APPROVERS, Settings, journal_keys, keyring_of, open_connection, read_roster
 from agentguard.errors import ConfigurationError, Fault
 from agentguard.server import tokens
-from agentguard.server.app import Parts, create_app
+from agentguard.server.app import Parts, SlackOffice, create_app
 from agentguard.server.fresh import Fresh
 from agentguard.server.local_login import is_loopback, local_login
 from agentguard.server.oidc import provider_of
@@ -87,6 +89,7 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         key=signer_key(settings, server, roster()),
         now_ms=_now_ms,
         webhooks=webhooks_of(server, public_url),
+        slack=_slack(server, public_url),
         is_https=public_url.startswith("https:"),
         provider=provider_of(server, public_url),
         records=Records(directory=settings.state_dir / "journal", keys=lambda: _journal_keys(settings)),
@@ -187,6 +190,18 @@ def _warn(server: ServerSettings, settings: Settings, host: str) -> None:
         _log.warning(
             "nobody can log in here yet: set AGENTGUARD_SERVER_OIDC_ISSUER, or make a token with `agentguard token create NAME`"
         )
+
+
+def _slack(server: ServerSettings, public_url: str) -> SlackOffice | None:
+    """The Slack that the settings ask for. Raises ConfigurationError."""
+    if not server.slack_bot_token.get_secret_value():
+        return None
+    try:
+        opening: Any = import_module("agentguard.server.slack.office")
+    except ImportError as error:
+        raise ConfigurationError(f"Slack needs {error.name}: pip install 'agentguard[slack]'") from None
+    made: SlackOffice | None = opening.slack_of(server, public_url)
+    return made
 
 
 def _known(person: str, roster: Roster) -> str:

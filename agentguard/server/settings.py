@@ -86,6 +86,30 @@ class ServerSettings(BaseSettings):
     webhook_allow_hosts: Annotated[tuple[str, ...], NoDecode, Listed] = ()
     """Hosts that webhooks may reach by http, and at loopback and private addresses."""
 
+    teams_urls: Annotated[tuple[SecretStr, ...], NoDecode, Listed] = ()
+    """Workflows webhooks of Teams channels, where a card links to each request's page."""
+
+    slack_bot_token: SecretStr = SecretStr("")
+    """`xoxb-...` of the Slack app. Empty: no Slack."""
+
+    slack_app_token: SecretStr = SecretStr("")
+    """`xapp-...`, for Socket Mode: Slack needs no way to reach this server."""
+
+    slack_signing_secret: SecretStr = SecretStr("")
+    """What Slack signs presses with that it sends to `/slack/interactions`, where there is no Socket Mode."""
+
+    slack_channel: str = Field(default="", pattern=r"^[A-Z0-9]{0,32}$")
+    """The id of the channel that gets the cards, such as C012AB3CD."""
+
+    slack_team: str = Field(default="", pattern=r"^[A-Z0-9]{0,32}$")
+    """The id of the workspace, such as T012AB3CD: presses of people of others count for nothing."""
+
+    slack_approves_critical: bool = False
+    """Whether a press in Slack is enough to approve what is critical; else it is approved on its page, after a login."""
+
+    slack_api_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://[^\s?#]+/$")
+    """Where Slack's Web API is."""
+
     webhook_retry_seconds: Annotated[tuple[PositiveFloat, ...], NoDecode, Listed] = RETRY_SECONDS
     """Waits between attempts; when they are used up, the message goes to the dead letters."""
 

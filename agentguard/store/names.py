@@ -44,6 +44,14 @@ class Names:
         """Sorted set of ended requests by the time they ended."""
         return self.prefix + "ended"
 
+    def posted(self, channel: str, request_id: str) -> str:
+        """The message that shows a request in a chat's channel; the approvers' side writes it."""
+        return f"{self._prefix}posted:{_part(channel)}:{_part(request_id)}"
+
+    def press(self, digest: str) -> str:
+        """That somebody's press in a chat was acted on; the approvers' side writes it."""
+        return f"{self._prefix}press:{_part(digest)}"
+
     def request(self, request_id: str) -> str:
         """Hash of a request; the agent's side writes it."""
         return f"{self.prefix}request:{_part(request_id)}"

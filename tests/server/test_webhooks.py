@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import secrets
@@ -16,7 +17,6 @@ from standardwebhooks import Webhook
 
 from agentguard.approval import Channel
 from agentguard.model.approvals import Card, Request, State
-from agentguard.server.deliveries import Endpoint
 from agentguard.server.outbox import Delivery, Outbox
 from agentguard.server.signatures import WebhookSecret
 from agentguard.server.webhooks import Webhooks
@@ -43,7 +43,7 @@ def serve(valkey_url: str, tenant: str) -> Serve:
 
     def serve(*receivers: Receiver, **changed: Any) -> AbstractContextManager[str]:
         given: dict[str, Any] = {
-            "endpoints": [Endpoint(httpx.URL(receiver.url)) for receiver in receivers],
+            "endpoints": [httpx.URL(receiver.url) for receiver in receivers],
             "secrets": [NEW, OLD],
             "retry_seconds": (0.01, 0.02, 0.03),
             "public_url": "https://approvals.acme.example/",
@@ -340,7 +340,7 @@ class TestFaults:
         await opened(agent)
         events = await agent.connection.read_stream(agent.names.events, "0-0", 1)
         with receiving() as receiver:
-            endpoint = Endpoint(httpx.URL(receiver.url)).id
+            endpoint = hashlib.sha256(receiver.url.encode()).hexdigest()[:16]
             turn = {
                 "kind": "request.opened",
                 "request": events[0][1]["request"].decode(),

@@ -1,0 +1,343 @@
+"""Slack, with its real client against a workspace on loopback: cards that are posted and change, and presses that count."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from agentguard.approval import Channel, sign_vote
+from agentguard.model.approvals import Decision, Request, State
+from agentguard.server.outbox import Outbox
+from agentguard.server.slack.blocks import APPROVE, READ_ALL, REJECT
+from agentguard.server.slack.office import Slack
+from agentguard.server.webhooks import Webhooks
+from tests.approval.people import KEYS, ONE, ROSTER, TWO, a_request
+from tests.server.fake_slack import CHANNEL, SECRET, TEAM, FakeSlack, member, press, signed, submit
+from tests.server.serving import opened, parts, serving
+
+pytestmark = pytest.mark.anyio
+
+PEOPLE = {"ann": "U0ANN", "bob": "U0BOB", "cat": "U0CAT", "eve": "U0EVE"}
+WITH_SLACK = replace(
+    ROSTER,
+    people={name: person.model_copy(update={"slack": PEOPLE.get(name)}) for name, person in ROSTER.people.items()},
+)
+
+
+@pytest.fixture(scope="session")
+def tenant() -> str:
+    """A tenant of these tests' own."""
+    return f"tenant-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def slack() -> Iterator[FakeSlack]:
+    """A workspace whose people are full members."""
+    with FakeSlack() as running:
+        running.users |= {user: member() for user in PEOPLE.values()}
+        yield running
+
+
+@pytest.fixture
+async def base(slack: FakeSlack, valkey_url: str, agent: Channel) -> AsyncIterator[str]:
+    """A server that posts there, and takes presses by HTTP and by Socket Mode."""
+    made = settings(slack)
+    await Outbox(connection=agent.connection, names=agent.names).cursor()
+    with serving(parts(valkey_url, agent.names.tenant, slack=made, roster=lambda: WITH_SLACK)) as address:
+        await anyio.to_thread.run_sync(slack.connected)
+        yield address
+
+
+def settings(slack: FakeSlack, **changed: Any) -> Slack:
+    """The server's Slack."""
+    given: dict[str, Any] = {
+        "bot_token": "xoxb-1",
+        "channel": CHANNEL,
+        "team": TEAM,
+        "app_token": "xapp-1",
+        "signing_secret": SECRET,
+        "critical": True,
+        "api_url": slack.url,
+        "public_url": "https://approvals.acme.example/",
+    }
+    return Slack(**(given | changed))
+
+
+async def told(slack: FakeSlack, method: str, **how: Any) -> dict[str, Any]:
+    """What Slack was told, waited for without holding up the test's loop."""
+    return await anyio.to_thread.run_sync(lambda: slack.told(method, **how))
+
+
+async def by_http(base: str, payload: dict[str, Any], **how: Any) -> httpx.Response:
+    """A press that Slack sends by HTTP."""
+    body, headers = signed(payload, **how)
+    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
+        return await client.post("/slack/interactions", content=body, headers=headers)
+
+
+async def state_of(agent: Channel, request: Request) -> State:
+    """How a request stands."""
+    return (await agent.read(request.id)).state
+
+
+async def reaches(agent: Channel, request: Request, state: State) -> None:
+    """Wait until a request stands like this."""
+    with anyio.fail_after(10):
+        while await state_of(agent, request) is not state:
+            await anyio.sleep(0.01)
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """Everything that a message shows."""
+    return json.dumps(message["blocks"], ensure_ascii=False)
+
+
+async def test_a_request_is_posted_decided_by_two_and_its_card_says_so_everywhere(
+    base: str, slack: FakeSlack, agent: Channel
+) -> None:
+    """The whole loop by HTTP: posted once, changed by each vote and by the end, wherever it came from."""
+    request = await opened(agent, TWO)
+    posted = await told(slack, "chat.postMessage")
+    first = await by_http(base, press(posted, APPROVE, "U0ANN", trigger="1"))
+    await told(slack, "chat.update", where=lambda body: "ann: approve" in text_of(body))
+    await by_http(base, press(posted, APPROVE, "U0BOB", trigger="2"))
+    await reaches(agent, request, State.APPROVED)
+    ended = await told(slack, "chat.update", where=lambda body: "Approved by ann, bob" in text_of(body))
+
+    assert first.status_code == 200
+    assert posted["channel"] == CHANNEL
+    assert "Export 500 customers" in text_of(posted)
+    assert len(posted["text"]) <= 110
+    assert slack.count("chat.postMessage") == 1
+    assert APPROVE not in text_of(ended)
+
+
+async def test_socket_mode_needs_no_way_to_this_server_and_a_rejection_asks_for_a_reason(
+    base: str, slack: FakeSlack, agent: Channel
+) -> None:
+    """A press is acknowledged before anything is done; the modal's reason is the vote's comment."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    await anyio.to_thread.run_sync(slack.press_by_socket, press(posted, REJECT, "U0ANN", trigger="1"))
+    modal = await told(slack, "views.open")
+    await anyio.to_thread.run_sync(
+        slack.press_by_socket, submit(modal["view"], "U0ANN", trigger="2", reason="Not twice")
+    )
+    await reaches(agent, request, State.REJECTED)
+
+    assert (await agent.read(request.id)).resolution.comment == "Not twice"
+    assert (await agent.read(request.id)).votes[0].signer == "inbox"
+
+
+@pytest.mark.parametrize(
+    ("user", "info", "why"),
+    [
+        ("U0DAN", member(), "stands beside nobody in approvers.yaml"),
+        ("U0ANN", member(is_restricted=True), "Guests, bots and people of other workspaces"),
+        ("U0ANN", member(is_ultra_restricted=True), "Guests, bots and people of other workspaces"),
+        ("U0ANN", member(is_stranger=True), "Guests, bots and people of other workspaces"),
+        ("U0ANN", member(deleted=True), "Guests, bots and people of other workspaces"),
+        ("U0ANN", member(team_id="T0OTHER"), "Guests, bots and people of other workspaces"),
+        ("U0ANN", None, "Slack could not say who you are"),
+        ("U0EVE", member(), "not"),
+    ],
+    ids=["unmapped", "guest", "single-channel guest", "stranger", "left", "other team", "unknown", "not entitled"],
+)
+async def test_t14_who_may_not_decide_is_told_so_alone(
+    base: str, slack: FakeSlack, agent: Channel, user: str, info: dict[str, Any] | None, why: str
+) -> None:
+    """Membership of the channel is no authority, and neither is a display name."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    slack.users.pop(user, None)
+    slack.users |= {user: info} if info else {}
+    await by_http(base, press(posted, APPROVE, user, trigger="1", name="ann"))
+    private = await told(slack, "chat.postEphemeral")
+
+    assert private["user"] == user
+    assert why in private["text"]
+    assert await state_of(agent, request) is State.PENDING
+
+
+async def test_t14_another_workspaces_ann_is_nobody_here(base: str, slack: FakeSlack, agent: Channel) -> None:
+    """A user's id counts within its team alone."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    await by_http(base, press(posted, APPROVE, "U0ANN", trigger="1", team="T0OTHER"))
+    private = await told(slack, "chat.postEphemeral")
+
+    assert "not of this workspace" in private["text"]
+    assert await state_of(agent, request) is State.PENDING
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"secret": "another"}, {"when": 1_700_000_000}, {"when": time.time() + 3600}],
+    ids=["forged", "old", "ahead"],
+)
+async def test_t9_t10_a_press_that_slack_did_not_sign_now_is_refused(
+    base: str, slack: FakeSlack, agent: Channel, how: dict[str, Any]
+) -> None:
+    """401, before a byte of it is read; nothing is decided."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    answer = await by_http(base, press(posted, APPROVE, "U0ANN", trigger="1"), **how)
+
+    assert answer.status_code == 401
+    assert await state_of(agent, request) is State.PENDING
+
+
+async def test_t10_a_press_delivered_again_changes_nothing(base: str, slack: FakeSlack, agent: Channel) -> None:
+    """By the other way too: it was acted on once."""
+    request = await opened(agent, TWO)
+    posted = await told(slack, "chat.postMessage")
+    payload = press(posted, APPROVE, "U0ANN", trigger="1")
+    await by_http(base, payload)
+    await told(slack, "chat.update", where=lambda body: "ann: approve" in text_of(body))
+    version = (await agent.read(request.id)).version
+    await by_http(base, payload)
+    await anyio.to_thread.run_sync(slack.press_by_socket, payload)
+    await by_http(base, press(posted, APPROVE, "U0BOB", trigger="2"))
+    await reaches(agent, request, State.APPROVED)
+
+    assert len((await agent.read(request.id)).votes) == 2
+    assert version != (await agent.read(request.id)).version
+
+
+async def test_t2_a_button_of_another_request_or_of_an_earlier_card_decides_nothing(
+    base: str, slack: FakeSlack, agent: Channel
+) -> None:
+    """A button names the card that was seen; one that was made by hand names nothing."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    payload = press(posted, APPROVE, "U0ANN", trigger="1")
+    for number, value in enumerate(
+        [
+            json.dumps({"request": request.id, "card": "0" * 64}),
+            json.dumps({"request": "0" * 32, "card": "x"}),
+            "approve all",
+        ]
+    ):
+        payload["actions"][0] |= {"value": value, "action_ts": str(number)}
+        await by_http(base, payload)
+    await told(slack, "chat.postEphemeral", count=2)
+
+    assert await state_of(agent, request) is State.PENDING
+
+
+async def test_a_decision_made_elsewhere_changes_the_card(base: str, slack: FakeSlack, agent: Channel) -> None:
+    """No button stays live after the end."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    stored = await agent.read(request.id)
+    vote = sign_vote(
+        stored.request, person="bob", groups=WITH_SLACK.groups_of("bob"), approvals=["stewards"], decision=Decision.REJECT,
+        comment="", card_digest=stored.request.card.digest(), time_ms=stored.now_ms, signer="bob", key=KEYS["bob"],
+    )  # fmt: skip
+    await agent.vote(vote, stored.version, State.REJECTED)
+    ended = await told(slack, "chat.update", where=lambda body: "rejected by bob" in text_of(body))
+    await by_http(base, press(posted, APPROVE, "U0ANN", trigger="1"))
+    private = await told(slack, "chat.postEphemeral")
+
+    assert APPROVE not in text_of(ended)
+    assert "rejected" in private["text"]
+
+
+async def test_t17_what_is_cut_is_approved_only_after_all_of_it_was_shown(
+    base: str, slack: FakeSlack, agent: Channel
+) -> None:
+    """No Approve in the channel; "Read all" shows the tail too, and Approve stands at its end."""
+    hidden = "echo ok " + "word " * 800 + "; rm -rf /"
+    card = a_request(ONE).card.model_copy(update={"arguments": json.dumps({"command": hidden})})
+    request = await opened(agent, ONE, card=card)
+    posted = await told(slack, "chat.postMessage")
+    await by_http(base, press(posted, READ_ALL, "U0ANN", trigger="1"))
+    modal = await told(slack, "views.open")
+    await by_http(base, submit(modal["view"], "U0ANN", trigger="2"))
+    await reaches(agent, request, State.APPROVED)
+
+    assert APPROVE not in text_of(posted)
+    assert "characters hidden here" in text_of(posted)
+    assert "; rm -rf /" in text_of(posted)
+    assert "".join(block["text"]["text"] for block in _view(modal)["blocks"]).count("word ") == 800
+
+
+async def test_t17_what_slack_cannot_show_is_decided_on_its_page(base: str, slack: FakeSlack, agent: Channel) -> None:
+    """Two megabytes fit no modal: the person is sent to the page, and nothing is decided."""
+    card = a_request(ONE).card.model_copy(update={"arguments": json.dumps({"body": "x " * 1_000_000})})
+    request = await opened(agent, ONE, card=card)
+    posted = await told(slack, "chat.postMessage")
+    await by_http(base, press(posted, READ_ALL, "U0ANN", trigger="1"))
+    private = await told(slack, "chat.postEphemeral")
+
+    assert f"https://approvals.acme.example/requests/{request.id}" in private["text"]
+    assert all(len(block["text"]["text"]) <= 3_000 for block in posted["blocks"] if block["type"] == "section")
+
+
+async def test_t16_nothing_that_an_agent_writes_does_anything(base: str, slack: FakeSlack, agent: Channel) -> None:
+    """Mentions, links and markdown stay text; what nobody sees is written out; the push says none of it."""
+    evil = "<!channel> <https://evil.example|Approve> *bold*\u202e\u200b"
+    card = a_request(ONE).card.model_copy(update={"title": evil, "says": evil, "arguments": json.dumps({"to": evil})})
+    await opened(agent, ONE, card=card)
+    posted = await told(slack, "chat.postMessage")
+    kinds = {block["text"]["type"] for block in posted["blocks"] if "text" in block}
+
+    assert kinds == {"plain_text"}
+    assert "mrkdwn" not in text_of(posted)
+    assert "\u202e" not in text_of(posted)
+    assert "\\\\u202e" in text_of(posted)
+    assert "evil" not in posted["text"]
+
+
+async def test_slack_down_loses_nothing(slack: FakeSlack, valkey_url: str, agent: Channel) -> None:
+    """The request is open all the same, and its card comes when Slack is back."""
+    slack.failing = ["ratelimited"]
+    soon = Webhooks(endpoints=(), secrets=(), retry_seconds=(0.05, 0.05), public_url="")
+    async with _serving(slack, valkey_url, agent, soon):
+        request = await opened(agent, ONE)
+        await told(slack, "chat.postMessage")
+        waiting = await state_of(agent, request)
+        posted = await told(slack, "chat.postMessage", count=2)
+
+    assert waiting is State.PENDING
+    assert "Export 500 customers" in text_of(posted)
+
+
+async def test_what_is_critical_is_approved_after_a_login_unless_settings_say_otherwise(
+    slack: FakeSlack, valkey_url: str, agent: Channel
+) -> None:
+    """By default a press is not enough; a rejection is."""
+    async with _serving(slack, valkey_url, agent, critical=False) as base:
+        request = await opened(agent, ONE)
+        posted = await told(slack, "chat.postMessage")
+        await by_http(base, press(posted, APPROVE, "U0ANN", trigger="1"))
+        private = await told(slack, "chat.postEphemeral")
+        state = await state_of(agent, request)
+
+    assert "log in and approve it on its page" in private["text"]
+    assert state is State.PENDING
+
+
+@asynccontextmanager
+async def _serving(
+    slack: FakeSlack, url: str, agent: Channel, webhooks: Webhooks | None = None, **changed: Any
+) -> AsyncIterator[str]:
+    made = settings(slack, **changed)
+    await Outbox(connection=agent.connection, names=agent.names).cursor()
+    with serving(parts(url, agent.names.tenant, slack=made, webhooks=webhooks, roster=lambda: WITH_SLACK)) as address:
+        yield address
+
+
+def _view(call: dict[str, Any]) -> dict[str, Any]:
+    view = call["view"]
+    read: dict[str, Any] = view if isinstance(view, dict) else json.loads(view)
+    return read
