@@ -46,11 +46,11 @@ class Names:
 
     def posted(self, channel: str, request_id: str) -> str:
         """The message that shows a request in a chat's channel; the approvers' side writes it."""
-        return f"{self._prefix}posted:{_part(channel)}:{_part(request_id)}"
+        return f"{self.prefix}posted:{_part(channel)}:{_part(request_id)}"
 
     def press(self, digest: str) -> str:
         """That somebody's press in a chat was acted on; the approvers' side writes it."""
-        return f"{self._prefix}press:{_part(digest)}"
+        return f"{self.prefix}press:{_part(digest)}"
 
     def request(self, request_id: str) -> str:
         """Hash of a request; the agent's side writes it."""
