@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agentguard.guard.budgets import Bill
 from agentguard.guard.snapshot import Snapshot
+from agentguard.masking import Put
 from agentguard.model.approvals import Card
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.facts import Facts
@@ -19,9 +20,9 @@ from agentguard.model.verdicts import Verdict
 class Case:
     """One call on its way to people and back.
 
-    `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear; `card` is what people
-    are shown. `bill`: what is held of limits meanwhile. `changes`: what people changed of the model's own arguments, which `call` keeps.
-    Once approved, `verdict` is the one that people were shown.
+    `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear, `put` what. `card` is what
+    people are shown. `bill`: what is held of limits meanwhile. `changes`: what people changed of the model's own arguments, which `call`
+    keeps. Once approved, `verdict` is the one that people were shown.
     """
 
     call: ToolCall
@@ -33,5 +34,6 @@ class Case:
     verdict: Verdict
     card: Card
     revealed: Mapping[str, tuple[str, ...]]
+    put: Sequence[Put]
     bill: Bill
     changes: Mapping[str, Json] = field(default_factory=dict)

@@ -13,8 +13,8 @@ from agentguard.guard.judging import Judgement, Judging
 from agentguard.guard.offers import Offers
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
-from agentguard.guard.revealing import Restored, restore_call, still_revealed
-from agentguard.guard.snapshot import Snapshot, take_snapshot
+from agentguard.guard.revealing import Restored, restore_call, snapshot_of, still_revealed
+from agentguard.guard.snapshot import Snapshot
 from agentguard.guard.tokens import TokenBook
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.facts import Facts
@@ -57,6 +57,7 @@ class Cases:
             verdict=judged.verdict,
             card=card.model_copy(update={"grant": offer}),
             revealed=restored.revealed,
+            put=restored.put,
             bill=judged.bill,
         )
 
@@ -68,8 +69,8 @@ class Cases:
         restored = await restore_call(
             call, case.tool, rules.policy.terms(call.tool).reveal, self.tokens, principal
         )  # 1
-        snapshot = take_snapshot(case.tool, restored.text)  # 2
-        masked = rules.masker.mask(snapshot.shown, self.tokens.ids(principal))
+        snapshot = snapshot_of(case.tool, restored)  # 2
+        masked = rules.masker.mask(restored.veil(snapshot.shown), self.tokens.ids(principal))
         evidence = await self.judging.evidence(
             rules.policy, case.tool, principal, masked.entities, restored.known, is_new=False
         )

@@ -19,7 +19,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, assert_never
 
-from agentguard.errors import CallRefused, ConfigurationError, Fault, InvalidArguments
+from agentguard.errors import CallRefused, ConfigurationError, Fault
 from agentguard.guard import refusals
 from agentguard.guard.answering import Answering
 from agentguard.guard.asking import Asking
@@ -33,9 +33,8 @@ from agentguard.guard.once import Once
 from agentguard.guard.permit import Outcome, Permit
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
-from agentguard.guard.revealing import Restored, restore_call
+from agentguard.guard.revealing import restore_call, snapshot_of
 from agentguard.guard.settling import Settling
-from agentguard.guard.snapshot import Snapshot, take_snapshot
 from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
 from agentguard.guard.tracing import UNTRACED, Trace, Tracing
@@ -289,7 +288,7 @@ class Guard:
         await self.tokens.recall(principal)
         call = await rules.maskers.outgoing(call, self.tokens, principal)
         restored = await restore_call(call, tool, terms.reveal, self.tokens, principal)  # 1
-        snapshot = _snapshot(tool, restored)  # 2
+        snapshot = snapshot_of(tool, restored)  # 2
         arguments = snapshot.arguments
         shown = arguments if snapshot.shown_text is None else snapshot.shown
         masked = rules.masker.mask(restored.veil(shown), self.tokens.ids(principal))
@@ -347,7 +346,7 @@ class Guard:
         if await self.asking.granting.use(case) is not None:
             return permit, case
         approved, claim = await self.asking.ask(case, hold_seconds)
-        return replace(permit, snapshot=approved.snapshot, claim=claim), approved
+        return replace(permit, snapshot=approved.snapshot, put=approved.put, claim=claim), approved
 
     async def _undertaken(self, approved: Case, permit: Permit) -> Permit:
         """The permit with what the approved call may do once begun, under the fence of its claim, if it has one."""
@@ -357,15 +356,6 @@ class Guard:
         fence, request = ("", None) if permit.claim is None else (permit.claim.fence, permit.claim.request_id)
         undertaking = await self.once.begin(approved.principal, approved.call, deeds, fence=fence, request=request)
         return replace(permit, undertaking=undertaking)
-
-
-def _snapshot(tool: Tool, restored: Restored) -> Snapshot:
-    """The snapshot of a call. Raises CallRefused."""
-    try:
-        return take_snapshot(tool, restored.text)
-    except InvalidArguments as invalid:
-        refusal = refusals.explained(invalid, restored.left)
-    raise refusal
 
 
 def _check_names(call: ToolCall, tool: Tool) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from agentguard.errors import InvalidArguments, NotCanonical
 from agentguard.guard import refusals
+from agentguard.guard.snapshot import Snapshot, take_snapshot
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import Left, Put, Restoring, TokenIds, by_parameter, is_stand_in, veiled
 from agentguard.model.calls import Principal, Tool, ToolCall
@@ -81,6 +82,15 @@ def _as_tokens(known: Mapping[str, Known], ids: TokenIds) -> Iterator[tuple[str,
 def _plain(token: Token, ids: TokenIds) -> Token:
     """The token, or the one that a stand-in stands in for."""
     return ids.token(token.entity_type, token.value) if is_stand_in(token.text) else token
+
+
+def snapshot_of(tool: Tool, restored: Restored) -> Snapshot:
+    """The snapshot of a call (step 2). Raises CallRefused, which says so where what the tool would not take is a token."""
+    try:
+        return take_snapshot(tool, restored.text)
+    except InvalidArguments as invalid:
+        refusal = refusals.explained(invalid, restored.left)
+    raise refusal
 
 
 def still_revealed(revealed: Mapping[str, tuple[str, ...]], reveals: Sequence[Reveal]) -> bool:

@@ -118,7 +118,7 @@ class Settling:
         """Record how a text in pieces ended: what to raise after it."""
         shown, masked, labels = None, masking.whole, masking.labels
         if failed is not None:
-            masker, ids = self.in_force().maskers.of_result(permit.call.tool), self.tokens.ids(permit.principal)
+            masker, ids = self._masker(permit), self.tokens.ids(permit.principal)
             shown, error = _readable(lambda: masker.mask_error(failed, ids))
             masked = replace(masked, tokens=(*masked.tokens, *error.tokens), hidden=error.hidden)
         counted = await self.budgets.counted(permit.bill, masked.tokens)
@@ -143,8 +143,7 @@ class Settling:
         async def keep(masked: Masked) -> tuple[str, ...]:
             return await self._keep(permit, masked) if at_once else ()
 
-        masker = self.in_force().maskers.of_result(permit.call.tool)
-        return TextMasking(principal=permit.principal, tokens=self.tokens, masker=masker, keep=keep)
+        return TextMasking(principal=permit.principal, tokens=self.tokens, masker=self._masker(permit), keep=keep)
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:
         """The error that may be shown: the same type where it can carry the masked text, else ToolFailed."""

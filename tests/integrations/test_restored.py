@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import to_jsonable_python
 
 from agentguard.integrations.functions import FunctionTool
 from agentguard.model.calls import ToolCall
+from tests.guard.test_editing import edit
 from tests.guard.world import World
 from tests.integrations.kinds import FIELDS, KINDS
 
@@ -54,26 +56,31 @@ async def test_t26_neither_journal_nor_card_nor_redis_holds_a_restored_value(twe
         """All of a customer."""
         return {kind.field: kind.value for kind in KINDS.values()}
 
-    def take(**values: Any) -> str:
+    def take(**values: Any) -> dict[str, Any]:
         taken.append(values)
-        return "done"
+        said: dict[str, Any] = to_jsonable_python(values)
+        return said
 
     tools = {"give": FunctionTool.of(give), "take": _with_twelve(take)}
     with twelve.open() as guard, guard.session(user="dan@acme.example"):
         guard.expect(*tools.values())
         given = await guard.run(ToolCall(tool="give", arguments={}), tools["give"])
-        written = {NAMES[name]: kind.write(given[kind.field]) for name, kind in KINDS.items()}
+        written = {NAMES[name]: kind.write(given[kind.field]) for name, kind in KINDS.items()} | {"remark": "more"}
         running = asyncio.create_task(guard.run(ToolCall(tool="take", arguments=written), tools["take"]))
         [waiting] = await twelve.waiting()
         card = await twelve.card(waiting)
-        await twelve.decide(waiting, "ann")
+        await edit(twelve, waiting, "ann", remark="less")
+        edited = await twelve.card(waiting)
+        await twelve.decide(waiting, "bob")
         done = await running
 
     journal = "".join(file.read_text() for file in (twelve.settings.state_dir / "journal").glob("*.jsonl"))
-    assert done == "done"
-    assert taken == [{NAMES[name]: kind.expected for name, kind in KINDS.items()}]
+    assert taken == [{NAMES[name]: kind.expected for name, kind in KINDS.items()} | {"remark": "less"}]
+    assert done["remark"] == "less"
+    assert [name for name, kind in KINDS.items() if str(kind.value) in json.dumps(done)] == []
     assert [name for name, kind in KINDS.items() if str(kind.value) in journal] == []
-    assert [name for name, kind in KINDS.items() if str(kind.value) in json.dumps(card.model_dump(mode="json"))] == []
+    shown = json.dumps([card.model_dump(mode="json"), edited.model_dump(mode="json")])
+    assert [name for name, kind in KINDS.items() if str(kind.value) in shown] == []
 
 
 def _with_twelve(function: Any) -> FunctionTool:
@@ -81,6 +88,7 @@ def _with_twelve(function: Any) -> FunctionTool:
         inspect.Parameter(NAMES[name], inspect.Parameter.KEYWORD_ONLY, annotation=kind.annotation)
         for name, kind in KINDS.items()
     ]
+    parameters.append(inspect.Parameter("remark", inspect.Parameter.KEYWORD_ONLY, annotation=str))
     function.__signature__ = inspect.Signature(parameters)
-    function.__annotations__ = {NAMES[name]: kind.annotation for name, kind in KINDS.items()}
+    function.__annotations__ = {each.name: each.annotation for each in parameters}
     return FunctionTool.of(function)
