@@ -110,7 +110,8 @@ def explain(
         over=tuple(over or ()),
     )
     words = PlainProvenance(said, dict(_pairs("--result", result)))
-    say(policy.explain(policy.classify(tool, _arguments(args), principal, facts, words), facts))
+    call = (tool, _arguments(args), principal, facts, words)
+    say(policy.explain(policy.classify(*call), facts, policy.parts(*call)))
 
 
 def _pairs(option: str, given: list[str] | None) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from agentguard.model.facts import Facts
@@ -19,16 +19,19 @@ def explain(
     *,
     is_deferred: bool = False,
     read: Mapping[str, str] | None = None,
+    parts: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """What was decided, which clauses said so and where they stand, what happens once, and who would have to approve.
 
-    `read`: of each rule that spoke, by id, the facts that its condition read.
+    `read`: of each rule that spoke, by id, the facts that its condition read; `parts`: how the parts of its condition came out.
     """
     lines = [f"{verdict.tool} {_WORDS[verdict.effect]}; risk {verdict.risk}"]
     for clause in verdict.clauses:
         lines.append(f"  {_clause(clause)}")
         if read and clause.kind == "rule" and clause.id in read:
             lines.append(f"    it read {read[clause.id]}")
+        if parts and clause.kind == "rule":
+            lines += [f"    {part}" for part in parts.get(clause.id, ())]
     if verdict.effect is not Effect.DENY:
         lines += [f"  {each.clause.kind} {each.deed_of} happens once by {each.written}" for each in once]
     lines += [f"  needs {_need(need)}" for need in verdict.needs]

@@ -23,7 +23,8 @@ from agentguard.model.problems import Place
 from agentguard.model.provenance import Provenance
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Effect, Verdict
-from agentguard.policy.conditions import Condition, Language, Need
+from agentguard.policy.condition_parts import parts_of
+from agentguard.policy.conditions import BadCondition, Condition, Language, Met, Need
 from agentguard.policy.deeds import deeds_of, once_of
 from agentguard.policy.document import Document
 from agentguard.policy.explain import explain, facts_read
@@ -98,17 +99,7 @@ class Policy:
         limits = tuple(each.limit.met(arguments, facts) for each in plan.limits)
         if not plan.rules:
             return plan.verdict(limits)
-        reading = Reading(
-            self._language,
-            reads=plan.reads,
-            params=plan.terms.params,
-            tool=tool,
-            arguments=arguments,
-            principal=principal,
-            facts=facts,
-            hints=self._hints(tool),
-            provenance=provenance,
-        )
+        reading = self._reading(tool, arguments, principal, facts, provenance, plan.reads)
         rules = tuple(ALWAYS if rule.condition is None else reading.met(rule.condition) for rule in plan.rules)
         return plan.verdict(rules + limits)
 
@@ -190,12 +181,60 @@ class Policy:
         """Where something in the document stands."""
         return self._layout.place(path)
 
-    def explain(self, verdict: Verdict, facts: Facts | None = None) -> str:
-        """A verdict in plain words, with file:line of each clause, and the facts that each condition read of these."""
+    def parts(
+        self,
+        tool: str,
+        arguments: Mapping[str, Json],
+        principal: Principal,
+        facts: Facts,
+        provenance: Provenance | None = None,
+    ) -> dict[str, tuple[str, ...]]:
+        """Of each rule whose condition has several parts: those that are true of a call, or failed, and so count as met."""
+        found: dict[str, tuple[str, ...]] = {}
+        for rule, text in self._texts.items() if is_tool_name(tool) else ():
+            texts = parts_of(text)
+            if len(texts) > 1:
+                try:
+                    conditions = [self._language.compile(each) for each in texts]
+                except BadCondition:
+                    continue  # a part that says nothing by itself
+                reads = frozenset[str]().union(*(each.reads for each in conditions))
+                reading = self._reading(tool, arguments, principal, facts, provenance, reads)
+                found[rule] = tuple(_part(each.text, met) for each in conditions if (met := reading.met(each)))
+        return found
+
+    def explain(
+        self, verdict: Verdict, facts: Facts | None = None, parts: Mapping[str, Sequence[str]] | None = None
+    ) -> str:
+        """A verdict in plain words, with file:line of each clause, the facts that its condition read, and how its `parts` came out."""
         read = (
             {} if facts is None else {id: told for id, text in self._texts.items() if (told := facts_read(text, facts))}
         )
-        return explain(verdict, once_of(self.document, verdict), is_deferred=self.defers(verdict), read=read)
+        return explain(
+            verdict, once_of(self.document, verdict), is_deferred=self.defers(verdict), read=read, parts=parts
+        )
+
+    def _reading(
+        self,
+        tool: str,
+        arguments: Mapping[str, Json],
+        principal: Principal,
+        facts: Facts,
+        provenance: Provenance | None,
+        reads: frozenset[str],
+    ) -> Reading:
+        """What conditions that may read these names read of one call."""
+        return Reading(
+            self._language,
+            reads=reads,
+            params=self.terms(tool).params,
+            tool=tool,
+            arguments=arguments,
+            principal=principal,
+            facts=facts,
+            hints=self._hints(tool),
+            provenance=provenance,
+        )
 
     def _hints(self, tool: str) -> Hints:
         """What a tool claimed of itself when it was pinned."""
@@ -205,6 +244,10 @@ class Policy:
     def _refuse_name(self, tool: str) -> Verdict:
         reason = "a tool's name is 1 to 64 of letters, digits, '_' and '-'"
         return self._planner.deny(_shown(tool), NOT_A_NAME, reason).verdict(())
+
+
+def _part(text: str, met: Met) -> str:
+    return f"true: {text}" if met.how == "true" else f"failed with {met.code}: {text}"
 
 
 def _version(document: Document, pins: Pins | None) -> str:
