@@ -94,7 +94,21 @@ FORMS = {
         "BEGIN:VCARD\nFN:Ann Lee\nORG:Acme Mills\nEND:VCARD",
         "BEGIN:VCARD\nFN:{a}\nORG:Acme Mills\nEND:VCARD",
     ),
-    "mailbox": ('To: "Ann Lee" <info@>, x', 'To: "Ann Lee" <info@>, x'),
+    "cdata": ("<p><name><![CDATA[Ann Lee]]></name><email>-</email></p>", "<p><name><![CDATA[{a}]]></name><email>-</email></p>"),
+    "input": (
+        '<input name="full_name" value="Ann Lee"><input name="q" value="Blue Moon">',
+        '<input name="full_name" value="{a}"><input name="q" value="Blue Moon">',
+    ),
+    "html-paragraph": (
+        "<p>Full name: <b>Ann Lee</b></p><p>Note: <b>Blue Moon</b></p>",
+        "<p>Full name: <b>{a}</b></p><p>Note: <b>Blue Moon</b></p>",
+    ),
+    "upright-csv": ("Full name,Ann Lee\nPhone,-\nColour,Blue Moon", "Full name,{a}\nPhone,-\nColour,Blue Moon"),
+    "upright-markdown": (
+        "| Full name | Ann Lee |\n|---|---|\n| Phone | - |\n| Colour | Blue Moon |",
+        "| Full name | {a} |\n|---|---|\n| Phone | - |\n| Colour | Blue Moon |",
+    ),
+    "logfmt-siblings": ('level=info name="Ann Lee" n=1 email=- x=Blue', 'level=info name="{a}" n=1 email=- x=Blue'),
 }  # fmt: skip
 
 

@@ -27,6 +27,10 @@ _LAYOUT = frozenset(
 _STRONG = frozenset({"strong", "b", "em", "label", "span", "th"})
 _CELLS = frozenset({"td", "th"})
 _ALONE = frozenset({"br", "hr", "img", "input", "meta", "link", "col"})
+_CDATA = "<![CDATA["
+_ATTRIBUTE = re.compile(r"""([\w:.\-]+)\s*=\s*(["'])(.*?)\2""")
+_LABELS = ("name", "key", "itemprop", "property", "label", "id")
+_LONGEST_NAME = 60
 _DEEPEST = 200
 _NEAR = 400
 
@@ -67,6 +71,7 @@ class _Tree:
         self.root = Frame(is_list=False)
         self.rows: list[list[_Cell]] = []
         self.pieces: list[_Piece] = []
+        self.labelled: list[tuple[str, Span]] = []
         self.end = start
         self._stack: list[tuple[str, Frame]] = [("", self.root)]
         for match in _TAG.finditer(text, start):
@@ -82,6 +87,8 @@ class _Tree:
             end -= 1
         if start == end:
             return
+        if text.startswith(_CDATA, start) and text.endswith("]]>", start, end):
+            start, end = start + len(_CDATA), end - 3
         tag, frame = self._stack[-1]
         if tag and tag not in _LAYOUT:
             frame.enter(Span(start, end))
@@ -92,7 +99,9 @@ class _Tree:
             self.rows[-1][-1].pieces.append(piece)
 
     def _tag(self, match: re.Match[str]) -> None:
-        closing, name, _, alone = match.groups()
+        closing, name, attributes, alone = match.groups()
+        if "value" in attributes or "content" in attributes:
+            self._labelled(match.start(3), attributes)
         name = name.rpartition(":")[2]
         plain = name.lower()
         if plain in _LAYOUT:
@@ -101,6 +110,15 @@ class _Tree:
             self._close(name)
         elif not alone and name not in _ALONE:
             self._open(name)
+
+    def _labelled(self, start: int, attributes: str) -> None:
+        """`name="phone" value="..."`: one attribute says what the other is."""
+        found = {match.group(1).lower(): match for match in _ATTRIBUTE.finditer(attributes)}
+        label = next((found[name].group(3) for name in _LABELS if name in found), "")
+        value = found.get("value") or found.get("content")
+        if label and value is not None:
+            left, right = value.span(3)
+            self.labelled.append((label, Span(start + left, start + right)))
 
     def _open(self, name: str) -> None:
         if len(self._stack) > _DEEPEST:
@@ -152,16 +170,18 @@ def _of_html(tree: _Tree, text: str, fields: Fields, said: Said) -> Iterator[Inn
     for name, value in pairwise(apart):
         if value.start - name.end < _NEAR and _names(text, name, value):
             pairs.append((_name(text, name), value))
-    for (_, piece), its in zip(pairs, fields.keys(said[1], tuple(name for name, _ in pairs)), strict=True):
-        yield Inner(piece.start, piece.end, *its)
+    named = [*((name, Span(piece.start, piece.end)) for name, piece in pairs), *tree.labelled]
+    for (_, span), its in zip(named, fields.keys(said[1], tuple(name for name, _ in named)), strict=True):
+        yield Inner(span.start, span.end, *its)
 
 
 def _names(text: str, name: _Piece, value: _Piece) -> bool:
     """Whether one piece of text is the name of the next."""
     if name.tag == "dt":
         return value.tag == "dd"
-    said = text[name.end - 1] == ":" or name.tag == "label"
-    return name.tag in _STRONG and said and value.tag not in _STRONG
+    if name.tag in _STRONG:
+        return (text[name.end - 1] == ":" or name.tag == "label") and value.tag not in _STRONG
+    return text[name.end - 1] == ":" and name.end - name.start <= _LONGEST_NAME and value.tag in _STRONG
 
 
 def _title(text: str, cell: _Cell) -> str:
@@ -169,4 +189,4 @@ def _title(text: str, cell: _Cell) -> str:
 
 
 def _name(text: str, piece: _Piece) -> str:
-    return text[piece.start : piece.end].rstrip(" :")[:60]
+    return text[piece.start : piece.end].rstrip(" :")[:_LONGEST_NAME]

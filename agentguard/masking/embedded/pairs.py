@@ -85,7 +85,8 @@ def _said(text: str, pairs: list[tuple[str, int]], fields: Fields, scope: Scope)
 
 def _name_before(text: str, at: int) -> str:
     before = text[max(0, at - _KEY_REACH) : at].rstrip(" \"'*`_\\")
-    words = _KEY_ENDS.split(before)[-1].split()[-_LONGEST_PHRASE:]
+    is_one_word = text[at] == "=" and not text[at - 1].isspace()  # as in lines of `a=1 b=2`
+    words = _KEY_ENDS.split(before)[-1].split()[-1 if is_one_word else -_LONGEST_PHRASE :]
     while words and not words[0][0].isalpha():
         words.pop(0)
     return " ".join(words)

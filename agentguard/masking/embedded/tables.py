@@ -92,9 +92,24 @@ def _table(
         following += 1
     if not parts or rows is None:
         return None
+    if len(names) == 2 and (upright := _upright(text, lines, at, following, mark, fields, scope)):
+        return following, Region(start, end, upright, following >= len(lines) - 1)
     ended = text.find("\n", end) + 1
     goes_on = following >= len(lines) - 1 or _opens_a_cell(text, ended, mark)
     return following, Region(start, end, parts, goes_on, rows=(rows[0], ended or rows[1]))
+
+
+def _upright(
+    text: str, lines: Sequence[Line], at: int, end: int, mark: str, fields: Fields, scope: Scope
+) -> list[Inner]:
+    """The values of a table of names and values, one pair in each row; empty where it is none."""
+    rows = [list(_cells(*line, mark)) for line in lines[at:end] if not _is_ruler(line[1], mark)]
+    pairs = [(text[slice(*row[0])], row[1]) for row in rows if len(row) == 2]
+    said = fields.keys(scope, tuple(name for name, _ in pairs))
+    telling = sum(key.entity is not None for key, _ in said)
+    if telling < 2 or fields.keys(scope, (text[slice(*rows[0][1])],))[0][0].entity is not None:
+        return []
+    return [Inner(*span, *its) for (_, span), its in zip(pairs, said, strict=True) if span[0] < span[1]]
 
 
 def _whole_row(lines: Sequence[Line], at: int, mark: str) -> tuple[int, str]:
