@@ -70,23 +70,19 @@ def test_a_sync_agent_does_too(telling: World) -> None:
     assert ran == ["bob@acme.example"]
 
 
-async def test_a_middleware_of_ones_own_stands_beside_it(telling: World) -> None:
-    """Given to `guarded`, and after it."""
+async def test_the_guard_hears_before_any_other_middleware(telling: World) -> None:
+    """One of the user's own stands behind it, and the one that masks is last."""
 
     class Own(AgentMiddleware[Any, Any, Any]):
         pass
 
     own = Own()
     with telling.open() as guard:
-        first, second = guarded(guard, [telling.tools.send_email], middleware=[own])["middleware"]
+        first, second, last = guarded(guard, [telling.tools.send_email], middleware=[own])["middleware"]
 
     assert isinstance(first, Listening)
     assert second is own
-
-
-async def test_where_no_condition_asks_for_it_there_is_no_middleware(guard: Guard, world: World) -> None:
-    """`guarded` gives what it always gave."""
-    assert guarded(guard, [world.tools.send_email]).keys() == {"tools"}
+    assert not isinstance(last, Listening)
 
 
 async def test_an_agent_inside_a_tool_does_not_speak_for_the_user(telling: World) -> None:
