@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +27,7 @@ from agentguard.guard.words import CallWords
 from agentguard.model.approvals import Card
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.canonical import canonical_json
+from agentguard.model.provenance import PlainProvenance
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Clause
 from agentguard.policy import Policy, role_values
@@ -36,15 +36,6 @@ from agentguard.store.background import Background
 
 _RECIPIENTS = ("recipient", "url")
 """Roles of where something goes."""
-
-_QUOTED_LEAST = 3
-"""A shorter value stands in the user's words by chance."""
-
-_GROUPED = re.compile(r"(?<=\d)[,' ](?=\d{3}(?!\d))")
-"""What people write between the thousands of a number."""
-
-_WHOLE = re.compile(r"(?<=\d)\.0+$")
-"""What a whole number that is a float ends in."""
 
 _log = logging.getLogger("agentguard.guard")
 
@@ -174,7 +165,7 @@ def _user_wrote(values: tuple[str, ...], words: CallWords | None, asked: str) ->
     with suppress(LookupError):
         if words is not None and values:
             return all(map(words.user_wrote, values))
-    return _quoted(values, asked) if asked else None
+    return bool(values) and all(map(PlainProvenance(asked, {}).user_wrote, values)) if asked else None
 
 
 def _came_from(values: tuple[str, ...], words: CallWords | None) -> set[str]:
@@ -182,17 +173,6 @@ def _came_from(values: tuple[str, ...], words: CallWords | None) -> set[str]:
     with suppress(LookupError):
         return {tool for value in values for tool in words.came_from(value)} if words is not None else set()
     return set()
-
-
-def _quoted(values: tuple[str, ...], asked: str) -> bool:
-    """Whether the user's own words hold every one of these values, each as a word of its own."""
-    words = _GROUPED.sub("", asked.casefold())
-    return bool(words and values) and all(_stands_in(value.strip().casefold(), words) for value in values)
-
-
-def _stands_in(value: str, words: str) -> bool:
-    written = _WHOLE.sub("", value)
-    return len(written) >= _QUOTED_LEAST and bool(re.search(rf"(?<!\w){re.escape(written)}(?!\w)", words))
 
 
 def _sentence(clause: Clause) -> str:
