@@ -21,14 +21,14 @@ async def make(connection: Connection, names: Names, move: Script, keys: Sequenc
     return await connection.run(move, [names.events], [len(keys), *keys, *args])
 
 
-def _script(name: str) -> Script:
+def _script(name: str, *, writes: bool = True) -> Script:
     folder = files("agentguard.approval") / "scripts"
     sources = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("keys", "state", name)]
-    return Script(name, "\n".join(sources))
+    return Script(name, "\n".join(sources), writes)
 
 
 OPEN = _script("open")
-READ = _script("read")
+READ = _script("read", writes=False)
 VOTE = _script("vote")
 WITHDRAW = _script("withdraw")
 EXPIRE = _script("expire")

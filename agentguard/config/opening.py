@@ -79,6 +79,7 @@ def open_guard(
     link = Link(
         url=server.url,
         channel=lambda connection: Channel(connection=connection, names=names, mac=mac),
+        replicas=settings.redis_wait,
     )
     journal = Journal(
         settings.state_dir / "journal",
@@ -217,7 +218,7 @@ async def open_connection(settings: Settings) -> AsyncIterator[Connection]:
     """A connection on the running loop, and the embedded server under it where no URL is set."""
     server = Server(settings=settings)
     try:
-        connection = await Connection.open(await asyncio.to_thread(server.url))
+        connection = await Connection.open(await asyncio.to_thread(server.url), replicas=settings.redis_wait)
         try:
             yield connection
         finally:

@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     redis_url: str = Field(default="", repr=False)  # it may hold a password
     """redis://, rediss:// or unix://; empty: the embedded server in the state directory."""
 
+    redis_wait: int = Field(default=0, ge=0, le=100)
+    """How many replicas must have a decision before it counts; with 0 the primary's disk is enough."""
+
     state_dir: Path = Field(default_factory=lambda: Path.home() / ".local" / "state" / "agentguard")
     """Journal, keyring and the embedded server's data."""
 

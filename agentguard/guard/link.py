@@ -31,6 +31,7 @@ class Link:
 
     url: Callable[[], str]
     channel: Callable[[Connection], Channel]
+    replicas: int = 0
     _open: Open | None = None
     _suspect: bool = False
     _pid: int = 0
@@ -58,7 +59,7 @@ class Link:
                 await asyncio.to_thread(self.url)
                 self._suspect = False
             if self._open is None:
-                connection = await Connection.open(await asyncio.to_thread(self.url))
+                connection = await Connection.open(await asyncio.to_thread(self.url), replicas=self.replicas)
                 channel = self.channel(connection)
                 self._open = Open(connection=connection, channel=channel, waiters=Waiters(channel=channel))
             return self._open

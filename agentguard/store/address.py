@@ -6,6 +6,8 @@ it is refused, and no message repeats a part of the URL, which may hold a passwo
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +21,39 @@ _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 _PLACE = frozenset({"username", "password", "connection_class", "host", "port", "path", "db"})
 
 
+SENTINEL, SENTINEL_PORT = "+sentinel", 26379
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::([0-9]{1,5}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Monitored:
+    """A primary that sentinels watch: where they are, what they call it, and a URL that says as whom it is reached."""
+
+    sentinels: tuple[tuple[str, int], ...]
+    name: str
+    url: str
+
+
+def monitored(url: str) -> Monitored | None:
+    """What a URL of sentinels says; None for one of a server. Raises ConfigurationError."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in (f"redis{SENTINEL}", f"rediss{SENTINEL}"):
+        return None
+    place, _, options = rest.partition("?")
+    who, at, place = place.rpartition("@")
+    hosts, _, path = place.partition("/")
+    name, _, database = path.partition("/")
+    found = [_HOST.fullmatch(host) for host in hosts.split(",")]
+    if options or not name or name.isdigit() or not all(found) or not (database or "0").isdigit():
+        raise _wrong("that is no address of sentinels, which is redis+sentinel://HOST:26379,HOST:26379/NAME/0")
+    sentinels = tuple((each[1].strip("[]"), int(each[2] or SENTINEL_PORT)) for each in found if each is not None)
+    return Monitored(sentinels, name, f"{scheme.removesuffix(SENTINEL)}://{who}{at}/{database or 0}")
+
+
 def address(url: str) -> dict[str, Any]:
     """What redis-py needs to connect there. Raises ConfigurationError."""
+    if "cluster" in url.partition("://")[0]:
+        raise _wrong("a cluster is not supported, for one guard speaks to one node; name a server, or its sentinels")
     try:
         split = urlsplit(url)
         parsed: dict[str, Any] = dict(parse_url(url))

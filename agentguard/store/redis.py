@@ -4,6 +4,7 @@ Rules:
 - a script is never sent again once it may have run, NOSCRIPT aside, which says that it did not; a plain read is, once, after a break;
 - blocking reads have a socket of their own and end by themselves, whatever becomes of the line;
 - whatever goes wrong is GuardUnavailable("redis", ...), in words without keys or values, within BUDGET_SECONDS;
+- where replicas are waited for, what a script wrote counts once so many have it; else nobody knows;
 - at most 9 sockets, however many callers wait;
 - a forked child leaves its parent's sockets alone.
 """
@@ -14,20 +15,22 @@ import asyncio
 import hashlib
 import os
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 import redis.asyncio as redis
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import NoScriptError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from agentguard.errors import GuardUnavailable
-from agentguard.store.address import address
+from agentguard.store.address import Monitored, address, monitored
 from agentguard.store.inherited import keep
 from agentguard.store.replies import events, reason
 
@@ -38,6 +41,9 @@ CONNECT_SECONDS = 2.0
 REPLY_SECONDS = 5.0
 BUDGET_SECONDS = CONNECT_SECONDS + REPLY_SECONDS
 """How long any command may take in all: waiting for a socket, connecting, sending, the reply."""
+
+WAIT_MS = 1000
+"""How long a script's write may take to reach the replicas that are waited for."""
 
 POOL_SIZE = 8
 EVENTS_AT_ONCE = 1000
@@ -53,6 +59,7 @@ class Script:
 
     name: str
     source: str
+    writes: bool = True
 
     @cached_property
     def sha(self) -> str:
@@ -66,16 +73,21 @@ class Connection:
 
     commands: _Sockets
     reader: _Sockets
+    replicas: int = 0
 
     def __post_init__(self) -> None:
         _alive.add(self)
 
     @classmethod
-    async def open(cls, url: str) -> Connection:
-        """Connect and ask for a PING. Raises ConfigurationError for a URL that is none, GuardUnavailable if nobody answers."""
+    async def open(cls, url: str, *, replicas: int = 0) -> Connection:
+        """Connect and ask for a PING. `replicas`: how many must have what a script wrote before it counts.
+
+        Raises ConfigurationError for a URL that is none, GuardUnavailable if nobody answers.
+        """
         opened = cls(
             commands=_Sockets.to(url, count=POOL_SIZE, reply_seconds=REPLY_SECONDS),
             reader=_Sockets.to(url, count=1, reply_seconds=None),
+            replicas=replicas,
         )
         try:
             await opened.execute("PING")
@@ -90,11 +102,24 @@ class Connection:
 
         async def once() -> Any:
             try:
-                return await self.commands.send("EVALSHA", script.sha, *rest)
+                return await send("EVALSHA", script.sha, *rest)
             except NoScriptError:
-                return await self.commands.send("EVAL", script.source, *rest)
+                return await send("EVAL", script.source, *rest)
 
+        send = self._send_and_wait if self.replicas and script.writes else self.commands.send
         return await _answer(once())
+
+    async def _send_and_wait(self, *command: Part) -> Any:
+        """The reply, once enough replicas have what the command wrote; WAIT is about the socket that it is sent on."""
+        wait = ("WAIT", self.replicas, WAIT_MS)
+        reply, reached = await self.commands.send_all([command, wait], raise_first=False)
+        if isinstance(reply, Exception):
+            raise reply
+        if not isinstance(reached, int) or reached < self.replicas:
+            raise GuardUnavailable(
+                "redis", "too few replicas have what was written, so nobody knows whether it will last"
+            )
+        return reply
 
     async def execute(self, *command: Part) -> Any:
         """Send one command. Raises GuardUnavailable."""
@@ -129,14 +154,15 @@ class _Sockets:
     @classmethod
     def to(cls, url: str, *, count: int, reply_seconds: float | None) -> _Sockets:
         """redis-py without its retries, and without the notifications that keep it from noticing a dead pooled socket."""
-        pool = redis.ConnectionPool(
-            **address(url),
-            max_connections=count,
-            socket_timeout=reply_seconds,
-            socket_connect_timeout=CONNECT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        )
+        place = monitored(url)
+        manner: dict[str, Any] = {
+            "max_connections": count,
+            "socket_timeout": reply_seconds,
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "retry": Retry(NoBackoff(), 0),
+            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        }
+        pool = redis.ConnectionPool(**address(url), **manner) if place is None else _monitored_pool(place, manner)
         return cls(client=redis.Redis(connection_pool=pool), free=asyncio.Semaphore(count))
 
     async def send(self, *command: Part) -> Any:
@@ -144,16 +170,35 @@ class _Sockets:
         async with self.free:
             return await send(*command)
 
-    async def send_all(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
+    async def send_all(self, commands: Sequence[Sequence[Part]], *, raise_first: bool = True) -> list[Any]:
+        """The replies of one round trip; `raise_first`: whether an error among them is raised."""
         async with self.free, self.client.pipeline(transaction=False) as pipe:
             queue: Any = pipe.execute_command
             for command in commands:
                 queue(*command)
-            replies: list[Any] = await pipe.execute()
+            replies: list[Any] = await pipe.execute(raise_on_error=raise_first)
         return replies
 
     async def close(self) -> None:
         await self.client.connection_pool.disconnect()
+
+
+def _monitored_pool(place: Monitored, manner: Mapping[str, Any]) -> redis.ConnectionPool:
+    """Sockets to whichever server the sentinels call the primary when one is opened."""
+    sentinels: Any = Sentinel  # redis-py does not type either
+    pool: Any = SentinelConnectionPool
+    watching = sentinels(
+        list(place.sentinels),
+        socket_timeout=CONNECT_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+    )
+    as_whom = dict(parse_url(place.url))
+    as_whom.pop("host", None)
+    as_whom.pop("connection_class", None)
+    made: redis.ConnectionPool = pool(place.name, watching, ssl=place.url.startswith("rediss"), **as_whom, **manner)
+    return made
 
 
 async def _answer(asked: Coroutine[Any, Any, T], *, seconds: float = BUDGET_SECONDS) -> T:
