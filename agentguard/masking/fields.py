@@ -261,8 +261,15 @@ def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:
         case Kind.NAME_PART:
             counts = around.named
         case Kind.ADDRESS_PART:
-            counts = inherited == "ADDRESS"
+            entity = entity if inherited == "ADDRESS" else _number_of(scope.above, phrase)
+            counts = entity is not None
     return Key(entity, phrase, shaped=shaped) if counts else Key(None, phrase)
+
+
+def _number_of(above: str, phrase: str) -> str | None:
+    """What a `number` is under a key: `{"account": {"number": ...}}` has an account number."""
+    whole = meaning_of(f"{above} number") if above and phrase in known.NUMBERS else None
+    return whole.entity if whole is not None and whole.kind is Kind.SURE else None
 
 
 _ONLY_OF_PEOPLE = frozenset({"GPS", "TAX_ID", "BIC"})

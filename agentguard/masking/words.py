@@ -350,10 +350,13 @@ ADDRESS_PARTS = _phrases(
     """
     line, lines, line one, line two, line1, line2, line3, number, no, unit, suite, floor, building, block, apt,
     extended, formatted, care of, name of street, road, house, neighborhood, neighbourhood, county, post box, pobox,
-    full, one, two, hnr, nr, numero, complement, piso, puerta
+    full, one, two, hnr, nr, num, nummer, numero, complement, piso, puerta
     """
 )
 """Under an address."""
+
+NUMBERS = frozenset({"number", "no", "nr", "num", "numero", "nummer"})
+"""Names of a number of whatever the key above says."""
 
 VALUES = _phrases(
     """

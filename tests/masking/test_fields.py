@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from agentguard.masking import Masker
-from tests.masking.samples import IDS, masked, token
+from tests.masking.samples import IDS, MASKER, masked, token
 
 TELLING = {
     "snake": ("customer_name", "Anna Kowalska", "PERSON"),
@@ -129,3 +130,34 @@ def test_policy_path_does_not_reach_elsewhere() -> None:
     masker = Masker(fields={"agents.codename": "PERSON"})
     value = {"birds": [{"codename": "falcon"}]}
     assert masker.mask(value, IDS).value is value
+
+
+NUMBERS = {
+    "account": ({"account": {"number": "55779911"}}, True),
+    "card": ({"card": {"number": "4111111111111112"}}, True),
+    "document": ({"id_document": {"no": "X1234567"}}, True),
+    "order": ({"order": {"number": "55779911"}}, False),
+    "issue": ({"pull_request": {"number": 17}}, False),
+    "alone": ({"number": "55779911"}, False),
+}
+
+
+@pytest.mark.parametrize(("value", "is_masked"), NUMBERS.values(), ids=NUMBERS.keys())
+def test_a_number_is_one_of_what_stands_above(value: dict[str, Any], is_masked: bool) -> None:
+    """`number` under `account` is an account number, and under `order` none of a person."""
+    assert MASKER.mask(value, IDS).changed is is_masked
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_keys_with_escapes_are_read(nested: bool) -> None:
+    """JSON as most libraries write it, with escapes for accents in its keys."""
+    text = json.dumps({"pr\u00e9nom": "Anne", "Stra\u00dfe": "Lindenweg 4", "x\\y": "z"})
+    masked = masked_text(json.dumps({"r": text}) if nested else text)
+    assert "Anne" not in masked
+    assert "Lindenweg" not in masked
+    assert json.loads(masked)
+
+
+def masked_text(text: str) -> str:
+    """A text with tokens in place."""
+    return str(masked(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from operator import itemgetter
@@ -67,7 +68,7 @@ class _Reading:
         quoted = kind == 1
         closed = quoted and len(token) > 1 and token[-1] == token[0]
         if not frame.is_list and frame.name is None:
-            frame.name = (token[1:-1] if closed else "") if quoted else None
+            frame.name = (_name(token) if closed else "") if quoted else None
             return quoted
         if not quoted and _BARE.match(token) is None and match.end() < len(text):
             return False
@@ -97,3 +98,13 @@ class _Reading:
         if len(self._stack) > _DEEPEST and self._is_all:
             raise refused(f"JSON text nested deeper than {_DEEPEST} levels")
         return len(self._stack) <= _DEEPEST
+
+
+def _name(token: str) -> str:
+    r"""A key without its quotes and escapes: many libraries write `pr\u00e9nom`."""
+    if "\\" not in token or token[0] != '"':
+        return token[1:-1]
+    try:
+        return str(json.loads(token, strict=False))
+    except ValueError:
+        return token[1:-1]
