@@ -19,7 +19,9 @@ _AGENT_WRITES = (
     "request:* claim:* call:* join:* deed:* grants grants:* uses:* vault:* labels:* limit:* subjects:* withheld:* "
     "recipients:* usual:* erasures said:* brought:* sources:* counts:*"
 ).split()
-_APPROVERS_WRITE = "votes:* settled:* freezes lift:* revoked:* repeat:* logged-out:* events:webhooks:*".split()
+_APPROVERS_WRITE = (
+    "votes:* settled:* freezes lift:* revoked:* repeat:* logged-out:* posted:* press:* events:webhooks:*"
+).split()
 _BOTH_WRITE = "pending ended undone events".split()
 _AGENT_READS = "votes:* settled:* freezes lift:* revoked:*".split()
 _APPROVERS_READ = "request:* claim:* deed:* grants grants:* uses:* labels:*".split()
@@ -32,7 +34,7 @@ _COMMANDS = (
 another, and kinds of values that nothing here uses (of which PFMERGE with one key writes where it may only read)."""
 
 _AGENT_DELETES = ("vault:*", "subjects:*", "said:*", "brought:*", "sources:*", "counts:*")
-_APPROVERS_DELETE = ("repeat:*",)
+_APPROVERS_DELETE = ("repeat:*", "posted:*")
 _ANY_TENANT = "ag:{*}:"
 
 
