@@ -28,11 +28,14 @@ class FakeOpenAI:
         """Script these answers, in order."""
         self.script.extend(answers)
 
-    def answer(self, path: str, body: str) -> dict[str, Any]:
-        """The next scripted answer, in the form that the path has."""
+    def answer(self, path: str, body: str) -> dict[str, Any] | list[dict[str, Any]]:
+        """The next scripted answer, in the form that the path has; a list is a stream of events."""
         self.sent.append(body)
         scripted = self.script.popleft()
-        return _completion(scripted) if path.endswith("/chat/completions") else _response(scripted)
+        is_chat = path.endswith("/chat/completions")
+        if json.loads(body).get("stream"):
+            return _chunks(scripted) if is_chat else _events(scripted)
+        return _completion(scripted) if is_chat else _response(scripted)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -105,10 +108,46 @@ def _response(scripted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _pieces(content: str) -> list[str]:
+    return [content[start : start + 3] for start in range(0, len(content), 3)]
+
+
+def _chunks(scripted: dict[str, Any]) -> list[dict[str, Any]]:
+    """A chat completion in pieces of three characters."""
+    base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": piece} for piece in _pieces(scripted["content"] or "")]
+    deltas += [{"tool_calls": [{"index": 0, **_chat_call(one)}]} for one in scripted["calls"]]
+    chunks = [{**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    return [*chunks, {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+
+
+def _events(scripted: dict[str, Any]) -> list[dict[str, Any]]:
+    """A response in pieces of three characters."""
+    response, content = _response(scripted), scripted["content"] or ""
+    at = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "logprobs": []}
+    part = {"type": "output_text", "text": content, "annotations": []}
+    events: list[dict[str, Any]] = [{"type": "response.created", "response": {**response, "output": []}}]
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}
+    events += [{"type": "response.output_item.added", "item": item, "output_index": 0}]
+    events += [{"type": "response.content_part.added", "part": {**part, "text": ""}, **at}]
+    events += [{"type": "response.output_text.delta", "delta": piece, **at} for piece in _pieces(content)]
+    events += [{"type": "response.output_text.done", "text": content, **at}]
+    events += [{"type": "response.content_part.done", "part": part, **at}]
+    events += [{"type": "response.output_item.done", "item": {**item, "content": [part]}, "output_index": 0}]
+    events += [{"type": "response.completed", "response": response}]
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
 def _response_call(one: dict[str, Any]) -> dict[str, Any]:
     if "input" in one:
         return {"type": "custom_tool_call", "call_id": one["id"], "name": one["name"], "input": one["input"]}
     return {"type": "function_call", "call_id": one["id"], "name": one["name"], "arguments": one["arguments"]}
+
+
+def _written(events: list[dict[str, Any]]) -> bytes:
+    named = [(f"event: {event['type']}\n" if "type" in event else "", json.dumps(event)) for event in events]
+    return "".join(f"{name}data: {data}\n\n" for name, data in [*named, ("", "[DONE]")]).encode()
 
 
 def _handler(server: FakeOpenAI) -> type[BaseHTTPRequestHandler]:
@@ -117,9 +156,11 @@ def _handler(server: FakeOpenAI) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
-            answer = json.dumps(server.answer(self.path, body)).encode()
+            given = server.answer(self.path, body)
+            is_stream = isinstance(given, list)
+            answer = _written(given) if isinstance(given, list) else json.dumps(given).encode()
             self.send_response(200)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", "text/event-stream" if is_stream else "application/json")
             self.send_header("content-length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
