@@ -162,9 +162,12 @@ _READ = re.compile(
     r"|(?P<number>(?<![0-9.+-])8[0-9]{15}(?:\.0{1,4})?(?![0-9]))",
     re.IGNORECASE | re.ASCII,
 )
-_GATE = re2.compile(
-    rb"(?i)masked\.invalid|999(?:[ .\-/()]{0,2}[0-9]){12}|[5-8][0-9]{3}-[01][0-9]-[0-3]|61676d61-736b|8[0-9]{15}"
+STAND_IN_FORM = (
+    rb"(?i:masked\.invalid|999(?:[ .\-/()]{0,2}[0-9]){12}|[5-8][0-9]{3}-[01][0-9]-[0-3]|61676d61-736b|8[0-9]{15})"
 )
+"""For RE2: what every stand-in holds, however it is spelled."""
+
+_GATE = re2.compile(STAND_IN_FORM)
 _SPELLED: dict[Form, Callable[[re.Match[str]], str]] = {
     Form.EMAIL: lambda match: f"{match[2].lower().translate(_LOOK_ALIKE)}@{_DOMAIN}",
     Form.URL: lambda match: f"https://{match[4].lower().translate(_LOOK_ALIKE)}.{_DOMAIN}/",

@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import re2
 
-from agentguard.masking.standins import Form, form_for, has_form, is_nobodys, is_right, stand_in, stand_ins_in
+from agentguard.masking.standins import (
+    STAND_IN_FORM,
+    Form,
+    form_for,
+    has_form,
+    is_nobodys,
+    is_right,
+    stand_in,
+    stand_ins_in,
+)
 from agentguard.masking.views import plain_view
 from agentguard.model.keyed import KeyedHash
 from agentguard.model.record import Json
@@ -66,16 +75,19 @@ _READ = re.compile(rf"(?:{_OPEN}|(?<![0-9A-Za-z])){BODY}(?![0-9A-Za-z]){CLOSE}")
 _FORM = rf"[0-9A-Za-z](?:{BETWEEN}){{1,3}}[0-9A-Za-z]{{10}}(?:[^0-9A-Za-z]|$)".encode()
 """For RE2: what every token holds, however it is spelled."""
 
-_DISGUISE = re2.compile(
+_DISGUISED = (
     rb"%[0-9A-Fa-f]{2}|\\[ux][0-9A-Fa-f]{2}|&[#A-Za-z]|[\x{a0}\x{ad}\x{2000}-\x{200f}\x{202a}-\x{202f}\x{2060}-\x{206f}\x{fe00}-\x{fe0f}"
     rb"\x{feff}\x{ff10}-\x{ff19}\x{ff21}-\x{ff3b}\x{ff3d}\x{ff3f}\x{ff41}-\x{ff5a}\x{e0000}-\x{e007f}]"
 )
-"""What a token may be written with that is not read as it stands: escapes, entities, wide letters, characters that show nothing."""
+"""For RE2: what is not read as it stands: escapes, entities, wide letters, characters that show nothing."""
 
 TOKEN_PATTERN = r"^\[[A-Z][A-Z0-9]{0,23}_[0-9a-z]{10}\]$"  # noqa: S105 - a form, no secret
 """A token as it is made, for a JSON Schema."""
 
-_GATE = re2.compile(_FORM)
+_GATE, _DISGUISE = re2.compile(_FORM), re2.compile(_DISGUISED)
+_ANYTHING = re2.compile(b"|".join((_FORM, _DISGUISED, STAND_IN_FORM)))
+"""What stands in every text that holds a token or stand-in, disguised or not."""
+
 _WORD_LIKE_AN_ID = re.compile(r"[0-9A-Za-z]{10}")
 _SHORT = 256
 
@@ -173,6 +185,8 @@ class TokenIds:
 
     def read_disguised(self, text: str) -> list[tuple[int, int, str]]:
         """The same, also where a model wrote it in escapes, entities, full-width letters or with characters that show nothing."""
+        if not _holds(_ANYTHING, text):
+            return []
         found = self.read(text)
         view = plain_view(text) if _holds(_DISGUISE, text) else None
         if view is None:
