@@ -10,8 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from agentguard.approval import Run, Shown, Stored
-from agentguard.cards import face_of, line, text_of
-from agentguard.cards.face import shape_of
+from agentguard.cards import brief_of, face_of, line, text_of
 from agentguard.cards.outcome import clock
 from agentguard.cli.screen import out, say, say_json
 
@@ -20,10 +19,9 @@ _STYLES = {"low": "green", "medium": "cyan", "high": "yellow", "critical": "bold
 
 def print_line(stored: Stored) -> None:
     """One request in one line."""
-    request, card = stored.request, stored.request.card
-    said = f"{request.id}  {stored.state.value:9} {shape_of(card.risk)} {card.risk:8} {card.title}"
-    who = f"by {card.agent} for {card.user or 'nobody (autonomous)'}, until {clock(request.deadline_ms)}"
-    say(line(f"{said}  {who}"))
+    brief = brief_of(stored)
+    said = f"{brief.id}  {brief.state.value:9} {brief.shape} {brief.risk:8} {brief.title}"
+    say(f"{said}  by {brief.agent} for {brief.user or 'nobody (autonomous)'}, until {clock(brief.deadline_ms)}")
 
 
 def print_card(shown: Shown, *, console: Console = out) -> None:

@@ -44,7 +44,7 @@ class Webhooks:
             yield told + [TeamsNotifier(url=url, outgoing=outgoing, public_url=self.public_url) for url in self.teams]
 
     def _link(self, request_id: str) -> str:
-        return f"{self.public_url.rstrip('/')}/api/v1/requests/{request_id}"
+        return f"{self.public_url.rstrip('/')}/requests/{request_id}"
 
 
 def webhooks_of(settings: ServerSettings, public_url: str) -> Webhooks | None:

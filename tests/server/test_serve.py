@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -332,9 +333,58 @@ async def test_t4_a_killed_server_loses_nothing_and_decides_again_after_its_rest
     told = Webhook(SECRET.text).verify(end.body, end.headers)
     assert (told["type"], told["data"]["url"]) == (
         "request.ended",
-        f"http://127.0.0.1:{port}/api/v1/requests/{request.id}",
+        f"http://127.0.0.1:{port}/requests/{request.id}",
     )
     assert second.process.returncode in {0, -signal.SIGTERM}
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_serve_prints_a_login_link_and_lets_open_screens_go_when_it_stops(
+    home: Home, agent: Channel, valkey_url: str, tenant: str
+) -> None:
+    """As `agentguard serve --local-login ann` is started by hand, and stopped with a page open."""
+    # given
+    request, port = await opened(agent), _free_port()
+    command = ["agentguard", "serve", "--policies", str(home.policies), "--port", str(port), "--tenant", tenant]
+    environment = {
+        "AGENTGUARD_REDIS_URL": valkey_url,
+        "AGENTGUARD_STATE_DIR": str(home.settings.state_dir),
+        "AGENTGUARD_CONFIG_DIR": str(home.settings.config_dir),
+        "PYTHONUNBUFFERED": "1",
+    }
+    process = await anyio.open_process(
+        [sys.executable, "-m", *command, "--local-login", "ANN@acme.example"],
+        env={**os.environ, **environment},
+        stderr=None,
+    )
+    assert process.stdout is not None
+    printed = (await process.stdout.receive()).decode()
+    link = re.search(r"log in as ann, on this machine alone: (http://127\.0\.0\.1:\d+)/login/local#(\S+)", printed)
+    assert link is not None
+
+    # when
+    async with httpx.AsyncClient(base_url=link[1], trust_env=False, timeout=10) as browser:
+        with anyio.fail_after(20):
+            while not await _answers(browser):
+                await anyio.sleep(0.05)
+        await browser.post("/login/local", data={"secret": link[2]})
+        page = await browser.get(f"/requests/{request.id}")
+        async with browser.stream("GET", "/live") as screen:
+            assert await anext(screen.aiter_lines()) == "event: anew"
+            process.send_signal(signal.SIGTERM)
+            with anyio.fail_after(5):
+                await process.wait()
+
+    # then
+    assert "Export 500 customers" in page.text
+
+
+async def _answers(browser: httpx.AsyncClient) -> bool:
+    try:
+        return (await browser.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 async def kept(agent: Channel, text: str) -> None:

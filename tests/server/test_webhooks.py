@@ -128,7 +128,7 @@ class TestWhatIsTold:
         assert verified(first, OLD) == opening
         assert (opening["type"], opening["data"]["state"], opening["data"]["by"]) == ("request.opened", "pending", [])
         assert (end["type"], end["data"]["state"], end["data"]["by"]) == ("request.ended", "approved", ["ann"])
-        assert opening["data"]["url"] == f"https://approvals.acme.example/api/v1/requests/{request.id}"
+        assert opening["data"]["url"] == f"https://approvals.acme.example/requests/{request.id}"
         assert opening["data"]["title"] == request.card.title
         assert opening["data"]["risk"] == "critical"
         assert first.headers["webhook-id"] != second.headers["webhook-id"]
