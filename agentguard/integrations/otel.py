@@ -17,10 +17,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from opentelemetry.metrics import Histogram, MeterProvider, get_meter
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider, get_tracer, use_span
+from opentelemetry.metrics import Histogram, MeterProvider, get_meter, get_meter_provider
+from opentelemetry.trace import (
+    ProxyTracerProvider,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+    get_tracer,
+    get_tracer_provider,
+    use_span,
+)
 
-from agentguard.guard.tracing import Trace
+from agentguard.guard.tracing import UNTRACED, Trace
 from agentguard.integrations import otel_names as names
 from agentguard.model.calls import Principal, ToolCall
 from agentguard.model.verdicts import Verdict
@@ -35,13 +46,16 @@ class OpenTelemetry:
     def __init__(
         self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
+        self._is_told_where = tracer_provider is not None or meter_provider is not None
         self._tracer: Tracer = get_tracer(names.SCOPE, tracer_provider=tracer_provider)
         self._duration: Histogram = get_meter(names.SCOPE, meter_provider=meter_provider).create_histogram(
             names.DURATION, unit=names.DURATION_UNIT, description="From the first step of a call to its last"
         )
 
     def begun(self, call: ToolCall, principal: Principal) -> Trace:
-        """A span for this call, inside the one that is current."""
+        """A span for this call, inside the one that is current; nothing while the application has set up no SDK."""
+        if not self._is_told_where and _is_nobody_there():
+            return UNTRACED
         attributes = {
             names.OPERATION_NAME: names.EXECUTE_TOOL,
             names.TOOL_NAME: call.tool,
@@ -52,6 +66,12 @@ class OpenTelemetry:
             attributes[names.TOOL_CALL_ID] = call.id
         span = self._tracer.start_span(names.SPAN.format(tool=call.tool), kind=SpanKind.INTERNAL, attributes=attributes)
         return CallSpan(span=span, duration=self._duration, tool=call.tool)
+
+
+def _is_nobody_there() -> bool:
+    """Whether the application has set no provider (yet)."""
+    meters = type(get_meter_provider()).__name__  # the API has no public name for the provider that stands in
+    return isinstance(get_tracer_provider(), ProxyTracerProvider) and meters == "_ProxyMeterProvider"
 
 
 @dataclass(kw_only=True, slots=True)

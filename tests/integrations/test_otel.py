@@ -178,6 +178,28 @@ async def test_how_long_calls_take_is_measured(world: World, traced: Guard, watc
     }
 
 
+def test_an_sdk_that_is_set_later_is_told_from_then_on(world: World) -> None:
+    """While the application has set up no SDK nothing is traced; from then on each call is, by the providers of the process."""
+    program = f"""
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from agentguard.config import Settings, open_guard
+from agentguard.guard.tracing import UNTRACED
+from agentguard.model.calls import Principal, ToolCall
+guard = open_guard({str(world.policies)!r}, settings=Settings(state_dir={str(world.folder / "state")!r}, keys=None))
+call, principal = ToolCall(tool="echo", arguments={{}}), Principal(tenant="t", agent="a", session="s", user="u")
+assert guard.tracing.begun(call, principal) is UNTRACED
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+guard.tracing.begun(call, principal).ended("done")
+assert [span.name for span in exporter.get_finished_spans()] == ["execute_tool echo"]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_without_the_package_nothing_is_traced(world: World) -> None:
     """A guard opens and runs where OpenTelemetry is not installed."""
     program = f"""
