@@ -23,7 +23,7 @@ from agentguard.masking.unfinished import unfinished
 
 LONGEST_DOUBT = 2_000
 _LONGEST_VALUE = 280
-_LONGEST_UNMARKED = 1_000
+_LONGEST_UNMARKED = 300
 PERSONAL_LINE = "ssn: -\n"
 """Before a key that has been in doubt for too long: a key that only people have."""
 

@@ -24,6 +24,7 @@ _LAYOUT = frozenset(
     " article header footer main nav form label input select option textarea button h1 h2 h3 h4 h5 h6 code pre center sup sub"
     " script style link meta blockquote caption colgroup col abbr time cite mark".split()
 )
+_SAYING_NOTHING = _LAYOUT - frozenset("table thead tbody tfoot tr td th dl dt dd strong b em label".split())
 _STRONG = frozenset({"strong", "b", "em", "label", "span", "th"})
 _CELLS = frozenset({"td", "th"})
 _ALONE = frozenset({"br", "hr", "img", "input", "meta", "link", "col"})
@@ -78,7 +79,7 @@ class _Tree:
             self._text(text, self.end, match.start())
             self.end = match.end()
             self._tag(match)
-        self.is_open = len(self._stack) > 1
+        self.is_open = any(name not in _SAYING_NOTHING for name, _ in self._stack[1:])
 
     def _text(self, text: str, start: int, end: int) -> None:
         while start < end and text[start].isspace():
