@@ -49,6 +49,8 @@ rules:
   - {id: many, tools: [send_email], when: size(params.recipient) > 3, risk: high}
   - {id: large, tools: ["pay_*"], when: 'args.amount > 500 && !("CREDIT_CARD" in data.entities)', ask: on-call}
   - {id: carried, tools: [send_email], when: '"find_customer" in data.origins', ask: on-call, mode: shadow}
+  - {id: unnamed, tools: [send_email], when: 'params.recipient.exists(r, !user_wrote(r))', ask: on-call}
+  - {id: often, tools: [read_page], when: session.counts.read_page > 2, deny: true}
   - {id: always, tools: [close_account], ask: on-call, wait: defer}
   - {id: one-payment, tools: ["pay_*"], once: params.amount}
 limits:
@@ -250,6 +252,12 @@ async def test_a_broken_enforcer_shows(spoil: Callable[[Guard], Guard], names: l
     """Each clause that a spoilt guard no longer enforces is NOT ENFORCED."""
     found = await outcomes(POLICY, spoil, *names)
     assert {name: each.outcome for name, each in found.items()} == dict.fromkeys(names, Outcome.NOT_ENFORCED)
+
+
+async def test_what_a_session_must_have_seen_is_brought_about_first() -> None:
+    """Conditions over the words of the user, and over how often a tool was called."""
+    found = await outcomes(POLICY, lambda guard: guard, "rules.unnamed.when", "rules.often.when")
+    assert {each.outcome for each in found.values()} == {Outcome.ENFORCED}
 
 
 RARE = """\

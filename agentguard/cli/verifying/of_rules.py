@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentguard.cli.verifying.alone import FEEDER, PROBE_KEY, QUIET, base, fed, written
 from agentguard.cli.verifying.of_tools import came_to, deed_path, deferred, happens_once, waits_as
 from agentguard.cli.verifying.proof import NotApplicable, Proof
-from agentguard.cli.verifying.search import Call, pair
+from agentguard.cli.verifying.search import call, pair
 from agentguard.cli.verifying.trials import USER, Ground, Observed, Trial
 from agentguard.model.record import Json
 from agentguard.model.verdicts import CONFIRM, Effect
-from agentguard.policy import Policy, Source, load
+from agentguard.policy import Case, Policy, Source, load
 from agentguard.policy.document import RuleEntry, level_effect
 
 if TYPE_CHECKING:
     from agentguard.cli.verifying.clauses import Present
 
 _OTHER_TOOL = "verify_other_tool"
+_TIMES_MAX = 30
+"""How often a tool is called to be counted."""
 
 
 async def tools(ground: Ground, clause: Present) -> Proof:
@@ -128,8 +130,8 @@ async def _conditional(
             "tools": {clause.tool: {**document["tools"][clause.tool], "risk": "low"}},
         }
     if clause.owner.when is None:
-        seen = await _made(ground, {**document, "rules": [rule]}, clause, Call(arguments={}))
-        spared = await _made(ground, document, clause, Call(arguments={}))
+        seen = await _made(ground, {**document, "rules": [rule]}, clause, call(clause.tool, {}))
+        spared = await _made(ground, document, clause, call(clause.tool, {}))
         return _proof(seen, spared, effect, name, "always")
     document = {**document, "rules": [{**rule, "when": clause.owner.when}]}
     found = pair(_pure(document), clause.owner.id, clause.tool, clause.owner.when, clause.cases)
@@ -153,32 +155,38 @@ def _pure(document: dict[str, Json]) -> Policy:
     return load([Source(file="policy.yaml", text=json.dumps(document, ensure_ascii=False))])
 
 
-async def _made(ground: Ground, document: dict[str, Json], clause: Present, call: Call) -> Observed:
+async def _made(ground: Ground, document: dict[str, Json], clause: Present, wanted: Case) -> Observed:
     """The call, with what it needs to be known of it brought about first."""
-    sources = {origin: {"risk": "low", "labels": []} for origin in call.origins or (FEEDER,)}
-    labelled = {"verify_labels": {"risk": "low", "labels": list(call.labels)}}
-    tools = {**sources, **labelled, **document["tools"]}
-    masked = {**document, "tools": tools}
-    for kind in call.entities:
+    others = {tool for tool in (*wanted.results, *wanted.counts) if tool != clause.tool}
+    quiet = dict.fromkeys((*others, FEEDER), QUIET)
+    sources = {tool: {"risk": "low", "labels": list(wanted.origin_labels)} for tool in wanted.origins}
+    labelled = {"verify_labels": {"risk": "low", "labels": list(wanted.labels)}}
+    masked = {**document, "tools": {**quiet, **sources, **labelled, **document["tools"]}}
+    for kind in wanted.entities:
         masked = fed(masked, kind)
-    async with ground.trial(masked, agent=call.agent) as trial:
-        user = None if call.autonomous else USER
-        if call.labels:
-            await trial.call("verify_labels", {}, user=user)
-        arguments = dict(call.arguments)
-        if call.entities or call.origins:
-            arguments["verify_tokens"] = await _tokens(trial, call, user)
-        return await trial.call(clause.tool, arguments, user=user)
+    async with ground.trial(masked, agent=wanted.agent, deployment=wanted.deployment) as trial:
+        session: dict[str, Any] = {"user": None if wanted.user is None else USER, "said": wanted.said}
+        if wanted.labels:
+            await trial.call("verify_labels", {}, **session)
+        for tool, text in wanted.results.items():
+            await trial.call(tool, {}, result=text, **session)
+        for tool, times in wanted.counts.items():
+            for _ in range(min(times, _TIMES_MAX) - (tool == clause.tool)):
+                await trial.call(tool, {}, **session)
+        arguments = dict(wanted.args)
+        if wanted.entities or wanted.origins:
+            arguments["verify_tokens"] = await _tokens(trial, wanted, session)
+        return await trial.call(clause.tool, arguments, **session)
 
 
-async def _tokens(trial: Trial, call: Call, user: str | None) -> list[str]:
+async def _tokens(trial: Trial, wanted: Case, session: dict[str, Any]) -> list[str]:
     """Tokens of these types that came from these tools."""
     values = {"EMAIL_ADDRESS": "zq7@agentguard.example"}
     found: list[str] = []
-    for origin in call.origins or (FEEDER,):
-        for kind in call.entities or ("EMAIL_ADDRESS",):
+    for origin in wanted.origins or (FEEDER,):
+        for kind in wanted.entities or ("EMAIL_ADDRESS",):
             result = {PROBE_KEY: values.get(kind, f"zq-{kind.lower()}-7")}
-            seen = await trial.call(origin, {}, result=result, user=user)
+            seen = await trial.call(origin, {}, result=result, **session)
             found.append(str((seen.shown or result)[PROBE_KEY]))
     return found
 

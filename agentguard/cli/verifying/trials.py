@@ -115,11 +115,12 @@ class Trial:
         result: Any = "done",
         session: str = "s",
         user: str | None = USER,
+        said: str | None = None,
     ) -> Observed:
         """Make a call, until it ended or waits for people."""
         probe = ProbeTool(tool, result)
         who = None if user is None else f"{user}@agentguard.example"
-        with self.guard.session(user=who, id=session, autonomous=user is None):
+        with self.guard.session(user=who, id=session, autonomous=user is None, asked=said or ""):
             task = asyncio.create_task(self.guard.run(ToolCall(tool=tool, arguments=arguments), probe))
         self.calls.append(task)
         stored = await self._ended_or_waits(task, session)
@@ -208,12 +209,16 @@ class Ground:
     _numbers: Iterable[int] = field(default_factory=lambda: count(1))
 
     @asynccontextmanager
-    async def trial(self, document: Mapping[str, Json], *, agent: str = "agent") -> AsyncIterator[Trial]:
+    async def trial(
+        self, document: Mapping[str, Json], *, agent: str = "agent", deployment: str = ""
+    ) -> AsyncIterator[Trial]:
         """A guard under this policy, with people for each of its approvals."""
         number = next(iter(self._numbers))
         folder = self.folder / str(number)
         keys = _write(folder / "policies", document)
-        settings = Settings(redis_url=self.url, state_dir=folder / "state", config_dir=folder / "config")
+        settings = Settings(
+            redis_url=self.url, state_dir=folder / "state", config_dir=folder / "config", deployment=deployment
+        )
         tenant = f"verify-{number}"
         guard = self.spoil(open_guard(folder / "policies", agent=agent, tenant=tenant, settings=settings))
         roster = read_roster((folder / "policies" / "approvers.yaml").read_text(encoding="utf-8"), "approvers.yaml")
