@@ -26,7 +26,7 @@ from agentguard.model.facts import Facts, PinState
 from agentguard.model.record import Json
 from agentguard.model.tokens import Known, Token
 from agentguard.model.verdicts import Effect, Verdict
-from agentguard.policy import Need, Policy
+from agentguard.policy import Policy, SessionPart
 from agentguard.session import Goal, SeenWords
 
 
@@ -181,11 +181,11 @@ class Judging:
 
     async def _seen(self, policy: Policy, tool: str, principal: Principal, *, count: str = "") -> _Seen:
         """What clauses read of the session; those in shadow hold nothing up where it can't be read."""
-        needs, counted = policy.needs(tool), count if Need.COUNTS in policy.kept else ""
+        needs, counted = policy.needs(tool), count if SessionPart.COUNTS in policy.kept else ""
         if not needs and not counted:
             return _UNREAD
         try:
-            if needs == {Need.LABELS} and not counted:
+            if needs == {SessionPart.LABELS} and not counted:
                 return _Seen(labels=await self.tokens.labels(principal))
             seen = await self.words.read(principal, count=counted)
         except GuardUnavailable:

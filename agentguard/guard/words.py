@@ -23,7 +23,7 @@ from agentguard.model.calls import Principal
 from agentguard.model.provenance import Value
 from agentguard.model.record import Json
 from agentguard.model.tokens import Token
-from agentguard.policy import Need, Policy
+from agentguard.policy import Policy, SessionPart
 from agentguard.session import SeenWords, Standing, Words
 from agentguard.store.background import Background
 
@@ -74,7 +74,7 @@ class WordBook:
 
     async def keep(self, policy: Policy, principal: Principal, tool: str, masked: Masked, ids: TokenIds) -> None:
         """What a result brings into the session: one round trip, none where no clause reads it or nothing is new."""
-        if Need.BROUGHT not in policy.kept:
+        if SessionPart.BROUGHT not in policy.kept:
             return
         tokens = {token.text: token for token in masked.tokens}
         shown = "\n".join(_texts(_as_json(masked.value)))
@@ -83,7 +83,7 @@ class WordBook:
             await self.background.hop(lambda: self._read(principal, "", tool))
 
     def _is_new(self, policy: Policy, principal: Principal, text: str) -> bool:
-        return Need.SAID in policy.kept and self.words.say(principal, text)
+        return SessionPart.SAID in policy.kept and self.words.say(principal, text)
 
     async def _read(self, principal: Principal, count: str, source: str) -> Standing:
         async with self.link.using() as there:

@@ -3,7 +3,7 @@
 from agentguard.policy.cases import Case, CaseResult, Expectation, milliseconds, read_cases, run_cases, verdict_of
 from agentguard.policy.changes import Answer, Change, between
 from agentguard.policy.comparing import compare
-from agentguard.policy.conditions import Need
+from agentguard.policy.conditions import SessionPart
 from agentguard.policy.deeds import NoDeed
 from agentguard.policy.directions import Way
 from agentguard.policy.document import Document
@@ -30,12 +30,12 @@ __all__ = [
     "Expectation",
     "Lock",
     "MaskingSection",
-    "Need",
     "NoDeed",
     "NotUsable",
     "Pins",
     "Policy",
     "Reveal",
+    "SessionPart",
     "Source",
     "ToolTerms",
     "Undecided",

@@ -61,8 +61,8 @@ class Met(NamedTuple):
 TRUE = Met("true")
 
 
-class Need(StrEnum):
-    """What of a session a condition needs; each must be read, and some must be kept, for it."""
+class SessionPart(StrEnum):
+    """What of a session a condition needs: it is read for it, and words and counts are kept for it."""
 
     LABELS = "session.labels"
     COUNTS = "session.counts"
@@ -83,7 +83,7 @@ class Condition:
     expression: cel.Expression
     reads: frozenset[str]
     """The names that it may read, and perhaps some that it doesn't."""
-    needs: frozenset[Need]
+    needs: frozenset[SessionPart]
 
 
 class Language:
@@ -97,7 +97,7 @@ class Language:
         self.tools = tuple(sorted(tools))
         self._names = _NAMES | {f"params.{role}": _TEXTS for role in self.roles}
         self._whole = _environment(self._names)
-        self._without: dict[Need, cel.Env] = {}
+        self._without: dict[SessionPart, cel.Env] = {}
 
     def compile(self, text: str) -> Condition:
         """The condition in a text. Raises BadCondition."""
@@ -106,10 +106,12 @@ class Language:
             raise BadCondition(f"this gives {expression.return_type().name()}, not a boolean", "write a comparison")
         load_called(text)
         reads = frozenset(name for name in self._names if name.rpartition(".")[2] in text)
-        needs = frozenset(need for need in Need if need.word in text and not _compiles(self._lacking(need), text))
+        needs = frozenset(
+            need for need in SessionPart if need.word in text and not _compiles(self._lacking(need), text)
+        )
         return Condition(text=text, expression=expression, reads=reads, needs=needs)
 
-    def _lacking(self, need: Need) -> cel.Env:
+    def _lacking(self, need: SessionPart) -> cel.Env:
         """An environment in which a condition that needs this does not compile."""
         if need not in self._without:
             names = {name: kind for name, kind in self._names.items() if name != need}

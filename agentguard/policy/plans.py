@@ -9,7 +9,7 @@ from functools import cached_property
 from jinja2 import Template
 
 from agentguard.model.verdicts import Clause, Effect, Mode, Risk, Said, Verdict
-from agentguard.policy.conditions import Condition, Met, Need
+from agentguard.policy.conditions import Condition, Met, SessionPart
 from agentguard.policy.document import Document
 from agentguard.policy.judging import highest, needs_of, strictest
 from agentguard.policy.limits import Limit
@@ -65,15 +65,15 @@ class Plan:
         return frozenset[str]().union(*(condition.reads for condition in self._conditions))
 
     @cached_property
-    def needs(self) -> frozenset[Need]:
+    def needs(self) -> frozenset[SessionPart]:
         """What conditions of the rules need of the session."""
-        return frozenset[Need]().union(*(condition.needs for condition in self._conditions))
+        return frozenset[SessionPart]().union(*(condition.needs for condition in self._conditions))
 
     @cached_property
-    def enforced_needs(self) -> frozenset[Need]:
+    def enforced_needs(self) -> frozenset[SessionPart]:
         """What those of enforced rules need."""
         enforced = [rule.condition for rule in self.rules if rule.condition is not None and not rule.in_shadow]
-        return frozenset[Need]().union(*(condition.needs for condition in enforced))
+        return frozenset[SessionPart]().union(*(condition.needs for condition in enforced))
 
     def verdict(self, met: tuple[Met | None, ...]) -> Verdict:
         """The verdict when each rule, then each limit, counted as `met`, in their order; None for one that did not speak."""

@@ -24,7 +24,7 @@ from agentguard.model.provenance import Provenance
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy.condition_parts import parts_of
-from agentguard.policy.conditions import BadCondition, Condition, Language, Met, Need
+from agentguard.policy.conditions import BadCondition, Condition, Language, Met, SessionPart
 from agentguard.policy.deeds import deeds_of, once_of
 from agentguard.policy.document import Document
 from agentguard.policy.explain import explain, facts_read
@@ -65,7 +65,7 @@ class Policy:
         self.pins = pins
         self._layout = layout
         self._planner = Planner(layout=layout, conditions=conditions, titles=titles, pins=pins, version=self.version)
-        self.kept = frozenset[Need]().union(*(condition.needs for condition in conditions.values()))
+        self.kept = frozenset[SessionPart]().union(*(condition.needs for condition in conditions.values()))
         """What any condition needs of sessions, and must be kept for it."""
         self._texts = {id: condition.text for id, condition in conditions.items()}
         self._found = frozenset(name for each in conditions.values() for name in _FOUND.findall(each.text))
@@ -138,11 +138,11 @@ class Policy:
             return self.pins.state(tool)
         return PinState.CHANGED if getattr(tool, "changed", False) else PinState.SAME
 
-    def needs(self, tool: str) -> frozenset[Need]:
+    def needs(self, tool: str) -> frozenset[SessionPart]:
         """What clauses that can match this tool need of the session."""
         return self._plan(tool, PinState.SAME).needs if is_tool_name(tool) else frozenset()
 
-    def enforced_needs(self, tool: str) -> frozenset[Need]:
+    def enforced_needs(self, tool: str) -> frozenset[SessionPart]:
         """What those that are enforced need: the tool's verdict can't be had without."""
         return self._plan(tool, PinState.SAME).enforced_needs if is_tool_name(tool) else frozenset()
 

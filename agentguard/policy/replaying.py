@@ -15,7 +15,7 @@ from agentguard.model.facts import Facts
 from agentguard.model.limits import Charge
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Effect, Verdict
-from agentguard.policy.conditions import Need
+from agentguard.policy.conditions import SessionPart
 from agentguard.policy.policy import Policy
 
 
@@ -33,9 +33,9 @@ def judge_kept(
 ) -> Verdict:
     """The verdict on a call now. `counted` says of what the call would take whether the same was counted then. Raises Undecided."""
     needs = policy.enforced_needs(tool)
-    if needs & {Need.SAID, Need.BROUGHT}:
+    if needs & {SessionPart.SAID, SessionPart.BROUGHT}:
         raise Undecided("the session's words are not on record")
-    if (facts.labels is None and Need.LABELS in needs) or (facts.counts is None and Need.COUNTS in needs):
+    if (facts.labels is None and SessionPart.LABELS in needs) or (facts.counts is None and SessionPart.COUNTS in needs):
         raise Undecided("the session's labels were not read then")
     verdict = policy.classify(tool, arguments, principal, facts)
     if verdict.effect is not Effect.DENY:

@@ -10,7 +10,7 @@ from agentguard.model.calls import Principal
 from agentguard.model.facts import Facts
 from agentguard.model.listings import Hints, Listing
 from agentguard.model.provenance import PlainProvenance
-from agentguard.policy import Lock, Need, Undecided, judge_kept, load, pin
+from agentguard.policy import Lock, SessionPart, Undecided, judge_kept, load, pin
 from agentguard.policy.pins import pins_of
 from tests.policy.policies import ANN, ROOT, policy, source
 
@@ -125,17 +125,17 @@ def test_hints_are_what_the_pinned_tool_claimed() -> None:
 @pytest.mark.parametrize(
     ("when", "needs"),
     [
-        ('"x" in session.labels', {Need.LABELS}),
-        ("session.counts.use > 1", {Need.COUNTS}),
-        ("user_wrote(args.to)", {Need.SAID}),
-        ('"x" in came_from(args.to) && user_wrote(args.to)', {Need.SAID, Need.BROUGHT}),
-        ('session . labels == ["user_wrote(x)"]', {Need.LABELS}),
+        ('"x" in session.labels', {SessionPart.LABELS}),
+        ("session.counts.use > 1", {SessionPart.COUNTS}),
+        ("user_wrote(args.to)", {SessionPart.SAID}),
+        ('"x" in came_from(args.to) && user_wrote(args.to)', {SessionPart.SAID, SessionPart.BROUGHT}),
+        ('session . labels == ["user_wrote(x)"]', {SessionPart.LABELS}),
         ('args.note == "user_wrote" || args.labels == [] || args.counts == 1', set()),
         ("args.session.labels == []", set()),
         ("true", set()),
     ],
 )
-def test_only_what_a_condition_reads_is_needed(when: str, needs: set[Need]) -> None:
+def test_only_what_a_condition_reads_is_needed(when: str, needs: set[SessionPart]) -> None:
     """Words in texts, and arguments of the same name, are not."""
     text = f"tools: {{use: low, other: low}}\nrules:\n  - id: r\n    tools: [use]\n    deny: true\n    when: >-\n      {when}\n"
     judged = policy(text)

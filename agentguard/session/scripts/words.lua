@@ -25,7 +25,7 @@ local function append(key, most, new)
   if length + #new <= most then
     redis.call('APPEND', key, new)
   elseif length < most + DIGEST_BYTES then
-    redis.call('APPEND', key, string.rep(MARK, math.floor((most + DIGEST_BYTES - length) / DIGEST_BYTES)))
+    redis.call('APPEND', key, MARK)
   end
 end
 
