@@ -5,6 +5,7 @@ Rules, each with the places it knows:
   join to it;
 - digits and codes in groups (a card, a telephone, an IBAN), and what may follow them: an extension, `(mobile)`;
 - capitalised words, which may be the name before `<ann@acme.example>`; an opened bracket, which may be a token;
+- what stands behind a word that tells what follows (`born on`, `passport number`);
 - an opened tag; a private key whose end has not come; a statement whose rows have not.
 """
 
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+
+from agentguard.masking.detectors.told import TOLD
 
 _RUN_BACKWARDS = re.compile(r"\r?(?:[^\s\"<>\x1f]|\n\r?(?==))*")  # quoted-printable goes on after `=` and a line break
 _RUN_SEEN = 512
@@ -39,6 +42,8 @@ _ROWS = re.compile(
     re.IGNORECASE,
 )
 _ROWS_REACH = 4300
+_TOLD = re.compile(rf"(?<![^\W_])(?:{'|'.join(re.escape(word) for word in TOLD)})(?![^\W_])", re.IGNORECASE)
+_TOLD_REACH = 140
 
 
 def unfinished(text: str, start: int) -> int:
@@ -99,6 +104,11 @@ def _bracket(text: str, start: int) -> int:
     return at if at != -1 and "]" not in text[at:] else len(text)
 
 
+def _told(text: str, start: int) -> int:
+    match = _TOLD.search(text, max(start, len(text) - _TOLD_REACH))
+    return match.start() if match else len(text)
+
+
 def _private_key(text: str, start: int) -> int:
     for match in _PEM.finditer(text, start):
         if len(text) - match.end() < _LONGEST_PEM and _PEM_END.search(text, match.end()) is None:
@@ -110,6 +120,7 @@ _FINDERS: tuple[Callable[[str, int], int], ...] = (
     _run,
     _codes,
     _bracket,
+    _told,
     _private_key,
     _pattern(_SPELLED, _TAIL),
     _pattern(_NAME, _TAIL),

@@ -208,3 +208,24 @@ def test_a_detector_of_ones_own_sees_its_whole_value() -> None:
     masker = Masker([*DEFAULT_DETECTORS, Staff()])
     text = "words before it " * 60 + "staff no 12 of Mill" + " words after it" * 60
     assert "".join(streamed(text, [3], masker)) == str(masker.mask(text, _ids()).value)
+
+
+TOLD_TEXTS = {
+    "birth": "She was born on 12 March 1980 in Leeds, as everybody knows.",
+    "birth-es": "Nacido el 29 de febrero de 1980 en Leeds, como se sabe.",
+    "passport": "His passport number is X1234567, valid for years.",
+    "licence": "The driver's license D123-4567-8901 was shown.",
+    "insurance": "It says AB 12 34 56 C on the letter, and more.",
+    "password": "The password is hunter2! and will change.",
+    "bearer": "curl -H 'Authorization: Bearer q7Zk2XwP9sLf4TbN8vRm3YcH6dJg1KaE' now",
+    "query": "see https://acme.example/?token=q7Zk2XwP9sLf4TbN8vRm3YcH&x=1 for it",
+}
+
+
+@pytest.mark.parametrize("text", TOLD_TEXTS.values(), ids=TOLD_TEXTS.keys())
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 16, 40])
+def test_what_a_word_tells_is_masked_in_pieces_as_in_the_whole(text: str, size: int) -> None:
+    """A value behind a telling word waits until it has ended."""
+    stream = MASKER.stream(_ids())
+    pieces = [stream.feed(text[at : at + size]).value for at in range(0, len(text), size)]
+    assert "".join([*pieces, stream.finish().value]) == whole(text) != text
