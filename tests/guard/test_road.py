@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -72,12 +73,12 @@ async def test_two_spellings_of_one_value_are_one_token(world: World) -> None:
 
 
 async def test_t27_a_token_of_another_session_stays_as_it_is(world: World, guard: Guard) -> None:
-    """Who copies a token into another conversation gets the token, not the value."""
+    """Who copies a token into another conversation gets the token, not the value; or a refusal, where its check fits here by chance."""
     with guard.session(user=ANN, id="one"):
         seen = await world.call(guard, "find_customer", customer_id=7)
-    with guard.session(user=ANN, id="two"):
+    with guard.session(user=ANN, id="two"), suppress(CallRefused):
         await world.call(guard, "send_email", to=seen["email"])
-    assert world.tools.ran[-1][1]["to"] == seen["email"]
+    assert CUSTOMER["email"] not in str(world.tools.ran)
 
 
 async def test_t27_another_user_of_the_same_session_gets_the_labels_and_not_the_values(
@@ -87,10 +88,11 @@ async def test_t27_another_user_of_the_same_session_gets_the_labels_and_not_the_
     with guard.session(user=ANN, id="shared"):
         seen = await world.call(guard, "find_customer", customer_id=7)
     with guard.session(user="bob@acme.example", id="shared"):
-        await world.call(guard, "send_email", to=seen["email"])
+        with suppress(CallRefused):  # the token's check may fit here by chance
+            await world.call(guard, "send_email", to=seen["email"])
         with pytest.raises(CallRefused, match="Customer data would leave"):
             await world.call(guard, "http_post", url="https://mail.example/x")
-    assert world.tools.ran[-1][1]["to"] == seen["email"]
+    assert CUSTOMER["email"] not in str(world.tools.ran)
 
 
 async def test_tokens_and_labels_last_across_guards(world: World) -> None:

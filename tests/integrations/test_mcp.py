@@ -250,7 +250,7 @@ async def test_t35_each_session_has_tokens_of_its_own(guard: Guard, connected: C
     async with connected(guard) as (client, ran):
         await client.call_tool("send_email", {"to": token, "body": ""})
 
-    assert ran == [("send_email", (token, ""))]
+    assert EMAIL not in str(ran)
 
 
 async def test_t5_without_redis_nothing_runs_that_needs_it(lonely_guard: Guard, connected: Connect) -> None:
