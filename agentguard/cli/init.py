@@ -16,6 +16,7 @@ from agentguard.store.keys import SigningKey
 
 POLICY = """\
 version: 1
+use: [library:agentguard]  # keeps agents from this guard's own files, commands and doors
 risk:                      # what each level means here; must rise: allow <= ask <= deny
   low: allow
   medium: allow

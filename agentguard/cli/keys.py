@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from agentguard.cli.options import Name, Policies
 from agentguard.cli.screen import say
-from agentguard.config import Settings, own_key
+from agentguard.config import Settings, own_key, sign_roster
 from agentguard.errors import ConfigurationError
 from agentguard.store.keys import SigningKey
 
@@ -48,6 +49,13 @@ def show(
         say(public.read_text(encoding="ascii").strip())
         return
     say(my_key(settings, name)[1].public)
+
+
+@app.command()
+def sign(policies: Policies = Path("tool_policies"), name: Name = None) -> None:
+    """Sign approvers.yaml, for agents that take it from the keys of AGENTGUARD_ROSTER_KEYS alone."""
+    person, key = my_key(Settings(), name)
+    say(f"{sign_roster(policies, key)} is signed by {person}")
 
 
 def my_key(settings: Settings, name: str | None) -> tuple[str, SigningKey]:

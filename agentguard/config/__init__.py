@@ -15,6 +15,7 @@ from agentguard.config.files import (
     read_pins,
     read_policies,
     read_roster,
+    sign_roster,
 )
 from agentguard.config.masking import masker_of
 from agentguard.config.opening import open_brake, open_connection, open_desk, open_erasure, open_guard
@@ -44,4 +45,5 @@ __all__ = [
     "read_pins",
     "read_policies",
     "read_roster",
+    "sign_roster",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -17,8 +17,10 @@ from agentguard.errors import ConfigurationError
 from agentguard.model.problems import Problem
 from agentguard.policy import Check, NotUsable, Pins, Policy, Source, lint, load, read_lock, with_used
 from agentguard.policy.layout import ROOT
+from agentguard.store.keys import SigningKey, verify
 
 APPROVERS = "approvers.yaml"
+SIGNATURE = "approvers.yaml.sig"
 CASES = ".cases.yaml"
 LIBRARY = "library:"
 
@@ -75,6 +77,30 @@ def read_roster(folder: Path) -> Roster:
     """The people of approvers.yaml beside the policy; nobody where there is no such file. Raises PolicyError."""
     file = _folder(folder) / APPROVERS
     return roster_of(_read_text(file), str(file)) if has_people(folder) else Roster(people={})
+
+
+def read_signed_roster(folder: Path, keys: Sequence[str]) -> Roster:
+    """The same, if one of these keys signed the very text of it. Raises ConfigurationError."""
+    text = _read_text(_folder(folder) / APPROVERS)
+    signature = _read_text(_folder(folder) / SIGNATURE).strip()
+    if not any(verify(key, roster_text(text), signature) for key in keys):
+        raise ConfigurationError(
+            f"{APPROVERS} is not signed by a key of AGENTGUARD_ROSTER_KEYS; `agentguard keys sign` signs it"
+        )
+    return roster_of(text, str(_folder(folder) / APPROVERS))
+
+
+def sign_roster(folder: Path, key: SigningKey) -> Path:
+    """Sign the people beside a policy; gives the file of the signature. Raises PolicyError for what does not load."""
+    read_roster(folder)
+    file = _folder(folder) / SIGNATURE
+    file.write_text(key.sign(roster_text(_read_text(_folder(folder) / APPROVERS))) + "\n", encoding="ascii")
+    return file
+
+
+def roster_text(text: str) -> bytes:
+    """What the signature of an approvers.yaml covers."""
+    return b"agentguard approvers 1\n" + text.encode()
 
 
 def read_pins(folder: Path) -> Pins | None:

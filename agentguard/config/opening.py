@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agentguard.approval import Brake, Channel, Desk, RecordMac, Roster
 from agentguard.audit import Journal
-from agentguard.config.files import read_all, read_roster
+from agentguard.config.files import read_all, read_roster, read_signed_roster
 from agentguard.config.masking import maskers_of
 from agentguard.config.server import Closer, Server
 from agentguard.config.settings import Settings, assurance_of, kept_calls, keyring_of
@@ -120,8 +120,10 @@ def open_guard(
         binding=binding,
     )
 
+    trusted = [key.strip() for key in settings.roster_keys.split(",") if key.strip()]
+
     def people() -> Roster:
-        return read_roster(Path(policies))
+        return read_signed_roster(Path(policies), trusted) if trusted else read_roster(Path(policies))
 
     def masked_words(principal: Principal, words: str) -> str:
         return str(in_force().masker.mask(words, tokens.ids(principal)).value)

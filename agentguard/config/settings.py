@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     redis_wait: int = Field(default=0, ge=0, le=100)
     """How many replicas must have a decision before it counts; with 0 the primary's disk is enough."""
 
+    roster_keys: str = ""
+    """Public keys, with commas, one of which must have signed approvers.yaml; empty: the file's own protection is enough."""
+
     state_dir: Path = Field(default_factory=lambda: Path.home() / ".local" / "state" / "agentguard")
     """Journal, keyring and the embedded server's data."""
 

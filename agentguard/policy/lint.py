@@ -74,7 +74,7 @@ def _idle_rules(document: Document) -> Iterator[Found]:
         elif all(_adds_nothing(document, rule, entry) for entry in matched):
             what = f"the rule {rule.id!r} can't make any verdict stricter"
             yield ("rules", number), what, "remove it, or make it ask for more"
-        else:
+        elif "*" not in rule.tools:  # a rule about every tool is about those to come, too
             yield from ((("rules", number, "when"), *told) for told in _never_there(rule.when or "", matched, brought))
 
 

@@ -174,7 +174,7 @@ def test_a_policy_that_does_not_load_says_where(started: Run, state_dir: Path) -
     policy.write_text(policy.read_text().replace("approvers: [group:on-call]", "aprovers: [group:on-call]"))
     done = started("policy", "lint", "tool_policies")
     assert done.returncode == 2
-    assert "policy.yaml:12:13" in done.stderr
+    assert "policy.yaml:13:13" in done.stderr
     assert "approvers" in done.stderr
 
 

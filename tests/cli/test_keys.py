@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from agentguard.config import Settings, assurance_of
-from agentguard.errors import ConfigurationError
+from agentguard.config import Settings, assurance_of, open_guard
+from agentguard.errors import AgentGuardError, ConfigurationError
+from agentguard.model.calls import ToolCall
 from agentguard.store.keys import SigningKey, is_sealed, verify
 from tests import documents
+from tests.guard.world import World
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -106,3 +108,42 @@ def test_the_passphrase_is_typed_on_the_terminal(state_dir: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
     assert PASSPHRASE.encode() not in shown
     assert SigningKey.load(state_dir / "keys" / "ann.key", lambda: PASSPHRASE)
+
+
+def test_t32_an_agent_takes_only_the_people_that_its_keys_signed(
+    state_dir: Path, tmp_path: Path, valkey_url: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed by another key, changed since, or not signed at all: nobody's vote counts, and nothing waits for one."""
+    # given
+    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+    monkeypatch.setenv("AGENTGUARD_CONFIG_DIR", str(tmp_path))
+    documents.run("agentguard keys new chief --no-passphrase", monkeypatch)
+    key = SigningKey.load(tmp_path / "keys" / "chief.key")
+    trusting = world.settings.model_copy(update={"roster_keys": f"{SigningKey.new().public}, {key.public}"})
+    approvers = world.policies / "approvers.yaml"
+
+    def asks() -> str:
+        with (
+            open_guard(world.policies, tenant=tenant, settings=trusting) as guard,
+            guard.session(user="ann@acme.example"),
+        ):
+            call = ToolCall(tool="export_customers", arguments={"limit": "many"})
+            try:
+                guard.asking.people()
+                guard.blocking.run(call, world.tools.tool("export_customers"))
+            except AgentGuardError as error:
+                return str(error)
+        return ""
+
+    # when
+    unsigned = asks()
+    signed = documents.run(f"agentguard keys sign --policies {world.policies}", monkeypatch)
+    good = asks()
+    approvers.write_text(approvers.read_text().replace("zoe@", "mallory@"))
+    changed = asks()
+
+    # then
+    assert signed[0] == 0
+    assert "can't be read" in unsigned
+    assert "invalid arguments" in good
+    assert "is not signed by a key" in changed
