@@ -180,7 +180,11 @@ class _Sockets:
         return replies
 
     async def close(self) -> None:
-        await self.client.connection_pool.disconnect()
+        pool: Any = self.client.connection_pool
+        await pool.disconnect()
+        watching = pool.sentinel_manager.sentinels if isinstance(pool, SentinelConnectionPool) else ()
+        for sentinel in watching:
+            await sentinel.connection_pool.disconnect()
 
 
 def _monitored_pool(place: Monitored, manner: Mapping[str, Any]) -> redis.ConnectionPool:
