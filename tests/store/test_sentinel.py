@@ -39,12 +39,16 @@ class Trio:
         return f"redis+sentinel://127.0.0.1:{self.ports[2]}/main"
 
     def start(self) -> None:
-        """Start all three."""
-        primary, replica, sentinel = self.ports
+        """Start the primary and its replica."""
+        primary, replica, _ = self.ports
         plain = ["--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "", "--appendonly", "no"]
         plain += ["--repl-diskless-sync-delay", "0"]
         self._run("--port", str(primary), *plain)
         self._run("--port", str(replica), "--replicaof", "127.0.0.1", str(primary), *plain)
+
+    def watch(self) -> None:
+        """Start the sentinel, which asks the primary for its replicas now, and then every ten seconds."""
+        primary, _, sentinel = self.ports
         written = (
             f"port {sentinel}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {primary} 1\n"
             "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n"
@@ -83,12 +87,22 @@ def trio(tmp_path: Path) -> Iterator[Trio]:
 @pytest.fixture
 async def line(trio: Trio) -> AsyncIterator[Connection]:
     """A connection by way of the sentinel, that waits for one replica, once there is one."""
+    primary, _, sentinel = trio.ports
+    await _says(primary, "online", "INFO", "replication")
+    trio.watch()
+    await _says(sentinel, "slave-repl-offset", "SENTINEL", "REPLICAS", "main")
     opened = await _opened(trio.url, replicas=1)
-    async with asyncio.timeout(20):
-        while "online" not in str(await opened.execute("INFO", "replication")):
-            await asyncio.sleep(0.05)
     yield opened
     await opened.close()
+
+
+async def _says(port: int, word: str, *command: str) -> None:
+    """Wait until a server's answer has a word."""
+    asked = await _opened(f"redis://127.0.0.1:{port}", replicas=0)
+    async with asyncio.timeout(20):
+        while word not in str(await asked.execute(*command)):
+            await asyncio.sleep(0.05)
+    await asked.close()
 
 
 async def _opened(url: str, replicas: int) -> Connection:
