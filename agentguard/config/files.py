@@ -143,7 +143,9 @@ def _sources(folder: Path) -> list[Source]:
     def find(entry: str, user: Source) -> Source:
         file, shown = _meant(entry, user)
         resolved = file.resolve()
-        return own.get(resolved) or Source(file=shown, text=_read_text(file))
+        used = own.get(resolved) or Source(file=shown, text=_read_text(file))
+        copied = own.get((_folder(folder) / file.name).resolve())
+        return copied if copied is not None and copied.text == used.text else used
 
     return with_used(list(own.values()), find)
 

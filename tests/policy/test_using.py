@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentguard.config import read_library
+from agentguard.config import policy_library, read_library
 from agentguard.errors import PolicyError
 from agentguard.policy import NotUsable, Policy, Source, load, with_used
 from tests.policy.policies import ROOT, judge, source, spoke
@@ -196,3 +196,16 @@ def test_a_file_of_the_folder_that_is_used_too_stays_its_own(tmp_path: Path) -> 
     written(tmp_path, policy=ROOT + "use: [./more.yaml]", more="version: 1\ntools: {x: low}")
 
     assert list(read_library(tmp_path).document.tools) == ["x"]
+
+
+def test_a_copy_of_a_shipped_file_in_the_folder_is_that_file(tmp_path: Path) -> None:
+    """The whole library can be copied into a folder, though its files take each other in; one that was changed is another file."""
+    shipped = policy_library()
+    for name in ("policy.yaml", "agentguard.yaml", "shell.yaml"):
+        (tmp_path / name).write_bytes((shipped / name).read_bytes())
+
+    assert read_library(tmp_path).version
+
+    (tmp_path / "agentguard.yaml").write_text((shipped / "agentguard.yaml").read_text() + "# mine\n")
+    with pytest.raises(PolicyError, match="'own-guard' is defined twice"):
+        read_library(tmp_path)

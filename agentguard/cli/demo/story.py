@@ -55,7 +55,9 @@ class Story:
         customers, outbox, policies = self.folder / "customers.db", self.folder / "outbox", self.folder / "policies"
         make_database(customers)
         outbox.mkdir()
-        shutil.copytree(policy_library(), policies)
+        policies.mkdir()
+        for file in ("policy.yaml", "agentguard.yaml", "demo.yaml"):
+            shutil.copy(policy_library() / file, policies)
         approvers = make_people(self.folder / "people", policies)
         with open_guard(policies, agent="support-agent", settings=self._settings) as guard:
             agent = threading.Thread(target=self._run_agent, args=(guard, customers, outbox), daemon=True)
