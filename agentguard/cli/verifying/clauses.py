@@ -165,8 +165,9 @@ def present(policy: Policy, cases: Sequence[Case] = ()) -> Iterator[Present]:
             if isinstance(terms, RevealEntry):
                 yield from _keys(found, terms, ("tools", pattern, "reveal", parameter), parameter=parameter, **about)
     for index, rule in enumerate(document.rules):
-        spoken = [case for case in cases if rule.id in (case.expect.clauses or ())]
-        yield from _keys(found, rule, ("rules", index), **_about(policy, rule.tools, [*spoken, *cases]))
+        spoken = [case.tool for case in cases if rule.id in (case.expect.clauses or ())]
+        about = _about(policy, spoken[:1] or rule.tools, cases)
+        yield from _keys(found, rule, ("rules", index), **about)
     for name, limit in document.limits.items():
         yield from _keys(found, limit, ("limits", name), **_about(policy, limit.tools, cases))
     for name, approval in document.approvals.items():
