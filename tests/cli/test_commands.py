@@ -15,6 +15,7 @@ import pytest
 
 from agentguard import __version__
 from agentguard.store.embedded import stop_left_over
+from tests.cli.commands import Commands
 
 pytestmark = pytest.mark.slow
 
@@ -44,13 +45,20 @@ def env(state_dir: Path) -> Iterator[dict[str, str]]:
     stop_left_over(state_dir / "state")
 
 
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    """Runs commands as processes of their own."""
+    running = Commands()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def run(state_dir: Path, env: dict[str, str]) -> Run:
+def run(commands: Commands, state_dir: Path, env: dict[str, str]) -> Run:
     """Run `agentguard WORDS` in an empty folder, with nobody at the terminal."""
 
     def run_(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "agentguard", *words]
-        return subprocess.run(command, input=text, capture_output=True, text=True, cwd=state_dir, env=env, timeout=60)
+        return commands.run(words, folder=state_dir, env=env, text=text)
 
     return run_
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from agentguard.approval import Channel
 from agentguard.audit import read, verify
 from agentguard.config import journal_keys, read_roster
 from agentguard.errors import CallRefused, ConfigurationError, RefusalReason
@@ -34,9 +35,9 @@ SIGNERS = 'signers:\n  inbox: {{key: "{key}", speaks_for: everyone}}\n'
 
 
 @pytest.fixture
-def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
-    """A guard's world, whose approvers.yaml knows the server."""
-    made = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+def world(state_dir: Path, valkey_url: str, agent: Channel) -> World:
+    """A guard's world in a tenant where nothing waits, whose approvers.yaml knows the server."""
+    made = World(folder=state_dir, redis_url=valkey_url, tenant=agent.names.tenant)
     with (made.policies / "approvers.yaml").open("a") as file:
         file.write(SIGNERS.format(key=KEYS["inbox"].public))
     return made
