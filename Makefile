@@ -25,10 +25,10 @@ demo: $(READY)
 	@if [ -t 0 ]; then $(BIN)/agentguard demo; else $(BIN)/agentguard demo --auto; fi
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term)
 
 test-fast: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from agentguard.store.embedded import Embedded
 from agentguard.store.redis import Connection
@@ -23,6 +24,10 @@ OUTSIDE = ("AGENTGUARD_", "LANGCHAIN_", "LANGSMITH_", "OPENAI_")
 """Prefixes of variables that would point tests at a person's own server, state, traces or model."""
 
 
+settings.register_profile("steady", derandomize=True)
+"""The same examples each time: in CI a change is judged, and not the luck of a run. Elsewhere every run looks for new ones."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process an environment of its own, before any test module is imported."""
     own = tempfile.TemporaryDirectory(prefix="ag-")
@@ -31,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ["AGENTGUARD_STATE_DIR"] = f"{own.name}/state"
     os.environ["AGENTGUARD_CONFIG_DIR"] = f"{own.name}/config"
+    if os.environ.get("CI"):
+        settings.load_profile("steady")
     if REQUIRE_ALL:
         os.environ["AGENTGUARD_REQUIRE_ALL"] = "1"  # for the workers that this process starts
 

@@ -63,7 +63,7 @@ class Scene:
         """A browser of its own in which this person is logged in, just now."""
         base = base or self.base
         context = self.browser.new_context(base_url=base, **options)
-        context.set_default_timeout(5_000)
+        context.set_default_timeout(20_000)
         if person is not None:
             identity = Identity(person=person, how="oidc", session=f"{person:0>32}", authenticated_ms=now_ms())
             context.add_cookies([{"name": "agentguard", "value": cookie(identity), "url": base, "sameSite": "Strict"}])

@@ -56,6 +56,10 @@ def live(page: Page, path: str = "/") -> Page:
     return page
 
 
+expect.set_options(timeout=20_000)
+"""As long as a click may take: machines are shared."""
+
+
 def ready(page: Page) -> Page:
     """The page, once a tap on its card counts: 0.7 seconds after the card last changed."""
     page.wait_for_selector(".decide:not(.held)")
@@ -276,7 +280,7 @@ def test_an_argument_is_edited_and_what_was_approved_then_runs(world: Scene, sta
         (request,) = world.portal.call(agents.waiting)
         with world.screen("bob", base=base) as context:
             page = live(context.new_page(), f"/requests/{request}")
-            page.get_by_text("More", exact=True).click()
+            ready(page).get_by_text("More", exact=True).click()
             page.get_by_text("Change an argument before approving").click()
             page.get_by_label("Argument").select_option("amount")
             page.get_by_label("New value").fill("50.0")
