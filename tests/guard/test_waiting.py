@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from agentguard.approval import Desk, sign_vote
 from agentguard.audit import read
 from agentguard.config import open_desk
 from agentguard.errors import CallRefused, OutcomeUnknown, RefusalReason
+from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Decision, Request, State, Vote
 from agentguard.store.keys import SigningKey
 from agentguard.store.names import Names
@@ -35,6 +37,14 @@ def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
 
 
 @pytest.mark.slow
+async def begun(world: World, guard: Guard, desk: Desk, start: int, count: int) -> list[asyncio.Task[Any]]:
+    """So many more calls, once all of them wait: a busy machine opens a thousand at once more slowly than Redis may answer."""
+    numbers = range(start, start + count)
+    calls = [asyncio.create_task(world.call(guard, "refund", f"call-{n}", order_id=n)) for n in numbers]
+    await pending(desk, start + count)
+    return calls
+
+
 async def test_t37_a_thousand_waiting_calls_share_few_connections_and_each_wakes_to_its_own_decision(
     world: World, connection: Connection
 ) -> None:
@@ -43,8 +53,8 @@ async def test_t37_a_thousand_waiting_calls_share_few_connections_and_each_wakes
     world.set_deadline("90s")  # opening a thousand takes a while on a busy machine
     before = await connections(connection)
     with world.open() as guard, guard.session(user=USER):
-        calls = [asyncio.create_task(world.call(guard, "refund", f"call-{n}", order_id=n)) for n in range(CALLS)]
         async with open_desk(world.policies, world.settings, tenant=world.tenant) as desk:
+            calls = [call for start in range(0, CALLS, 250) for call in await begun(world, guard, desk, start, 250)]
             requests = await pending(desk, CALLS)
             used = await connections(connection) - before
 
