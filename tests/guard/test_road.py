@@ -79,6 +79,7 @@ async def test_t27_a_token_of_another_session_stays_as_it_is(world: World, guard
     with guard.session(user=ANN, id="two"), suppress(CallRefused):
         await world.call(guard, "send_email", to=seen["email"])
     assert CUSTOMER["email"] not in str(world.tools.ran)
+    assert [given["to"] for name, given in world.tools.ran if name == "send_email"] in ([], [seen["email"]])
 
 
 async def test_t27_another_user_of_the_same_session_gets_the_labels_and_not_the_values(
@@ -93,6 +94,7 @@ async def test_t27_another_user_of_the_same_session_gets_the_labels_and_not_the_
         with pytest.raises(CallRefused, match="Customer data would leave"):
             await world.call(guard, "http_post", url="https://mail.example/x")
     assert CUSTOMER["email"] not in str(world.tools.ran)
+    assert [given["to"] for name, given in world.tools.ran if name == "send_email"] in ([], [seen["email"]])
 
 
 async def test_tokens_and_labels_last_across_guards(world: World) -> None:

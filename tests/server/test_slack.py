@@ -15,10 +15,12 @@ import httpx
 import pytest
 
 from agentguard.approval import Channel, sign_vote
+from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Decision, Request, State
 from agentguard.server.outbox import Outbox
 from agentguard.server.slack.blocks import APPROVE, READ_ALL, REJECT
-from agentguard.server.slack.office import Slack
+from agentguard.server.settings import ServerSettings
+from agentguard.server.slack.office import Slack, slack_of
 from agentguard.server.webhooks import Webhooks
 from tests.approval.people import KEYS, ONE, ROSTER, TWO, a_request
 from tests.server.fake_slack import CHANNEL, SECRET, TEAM, FakeSlack, member, press, signed, submit
@@ -341,3 +343,35 @@ def _view(call: dict[str, Any]) -> dict[str, Any]:
     view = call["view"]
     read: dict[str, Any] = view if isinstance(view, dict) else json.loads(view)
     return read
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ("slack_channel", "AGENTGUARD_SERVER_SLACK_CHANNEL"),
+        ("slack_team", "AGENTGUARD_SERVER_SLACK_TEAM"),
+        ("slack_app_token", "nobody could press a button"),
+    ],
+)
+def test_settings_that_could_not_work_are_refused(missing: str, told: str) -> None:
+    """Before anything starts, with what to set; without a bot token there is no Slack at all."""
+    given = {"slack_bot_token": "xoxb-1", "slack_app_token": "xapp-1", "slack_channel": CHANNEL, "slack_team": TEAM}
+    with pytest.raises(ConfigurationError, match=told):
+        slack_of(ServerSettings(**{**given, missing: ""}), "https://approvals.acme.example")
+
+    assert slack_of(ServerSettings(**{**given, "slack_bot_token": ""}), "https://approvals.acme.example") is None
+
+
+@pytest.mark.parametrize("critical", [True, False])
+def test_the_setting_says_whether_a_press_is_enough_for_what_is_critical(critical: bool) -> None:
+    """By its name in the environment it reaches what acts on presses."""
+    made = slack_of(
+        ServerSettings(
+            slack_bot_token="xoxb-1", slack_app_token="xapp-1", slack_channel=CHANNEL, slack_team=TEAM,
+            slack_approves_critical=critical,
+        ),  # fmt: skip
+        "https://approvals.acme.example",
+    )
+
+    assert made is not None
+    assert made.critical is critical
