@@ -18,8 +18,8 @@ from agentguard.approval import Channel, sign_vote
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Decision, Request, State
 from agentguard.server.outbox import Outbox
-from agentguard.server.slack.blocks import APPROVE, READ_ALL, REJECT
 from agentguard.server.settings import ServerSettings
+from agentguard.server.slack.blocks import APPROVE, READ_ALL, REJECT
 from agentguard.server.slack.office import Slack, slack_of
 from agentguard.server.webhooks import Webhooks
 from tests.approval.people import KEYS, ONE, ROSTER, TWO, a_request
@@ -367,9 +367,12 @@ def test_the_setting_says_whether_a_press_is_enough_for_what_is_critical(critica
     """By its name in the environment it reaches what acts on presses."""
     made = slack_of(
         ServerSettings(
-            slack_bot_token="xoxb-1", slack_app_token="xapp-1", slack_channel=CHANNEL, slack_team=TEAM,
+            slack_bot_token="xoxb-1",
+            slack_app_token="xapp-1",
+            slack_channel=CHANNEL,
+            slack_team=TEAM,
             slack_approves_critical=critical,
-        ),  # fmt: skip
+        ),
         "https://approvals.acme.example",
     )
 
