@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 import re
+import tempfile
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from agentguard.integrations.functions import FunctionTool, StreamTool
 from agentguard.integrations.langchain import guard_tools
 from agentguard.integrations.otel import OpenTelemetry
 from agentguard.model.calls import ToolCall
+from agentguard.store.embedded import Embedded
 from tests.documents import ROOT
 from tests.guard.world import World
 
@@ -109,6 +111,15 @@ class Place:
                 continue
             more = {b"stream": ("-", "+"), b"zset": (0, -1), b"list": (0, -1)}.get(kind, ())
             yield repr(server.execute_command(readers[kind], key, *more)).encode()
+
+
+@pytest.fixture(scope="module")
+def valkey_url() -> Iterator[str]:
+    """A server of these tests alone, since they read its whole append-only file, and others' tests plant values of their own."""
+    with tempfile.TemporaryDirectory(prefix="ag-") as folder:
+        lease = Embedded.acquire(Path(folder))
+        yield lease.url
+        lease.release()
 
 
 @pytest.fixture
