@@ -186,6 +186,7 @@ class Asking:
             may_defer=may_defer,
             assurance=self.assurance,
             box=self.editing.box.public if all(need.edit for need in case.verdict.needs) else "",
+            turn=self.binding.turn(case.call, case.principal),
         )
 
     async def _must_not_be_settled(self, case: Case, stored: Stored) -> None:

@@ -46,6 +46,10 @@ class Binding:
         """The digest of what the model itself wrote: the same call again, after a restart, has the same."""
         return self._over(b"model", {"tool": call.tool, "arguments": dict(call.arguments)})
 
+    def turn(self, call: ToolCall, principal: Principal) -> str:
+        """What a request may say of the turn that its call is part of: nobody else's turn has the same, whatever a model writes."""
+        return self._over(b"turn", [principal.canonical(), call.turn])[:32] if call.turn else ""
+
     def call_id(self, written: str | None) -> str | None:
         """The model's id of a call as it may be stored and written down: where it is no plain id, its keyed digest."""
         return written if written is None or _PLAIN_ID.fullmatch(written) else "#" + self.value(written)

@@ -11,7 +11,8 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, NotRequired, cast
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -24,6 +25,7 @@ from agentguard.guard.pipeline import Guard
 from agentguard.integrations.langchain import guard_tools
 from agentguard.integrations.langchain_gate import Gated
 from agentguard.integrations.langchain_results import take_apart
+from agentguard.integrations.langchain_tools import Turn, in_turn
 from agentguard.integrations.names import recorded_name
 
 _LOG = logging.getLogger("agentguard.langchain")
@@ -70,14 +72,16 @@ class AgentGuardMiddleware(AgentMiddleware[AnsweredState, Any, Any]):
         return await handler(self._request(request, masked))
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
-        """Run no tool that has no gate."""
-        return handler(self._gated(request))
+        """Run no tool that has no gate, and let the gate know the message that the call stands in."""
+        with _turn(request):
+            return handler(self._gated(request))
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """See wrap_tool_call."""
-        return await handler(self._gated(request))
+        with _turn(request):
+            return await handler(self._gated(request))
 
     def after_agent(self, state: AnsweredState, runtime: Any) -> dict[str, Any] | None:
         """Give the user the final answer, outside the state."""
@@ -122,6 +126,26 @@ class AgentGuardMiddleware(AgentMiddleware[AnsweredState, Any, Any]):
         if tool is None or isinstance(tool, Gated):
             return request
         return request.override(tool=guard_tools(self.guard, [tool])[0])
+
+
+@contextmanager
+def _turn(request: ToolCallRequest) -> Iterator[None]:
+    """Inside, the gate knows the message that this call stands in."""
+    before = in_turn.set(_turn_of(request))
+    try:
+        yield
+    finally:
+        in_turn.reset(before)
+
+
+def _turn_of(request: ToolCallRequest) -> Turn | None:
+    state, wanted = request.state, request.tool_call["id"]
+    messages = state.get("messages", ()) if isinstance(state, Mapping) else ()
+    for message in reversed(messages):
+        calls = message.tool_calls if isinstance(message, AIMessage) else ()
+        if any(call["id"] == wanted for call in calls):
+            return Turn(id=" ".join(str(call["id"]) for call in calls), says=str(message.text))
+    return None
 
 
 def _all_messages(request: ModelRequest[Any]) -> list[BaseMessage]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,6 +28,18 @@ from agentguard.model.canonical import canonical_json
 
 SINGLE_INPUT = "__arg1"
 """The name under which models give the one argument of a tool that has no schema."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """The message of the model's that a call stands in: what its calls share, and what it says beside them."""
+
+    id: str
+    says: str
+
+
+in_turn: ContextVar[Turn | None] = ContextVar("agentguard_langchain_turn", default=None)
+"""The message whose call runs here, where an agent's middleware knows it."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,8 @@ class Invocation:
     @property
     def call(self) -> ToolCall:
         """What the model asked for."""
-        return ToolCall(tool=self.name, arguments=self.arguments, id=self.tool_call_id)
+        turn = in_turn.get() or Turn(id="", says="")
+        return ToolCall(tool=self.name, arguments=self.arguments, id=self.tool_call_id, says=turn.says, turn=turn.id)
 
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments after LangChain's parsing, kept for the run. Raises InvalidArguments."""

@@ -18,13 +18,17 @@ from agentguard.model.calls import Tool, ToolCall
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenCall:
-    """A call before anybody read it. `free_text`: a custom call, whose input is no JSON. `says`: what the model wrote beside it."""
+    """A call before anybody read it. `free_text`: a custom call, whose input is no JSON.
+
+    `says`: what the model wrote beside it. `turn`: what all calls of its message share.
+    """
 
     id: str
     name: object
     arguments: object
     free_text: bool
     says: str = ""
+    turn: str = ""
 
     def read(self, tools: Mapping[str, FunctionTool]) -> tuple[ToolCall, Tool]:
         """The call and its tool. Where there is no such tool or no reading, a tool that refuses every call, for the record."""
@@ -38,7 +42,7 @@ class WrittenCall:
             arguments = read_arguments(self.arguments)
         except UnreadableArguments as error:
             return self._unread(name, _invalid(name, str(error)))
-        return ToolCall(tool=name, arguments=arguments, id=self.id, says=self.says), tool
+        return ToolCall(tool=name, arguments=arguments, id=self.id, says=self.says, turn=self.turn), tool
 
     def _unread(self, name: str, refusal: CallRefused) -> tuple[ToolCall, Tool]:
         return ToolCall(tool=name, arguments={}, id=self.id), RefusedTool(name=name, refusal=refusal)
@@ -50,14 +54,18 @@ def calls_of_message(message: BaseModel | Mapping[str, Any]) -> list[WrittenCall
     if not isinstance(plain, Mapping) or not ({"role", "tool_calls"} & plain.keys()):
         raise ConfigurationError("that is no assistant's message; give completion.choices[0].message")
     said = plain.get("content")
-    return [_chat_call(call, said if isinstance(said, str) else "") for call in plain.get("tool_calls") or ()]
+    calls = plain.get("tool_calls") or ()
+    turn = " ".join(call["id"] for call in calls)
+    return [_chat_call(call, said if isinstance(said, str) else "", turn) for call in calls]
 
 
 def calls_of_output(output: Iterable[BaseModel | Mapping[str, Any]]) -> list[WrittenCall]:
     """The calls among the items of a response. Items of other kinds are the model's words, or ran at the provider."""
     items = list(map(_plain, output))
     says = "\n".join(text for item in items if item.get("type") == "message" for text in _texts(item))
-    return [_response_call(item, says) for item in items if item.get("type") in ("function_call", "custom_tool_call")]
+    calls = [item for item in items if item.get("type") in ("function_call", "custom_tool_call")]
+    turn = " ".join(call["call_id"] for call in calls)
+    return [_response_call(call, says, turn) for call in calls]
 
 
 def users_words(messages: Iterable[BaseModel | Mapping[str, Any]]) -> list[str]:
@@ -71,7 +79,7 @@ def _written(message: Mapping[str, Any]) -> Iterable[str]:
     return [content] if isinstance(content, str) else _texts(message)
 
 
-def _chat_call(call: Mapping[str, Any], says: str) -> WrittenCall:
+def _chat_call(call: Mapping[str, Any], says: str, turn: str) -> WrittenCall:
     free_text = call.get("type") == "custom"
     written = call.get("custom" if free_text else "function") or {}
     return WrittenCall(
@@ -80,6 +88,7 @@ def _chat_call(call: Mapping[str, Any], says: str) -> WrittenCall:
         arguments=written.get("arguments"),
         free_text=free_text,
         says=says,
+        turn=turn,
     )
 
 
@@ -91,13 +100,14 @@ def _texts(message: Mapping[str, Any]) -> Iterator[str]:
             yield part["text"]
 
 
-def _response_call(item: Mapping[str, Any], says: str) -> WrittenCall:
+def _response_call(item: Mapping[str, Any], says: str, turn: str) -> WrittenCall:
     return WrittenCall(
         id=item["call_id"],
         name=item.get("name"),
         arguments=item.get("arguments"),
         free_text=item["type"] == "custom_tool_call",
         says=says,
+        turn=turn,
     )
 
 

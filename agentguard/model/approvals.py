@@ -109,7 +109,8 @@ class Request(Record):
     `digest` binds the exact call (see guard.binding); `model_digest` is over the model's own arguments, so that the same call after
     a restart is recognised. The three times stand on Redis's clock and are set by the channel when it opens the request:
     votes count before `deadline_ms`, a permit must be redeemed before `redeem_by_ms`. `may_defer`: its caller may leave, and the same call
-    come back for the answer. `box`: what letters to the agent's side are written to; empty where arguments can't be edited.
+    come back for the answer. `box`: what letters to the agent's side are written to; empty where arguments can't be edited. `turn`: what
+    requests of one message of the model's share; each is still decided on its own.
     """
 
     id: str
@@ -128,6 +129,7 @@ class Request(Record):
     may_defer: bool = False
     assurance: Assurance
     box: str = ""
+    turn: str = ""
 
     @property
     def needs(self) -> tuple[Need, ...]:

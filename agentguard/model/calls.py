@@ -32,13 +32,15 @@ class Principal(Record):
 class ToolCall:
     """What the model asked for: its own arguments, tokens and all. `id` is the model's id of this call, if any.
 
-    `says`: what the model wrote beside the call; people who decide are shown it as unchecked.
+    `says`: what the model wrote beside the call; people who decide are shown it as unchecked. `turn`: what all calls of one message of
+    the model's share, so that people can be shown them together; empty where nobody knows.
     """
 
     tool: str
     arguments: Mapping[str, Any]
     id: str | None = None
     says: str = ""
+    turn: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

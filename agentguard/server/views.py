@@ -31,7 +31,7 @@ class ListQuery(BaseModel):
 
 
 class Summary(Record):
-    """One line of the list."""
+    """One line of the list. Requests with the same `turn` come from one message of the model's; it is empty where nobody knows."""
 
     id: str
     state: State
@@ -40,6 +40,7 @@ class Summary(Record):
     risk: str
     agent: str
     user: str | None
+    turn: str
     opened_ms: int
     deadline_ms: int
 
@@ -62,10 +63,14 @@ class VoteView(Record):
 
 
 class RequestView(Record):
-    """A request whole. `now_ms` is the clock that `deadline_ms` stands on; `obstacles` say why nobody could approve it now."""
+    """A request whole. `now_ms` is the clock that `deadline_ms` stands on; `obstacles` say why nobody could approve it now.
+
+    Requests with the same `turn` come from one message of the model's; each is decided on its own.
+    """
 
     id: str
     revision: int
+    turn: str
     state: State
     card: Card
     card_digest: str
@@ -91,6 +96,7 @@ def summary_of(stored: Stored) -> Summary:
         risk=card.risk,
         agent=card.agent,
         user=card.user,
+        turn=request.turn,
         opened_ms=request.opened_ms,
         deadline_ms=request.deadline_ms,
     )
@@ -103,6 +109,7 @@ def view_of(shown: Shown) -> RequestView:
     return RequestView(
         id=request.id,
         revision=request.revision,
+        turn=request.turn,
         state=stored.state,
         card=request.card,
         card_digest=shown.card_digest,

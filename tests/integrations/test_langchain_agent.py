@@ -160,6 +160,24 @@ async def test_a_sleeping_run_is_told_of_a_rejection_and_another_process_may_res
 
 
 @BOTH
+async def test_t19_the_calls_of_one_message_are_asked_about_as_one_turn(sync: bool, guard: Guard, world: World) -> None:
+    """Two calls of one message share a turn that the next message's call has not, and people read what was said beside them."""
+    both = calling(written("refund", {"order_id": 1}, "c1"), written("refund", {"order_id": 2}, "c2"))
+    alone = calling(written("refund", {"order_id": 3}, "c3"))
+    both.content = f"Both are for {MINE}"
+    agent: Any = create_agent(Scripted(script=[both, alone, AIMessage("Done")]), **guarded(guard, [world.tools.refund]))
+    with guard.session(user="eve@acme.example"):
+        await run(agent, sync, {"messages": [HumanMessage("Refund all")]})
+
+    requests = [(await world.stored(request_id)).request for request_id in await world.waiting(3)]
+    by_call = {request.call_id: request for request in requests}
+    assert by_call["c1"].turn == by_call["c2"].turn != ""
+    assert by_call["c3"].turn not in ("", by_call["c1"].turn)
+    assert by_call["c1"].card.says.startswith("Both are for ")
+    assert MINE not in by_call["c1"].card.says
+
+
+@BOTH
 async def test_t24_a_tool_that_another_middleware_brings_is_gated_too(sync: bool, guard: Guard, world: World) -> None:
     """Whatever way a tool comes into the agent, its calls take the road."""
     ran: list[str] = []

@@ -164,6 +164,28 @@ async def test_t38_the_calls_of_one_message_run_together_and_each_by_its_own_dec
     assert sum(name == "refund" for name, _ in world.tools.ran) == 1
 
 
+@AGENTS
+async def test_t19_the_calls_of_one_message_are_asked_about_as_one_turn(
+    kind: Any, guard: Guard, world: World, tools: Dispatch, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """Two calls of one message share a turn; the same message in another session is another turn."""
+    message = calls(call("c1", "refund", {"order_id": 1}), call("c2", "refund", {"order_id": 2}))
+    steps = []
+    for user in ("zoe@acme.example", "cem@acme.example"):
+        server.says(message)
+        with guard.session(user=user):
+            steps.append(asyncio.create_task(kind(client, tools).step()))
+            requests = [await world.stored(request_id) for request_id in await world.waiting(2 * len(steps))]
+    for stored in requests:
+        await world.decide(stored.request.id, "ann")
+    await asyncio.gather(*steps)
+
+    by_user = {user: {stored.request.turn for stored in requests if stored.request.principal.user == user} for user in
+               ("zoe@acme.example", "cem@acme.example")}  # fmt: skip
+    assert [len(turns) for turns in by_user.values()] == [1, 1]
+    assert len({*by_user["zoe@acme.example"], *by_user["cem@acme.example"], ""}) == 3
+
+
 UNREADABLE = {
     "no JSON": '{"value": ',
     "single quotes": "{'value': 1}",

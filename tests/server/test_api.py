@@ -53,6 +53,16 @@ class TestShow:
         assert waiting[0]["title"] == "Export 500 customers"
         assert [one["state"] for one in everything] == ["pending", "pending", "withdrawn"]
 
+    async def test_t19_a_request_says_which_turn_it_is_of(self, agent: Channel, ann: httpx.AsyncClient) -> None:
+        """In the list and when it is shown, so that a screen can show a turn's calls together."""
+        request = await opened(agent, TWO, turn="0" * 32)
+        alone = await opened(agent)
+        listed = (await ann.get("/api/v1/requests")).json()["requests"]
+        shown = (await ann.get(f"/api/v1/requests/{request.id}")).json()
+
+        assert {one["id"]: one["turn"] for one in listed} == {request.id: "0" * 32, alone.id: ""}
+        assert shown["turn"] == "0" * 32
+
     async def test_the_list_has_a_limit(self, agent: Channel, ann: httpx.AsyncClient) -> None:
         """The first ones."""
         requests = [await opened(agent) for _ in range(3)]
