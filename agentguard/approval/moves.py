@@ -3,7 +3,8 @@
 Rules:
 - each key of a move stands in its KEYS; to Redis they are all arguments but one, the tenant's event stream, which both sides may write:
   where a key is declared, access rules want the right to write it, and each side only reads what the other one writes;
-- all keys of a tenant lie in one slot, so the event stream leads a cluster to the right node.
+- all keys of a tenant lie in one slot, so the event stream leads a cluster to the right node;
+- what stops calls, ends them or says how they ended is made on a server whose memory is full too; what would let one run is not.
 """
 
 from __future__ import annotations
@@ -21,27 +22,27 @@ async def make(connection: Connection, names: Names, move: Script, keys: Sequenc
     return await connection.run(move, [names.events], [len(keys), *keys, *args])
 
 
-def _script(name: str, *, writes: bool = True) -> Script:
+def _script(name: str, *, writes: bool = True, when_full: bool = False) -> Script:
     folder = files("agentguard.approval") / "scripts"
     sources = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("keys", "state", name)]
-    return Script(name, "\n".join(sources), writes)
+    return Script(name, "\n".join(["#!lua flags=allow-oom", *sources] if when_full else sources), writes)
 
 
 OPEN = _script("open")
 READ = _script("read", writes=False)
-VOTE = _script("vote")
-WITHDRAW = _script("withdraw")
-EXPIRE = _script("expire")
+VOTE = _script("vote", when_full=True)
+WITHDRAW = _script("withdraw", when_full=True)
+EXPIRE = _script("expire", when_full=True)
 DEFER = _script("defer")
 REDEEM = _script("redeem")
 RENEW = _script("renew")
-FINISH = _script("finish")
+FINISH = _script("finish", when_full=True)
 EDIT = _script("edit")
 REVISE = _script("revise")
 REMEMBER = _script("remember")
 USE = _script("use")
 BEGIN = _script("begin")
-END = _script("end")
-SETTLE = _script("settle")
-FREEZE = _script("freeze")
-LIFT = _script("lift")
+END = _script("end", when_full=True)
+SETTLE = _script("settle", when_full=True)
+FREEZE = _script("freeze", when_full=True)
+LIFT = _script("lift", when_full=True)

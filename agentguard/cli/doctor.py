@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,12 +79,16 @@ def _runs(pid: int) -> bool:
 async def _redis(settings: Settings) -> str:
     async with open_connection(settings) as connection:
         reply = await connection.execute("CONFIG", "GET", *_WANTED)
+        memory = await connection.execute("INFO", "memory")
     found = {name.decode(): value.decode() for name, value in _pairs(reply)}
     wrong = [
         f"{name} is {found.get(name, 'unknown')}, set it to {want}"
         for name, want in _WANTED.items()
         if found.get(name) != want
     ]
+    full = 100 * int(memory["used_memory"]) // (int(memory["maxmemory"]) or sys.maxsize)
+    if full >= _FULL_PERCENT:
+        wrong.append(f"memory is {full} % full, raise maxmemory: once it is full, no call that needs Redis runs")
     if wrong:
         raise ConfigurationError("; ".join(wrong))
     return ", ".join(f"{name} {value}" for name, value in found.items())
@@ -102,4 +107,5 @@ def _journal(settings: Settings) -> str:
     return f"{sum(writer.records for writer in report.writers)} records, all in place"
 
 
+_FULL_PERCENT = 70
 _WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}

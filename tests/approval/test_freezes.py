@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from agentguard.approval import Brake, Channel, Desk, Freezes
+from agentguard.approval import Brake, Channel, Desk, Freezes, RecordMac
 from agentguard.approval.freezes import UNREADABLE
 from agentguard.approval.signing import signed
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Freeze, Lift, Scope, State
 from agentguard.store.names import EVERYBODY, Names
+from agentguard.store.redis import Connection
 from tests.approval.people import KEYS, ROSTER, TENANT, a_request, a_vote
+from tests.approval.server import Server
 
 pytestmark = pytest.mark.anyio
 
@@ -215,3 +217,28 @@ async def test_what_runs_already_is_listed(brake: Brake, agent: Channel) -> None
     other = await frozen(brake, Scope.TOOL, "refund")
     assert [one.id for one in await brake.running(order)] == [stored.request.id]
     assert await brake.running(other) == []
+
+
+async def test_an_order_outlives_a_crash_of_the_server_and_a_restart(own_server: Server) -> None:
+    """Killed and started again on its files: the order stands, and no permit is given."""
+    # given
+    line = await Connection.open(own_server.url)
+    agent = Channel(connection=line, names=Names(TENANT), mac=RecordMac(keys=[b"k" * 32]))
+    stored = (await agent.open(a_request(), b"")).stored
+    await agent.vote(a_vote(stored.request, "ann", time_ms=stored.request.opened_ms), stored.version, State.APPROVED)
+    brake = Brake(channel=Channel(connection=line, names=Names(TENANT)), roster=ROSTER)
+    order, everybodys = await frozen(brake), await frozen(brake, Scope.ALL, "")
+    stored = await agent.read(stored.request.id)
+    await line.close()
+
+    # when
+    own_server.kill()
+    own_server.start()
+
+    # then
+    line = await Connection.open(own_server.url)
+    standing = await Freezes(connection=line, names=agent.names).standing()
+    with pytest.raises(DecisionRefused, match="is frozen"):
+        await Channel(connection=line, names=agent.names, mac=agent.mac).redeem(stored, "fence")
+    assert standing == {order.id: order, everybodys.id: everybodys}
+    await line.close()

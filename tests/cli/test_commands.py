@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from agentguard import __version__
-from agentguard.store.embedded import stop_left_over
+from agentguard.store.embedded import Embedded, stop_left_over
 from tests.cli.commands import Commands
 
 pytestmark = pytest.mark.slow
@@ -237,6 +238,19 @@ def test_doctor_checks_policies_redis_and_journal(started: Run) -> None:
     well, ill = started("doctor"), started("doctor", "--policies", "nowhere")
     assert (well.returncode, ill.returncode) == (0, 1)
     assert "noeviction" in well.stdout
+
+
+@pytest.mark.parametrize(("times", "code"), [(1.25, 1), (2, 0)], ids=["four fifths full", "half full"])
+def test_t5_doctor_warns_before_the_memory_is_full(started: Run, state_dir: Path, times: float, code: int) -> None:
+    """Of seventy percent on: there is still time to make room."""
+    lease = Embedded.acquire(state_dir / "state")
+    with Redis.from_url(lease.url) as line:
+        line.config_set("maxmemory", int(line.info("memory")["used_memory"] * times))
+
+    done = started("doctor")
+
+    lease.release()
+    assert (done.returncode, "full, raise maxmemory" in done.stdout) == (code, code == 1)
 
 
 def test_mask_explains_without_the_values(run: Run) -> None:

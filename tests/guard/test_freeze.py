@@ -165,3 +165,20 @@ async def test_within_a_second_no_process_gives_a_permit(world: World) -> None:
     words = [sys.executable, "benchmarks/freeze.py", "--processes", "4", "--seconds", "1.2"]
     ran = await asyncio.to_thread(subprocess.run, words, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+async def test_an_order_outlives_the_embedded_server(state_dir: Path) -> None:
+    """The server ends with its last user, and the next guard starts it on its files: what was frozen still is."""
+    # given
+    world = World(folder=state_dir, redis_url="", tenant="default")
+    order = await freeze(world, Scope.ALL)
+
+    # when
+    with world.open() as guard, guard.session(user=ANN):
+        refusal = await refused(world, guard, "echo", value=1)
+
+    # then
+    assert refusal.reason is RefusalReason.FROZEN
+    await lift(world, order)
+    with world.open() as guard, guard.session(user=ANN):
+        assert await world.call(guard, "echo", value=1) == 1

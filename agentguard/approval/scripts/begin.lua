@@ -23,8 +23,8 @@ end
 
 for index = 2, #KEYS do
   if redis.call('HGET', KEYS[index], 'fence') ~= fence then
+    redis.call('HSET', KEYS[index], 'fence', fence, 'record', ARGV[2]) -- first, so that a full server refuses the whole move
     redis.call('HDEL', KEYS[index], 'outcome')
-    redis.call('HSET', KEYS[index], 'fence', fence, 'record', ARGV[2])
     redis.call('ZADD', KEYS[1], whole(now), ARGV[2 * index + 1])
   end
   redis.call('HSET', KEYS[index], 'until_ms', whole(now + tonumber(ARGV[3])))
