@@ -14,6 +14,7 @@ from agentguard.cli import (
     demo,
     doctor,
     grants,
+    inbox,
     init,
     keys,
     mask,
@@ -53,6 +54,7 @@ def options(
 
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
+app.command("inbox")(inbox.inbox)
 app.command("mask")(mask.mask)
 app.command("freeze")(orders.freeze)
 app.command("unfreeze")(orders.unfreeze)

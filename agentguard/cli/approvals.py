@@ -143,7 +143,7 @@ def edit(
     """Change arguments; the changed call is checked by its agent, and waits as a new revision for approval."""
     settings = Settings()
     person, key = my_key(settings, name)
-    wanted = dict(map(_change, changes))
+    wanted = dict(map(changed, changes))
 
     async def editing() -> Shown:
         async with open_desk(policies, settings, tenant=tenant) as desk:
@@ -239,7 +239,7 @@ def _usual(because: str | None) -> str:
     return found[because]
 
 
-def _change(written: str) -> tuple[str, Any]:
+def changed(written: str) -> tuple[str, Any]:
     """The argument and the value in NAME=VALUE."""
     name, sign, value = written.partition("=")
     if not sign or not name:

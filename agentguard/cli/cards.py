@@ -14,7 +14,7 @@ from agentguard.cards import brief_of, face_of, line, text_of
 from agentguard.cards.outcome import clock
 from agentguard.cli.screen import out, say, say_json
 
-_STYLES = {"low": "green", "medium": "cyan", "high": "yellow", "critical": "bold red"}
+STYLES = {"low": "green", "medium": "cyan", "high": "yellow", "critical": "bold red"}
 
 
 def print_line(stored: Stored) -> None:
@@ -27,7 +27,7 @@ def print_line(stored: Stored) -> None:
 def print_card(shown: Shown, *, console: Console = out) -> None:
     """The whole card, its votes and its state."""
     face = face_of(shown)
-    style = _STYLES.get(face.risk, "bold")
+    style = STYLES.get(face.risk, "bold")
     text = Text(text_of(face, columns=console.width - 4), overflow="fold")
     panel = Panel(text, border_style=style)
     console.print(panel, soft_wrap=False)  # folded into the panel; soft wrapping would cut what is longer than a line

@@ -30,17 +30,30 @@ class Commands:
         with TemporaryDirectory(prefix="ag-") as kept:
             files = {name: f"{kept}/{name}" for name in ("stdin", "stdout", "stderr")}
             Path(files["stdin"]).write_text(text, encoding="utf-8")
-            asked = {"argv": ["agentguard", *words], "folder": str(folder), "env": dict(env), **files}
-            code = self._answer(json.dumps(asked))
+            self.start(words, folder=folder, env=env, **files)
+            code = self.ended()
             out, err = (Path(files[name]).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
         return subprocess.CompletedProcess(["agentguard", *words], code, out, err)
+
+    def start(
+        self, words: tuple[str, ...], *, folder: Path, env: Mapping[str, str], stdin: str, stdout: str, stderr: str
+    ) -> None:
+        """Begin to run it with these files, or on a terminal where all three are one. Nothing else runs before it has `ended`."""
+        asked = {"argv": ["agentguard", *words], "folder": str(folder), "env": dict(env)}
+        self._say(json.dumps({**asked, "stdin": stdin, "stdout": stdout, "stderr": stderr}))
+
+    def ended(self) -> int:
+        """The exit code, once it is there."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
         """End the process that forks."""
         if self._process is not None:
             self._process.communicate()
 
-    def _answer(self, line: str) -> int:
+    def _say(self, line: str) -> None:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.cli.commands"],
@@ -51,10 +64,8 @@ class Commands:
                 env={**os.environ, "COLUMNS": "160"},
             )
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
 
 
 def _serve() -> None:
@@ -72,8 +83,10 @@ def _become(asked: dict[str, object]) -> None:
     os.chdir(str(asked["folder"]))
     os.environ.clear()
     os.environ.update(asked["env"])  # type: ignore[call-overload]
+    if asked["stdin"] == asked["stdout"]:
+        os.setsid()  # so that the terminal becomes its own
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        flags = os.O_RDWR if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(str(asked[name]), flags, 0o600), number)
     sys.argv = asked["argv"]  # type: ignore[assignment]
     code = 0
