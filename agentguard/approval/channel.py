@@ -43,6 +43,9 @@ RETENTION_MS = 30 * 24 * 3600 * 1000
 EVENTS_MAX = 100_000
 """About how many events a tenant's stream keeps."""
 
+TURN_MAX = 100
+"""How many calls of one turn are shown together, and decided together."""
+
 _READ_AT_ONCE = 100
 _OPEN_ATTEMPTS = 5
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -63,6 +66,15 @@ class Opened:
 
     how: How
     stored: Stored
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cast:
+    """A vote to put: the version of its request that was tallied, and what the tally of all votes then says."""
+
+    vote: Vote
+    version: str
+    becomes: State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +129,27 @@ class Channel:
         """Those requests that are no longer pending, in few round trips; None for each that still is."""
         return await self._read(request_ids, "decided")
 
+    async def beside(self, request: Request) -> Sequence[str]:
+        """The ids of the other requests of a request's turn, as far as Redis names them."""
+        if not request.turn:
+            return ()
+        ids = await self.connection.execute("ZRANGE", self.names.turn(request.turn), 0, TURN_MAX - 1)
+        return [id_ for id_ in (one.decode(errors="replace") for one in ids) if id_ != request.id]
+
+    async def together(self, some: Sequence[Stored]) -> Sequence[Sequence[Stored]]:
+        """For each of these requests those of its turn, itself among them, the one that was opened first first; without their sealed input.
+
+        What Redis names is a hint: a request that doesn't say itself that it is of this turn, for the same principal, is left out. One
+        that Redis doesn't name with its turn stands alone.
+        """
+        turns = list(dict.fromkeys(stored.request.turn for stored in some if stored.request.turn))
+        named = await self.connection.pipeline([("ZRANGE", self.names.turn(turn), 0, TURN_MAX - 1) for turn in turns])
+        ids = [[one.decode(errors="replace") for one in each] for each in named]
+        read = await self.read_cards([id_ for each in ids for id_ in each])
+        known = {stored.request.id: stored for stored in read if stored is not None}
+        members = {turn: [known[id_] for id_ in each if id_ in known] for turn, each in zip(turns, ids, strict=True)}
+        return [_of_one_turn(stored, members.get(stored.request.turn, ())) for stored in some]
+
     async def earlier(self, request: Request) -> Request | None:
         """The revision before this one, as it is kept beside it; None for a first one, and for one that can't be read."""
         if request.revision == 1:
@@ -169,11 +202,22 @@ class Channel:
 
         Raises RequestNotFound, and DecisionRefused: ended (with the state), changed (tally again).
         """
-        word, state = await self._move(
-            moves.VOTE, vote.request, "votes", vote.person, vote.canonical(), expected_version, becomes.value,
-            vote.revision, vote.digest, self.retention_ms, self.events_max,
-        )  # fmt: skip
-        return self._settled(word, state, vote.request)
+        return await self.vote_together([Cast(vote=vote, version=expected_version, becomes=becomes)])
+
+    async def vote_together(self, casts: Sequence[Cast]) -> State:
+        """Put one person's votes, each on its own request: all of them, or none. Gives the state of the last one then.
+
+        Raises RequestNotFound, and DecisionRefused: ended (with the state), changed (tally again).
+        """
+        keys = [self.names.pending, self.names.ended, self.names.events]
+        args: list[Part] = [casts[0].vote.person, self.retention_ms, self.events_max]
+        for cast in casts:
+            vote = cast.vote
+            keys += self._keys(vote.request)
+            args += [vote.request, vote.canonical(), cast.version, cast.becomes.value, vote.revision, vote.digest]
+        reply = await self._make(moves.VOTE, keys, args)
+        word, state = self._heard(reply)
+        return self._settled(word, state, reply[3].decode())
 
     async def edit(self, edit: Edit) -> None:
         """Put a person's change of the arguments, for the agent's side to answer.
@@ -273,18 +317,18 @@ class Channel:
         own = self._keys(request.id)
         join = self.names.join(principal.session, request.digest)
         call = join if request.call_id is None else self.names.call(principal.session, principal.run, request.call_id)
-        keys = [*own, call, join, self.names.pending, self.names.events, *(self._keys(seen) if seen else own)]
+        other = self._keys(seen) if seen else own
+        keys = [*own, call, join, self.names.pending, self.names.events, *other, self.names.turn(request.turn)]
         reply = await self._make(
             moves.OPEN,
             keys,
             [
                 request.id, record, self.mac.of(record), sealed_input, request.revision, request.digest,
                 request.model_digest, request.opened_ms, request.deadline_ms, request.redeem_by_ms,
-                "" if request.call_id is None else "1", seen, self.retention_ms, self.events_max,
+                "" if request.call_id is None else "1", seen, self.retention_ms, self.events_max, "1" if request.turn else "",
             ],
         )  # fmt: skip
-        word, other = self._heard(reply)
-        return word, other
+        return self._heard(reply)
 
     async def _move(self, script: Script, request_id: str, side: str, *args: str | bytes | int) -> tuple[str, str]:
         indexes = [self.names.pending, self.names.ended] if side == "votes" else []
@@ -335,6 +379,12 @@ class Channel:
         if not _ID.fullmatch(request_id):
             raise RequestNotFound(request_id[:80])
         return [self.names.request(request_id), self.names.votes(request_id), self.names.claim(request_id)]
+
+
+def _of_one_turn(stored: Stored, members: Sequence[Stored]) -> Sequence[Stored]:
+    whose = (stored.request.turn, stored.request.principal)
+    own = [each for each in members if (each.request.turn, each.request.principal) == whose]
+    return own if stored.request.id in {each.request.id for each in own} else [stored]
 
 
 def _told(request_id: str, found: Stored | DecisionRefused | None) -> Stored | None:

@@ -5,6 +5,7 @@ Rules:
 - a decision is on the card that the person saw: if another one waits now, nothing is decided;
 - every refusal says what is wrong and what can be done;
 - the same decision again is the same vote; another one, while the request is pending, takes its place;
+- a decision on several calls of one turn is on the cards that the person saw, and is taken for all of them or for none;
 - all votes are checked and counted anew for each vote, and the vote is put only if nothing changed since.
 """
 
@@ -16,7 +17,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from agentguard.approval.channel import Channel
+from agentguard.approval.channel import TURN_MAX, Cast, Channel
 from agentguard.approval.deeds import Deeds, Run
 from agentguard.approval.edits import check_edit, may_edit, sign_edit
 from agentguard.approval.roster import Roster
@@ -42,6 +43,7 @@ class Shown:
 
     `unverified` are votes that no key of today's roster verifies: forged, or from before a key was changed. They count for nothing.
     `earlier`: the request before an edit, as it is kept beside it. `word`: what a person signed of a run that may have happened.
+    `beside`: the ids of the other requests of its turn, which it is decided apart from or together with.
     """
 
     stored: Stored
@@ -49,6 +51,7 @@ class Shown:
     unverified: tuple[Uncounted, ...]
     earlier: Request | None = None
     word: Settlement | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def card_digest(self) -> str:
@@ -63,7 +66,6 @@ class Ballot:
     person: str
     decision: Decision
     comment: str
-    card_digest: str
     signer: str
     key: SigningKey
     within: Collection[str] | None = None
@@ -84,6 +86,18 @@ class Desk:
     async def show(self, request_id: str) -> Shown:
         """One request with its votes counted. Raises RequestNotFound, and DecisionRefused ("forged")."""
         stored = await self.channel.read(request_id)
+        return await self._shown(stored, await self.channel.beside(stored.request))
+
+    async def show_turn(self, request_id: str) -> Sequence[Shown]:
+        """The requests of the turn that a request is part of, itself among them; itself alone where nobody knows of a turn.
+
+        Raises RequestNotFound, and DecisionRefused ("forged").
+        """
+        (together,) = await self.channel.together([await self.channel.read(request_id)])
+        ids = [each.request.id for each in together]
+        return [await self._shown(each, [id_ for id_ in ids if id_ != each.request.id]) for each in together]
+
+    async def _shown(self, stored: Stored, beside: Sequence[str]) -> Shown:
         request = stored.request
         why = {vote: _why_unverified(vote, request, self.roster) for vote in stored.votes}
         genuine = [vote for vote, fault in why.items() if not fault]
@@ -93,6 +107,7 @@ class Desk:
             unverified=tuple(Uncounted(person=vote.person, why=fault) for vote, fault in why.items() if fault),
             earlier=await self.channel.earlier(request),
             word=await self._word(stored),
+            beside=tuple(beside),
         )
 
     async def decide(
@@ -122,25 +137,59 @@ class Desk:
             person=name,
             decision=decision,
             comment=comment,
-            card_digest=card_digest,
             signer=signer or name,
             key=key,
             within=within,
             grant=grant,
         )
+        (resolution,) = await self._decide({request_id: card_digest}, ballot)
+        return resolution
+
+    async def decide_together(
+        self,
+        cards: Mapping[str, str],
+        *,
+        person: str,
+        key: SigningKey,
+        decision: Decision,
+        comment: str = "",
+        signer: str | None = None,
+        within: Collection[str] | None = None,
+    ) -> Sequence[Resolution]:
+        """Sign and put one person's decision on several calls of one turn: on all of them, or on none.
+
+        `cards`: the digest of the card that they were shown, by request. Raises what `decide` raises, and DecisionRefused ("other_turn").
+        """
+        if not 1 <= len(cards) <= TURN_MAX:
+            raise DecisionRefused("other_turn", f"1 to {TURN_MAX} calls of one turn are decided together")
+        name = self.roster.person(person)
+        ballot = Ballot(
+            person=name,
+            decision=decision,
+            comment=check_comment(comment),
+            signer=signer or name,
+            key=key,
+            within=within,
+        )
+        return await self._decide(cards, ballot)
+
+    async def _decide(self, cards: Mapping[str, str], ballot: Ballot) -> Sequence[Resolution]:
+        """Put a ballot on requests, by the digest of the card that was shown of each."""
         for _ in range(len(self.roster.people) + 2):
-            stored = await self.channel.read(request_id)
-            if stored.state is State.PENDING:
-                self._count(stored, stored.votes)
-            if _said_before(stored, ballot):
-                return stored.resolution
+            together = [(await self.channel.read(request_id), card) for request_id, card in cards.items()]
+            _check_one_turn([stored for stored, _ in together])
+            for stored, _ in together:
+                if stored.state is State.PENDING:
+                    self._count(stored, stored.votes)
+            if all(_said_before(stored, ballot, card) for stored, card in together):
+                return [stored.resolution for stored, _ in together]
             try:
-                await self._put(stored, ballot)
-                return (await self.channel.read(request_id)).resolution
+                await self.channel.vote_together([self._cast(stored, ballot, card) for stored, card in together])
+                return [(await self.channel.read(request_id)).resolution for request_id in cards]
             except DecisionRefused as refused:
                 if refused.code != "changed":
                     raise
-        raise DecisionRefused("changed", f"request {request_id} keeps changing; look at it again")
+        raise DecisionRefused("changed", f"request {next(iter(cards))} keeps changing; look at it again")
 
     async def edit(
         self,
@@ -228,21 +277,21 @@ class Desk:
         deeds = Deeds(channel=self.channel)
         return await deeds.word_on(await deeds.run_of(stored.request.id), self.roster)
 
-    async def _put(self, stored: Stored, ballot: Ballot) -> None:
+    def _cast(self, stored: Stored, ballot: Ballot, card_digest: str) -> Cast:
+        """The vote of a ballot on one request, signed, and what it makes of it. Raises DecisionRefused."""
         if stored.state is not State.PENDING:
             raise DecisionRefused(
                 "ended", f"request {stored.request.id} is already {stored.state}; nothing was decided"
             )
         needs = self.may_decide(stored, ballot.person, ballot.within)
         check_grant(ballot.grant, ballot.decision, stored.request)
-        if not hmac.compare_digest(ballot.card_digest.encode(), stored.request.card.digest().encode()):
+        if not hmac.compare_digest(card_digest.encode(), stored.request.card.digest().encode()):
             raise DecisionRefused("other_card", "what waits now is not what you saw; look at it again, then decide")
-        vote = self._signed(stored, ballot, needs)
+        vote = self._signed(stored, ballot, card_digest, needs)
         others = [other for other in stored.votes if other.person != ballot.person]
-        becomes = self._count(stored, [*others, vote]).state
-        await self.channel.vote(vote, stored.version, becomes)
+        return Cast(vote=vote, version=stored.version, becomes=self._count(stored, [*others, vote]).state)
 
-    def _signed(self, stored: Stored, ballot: Ballot, needs: Sequence[str]) -> Vote:
+    def _signed(self, stored: Stored, ballot: Ballot, card_digest: str, needs: Sequence[str]) -> Vote:
         vote = sign_vote(
             stored.request,
             person=ballot.person,
@@ -250,7 +299,7 @@ class Desk:
             approvals=needs,
             decision=ballot.decision,
             comment=ballot.comment,
-            card_digest=ballot.card_digest,
+            card_digest=card_digest,
             time_ms=self.channel.clock.now_ms(),
             signer=ballot.signer,
             key=ballot.key,
@@ -301,12 +350,16 @@ class Desk:
             raise forged(f"a vote on it does not verify ({refused.code})") from None
 
 
-def _said_before(stored: Stored, ballot: Ballot) -> bool:
-    return any(
-        (vote.person, vote.decision, vote.card_digest, vote.grant)
-        == (ballot.person, ballot.decision, ballot.card_digest, ballot.grant)
-        for vote in stored.votes
-    )
+def _check_one_turn(together: Sequence[Stored]) -> None:
+    """Raise DecisionRefused for requests that were not asked for together."""
+    turns = {(stored.request.turn, stored.request.principal) for stored in together}
+    if len(together) > 1 and (len(turns) > 1 or not together[0].request.turn):
+        raise DecisionRefused("other_turn", "only calls that were asked for in one turn are decided together")
+
+
+def _said_before(stored: Stored, ballot: Ballot, card_digest: str) -> bool:
+    said = (ballot.person, ballot.decision, card_digest, ballot.grant)
+    return any((vote.person, vote.decision, vote.card_digest, vote.grant) == said for vote in stored.votes)
 
 
 def _why_unverified(vote: Vote, request: Request, roster: Roster) -> str:

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from agentguard.approval import Shown, Stored
 from agentguard.approval.tally import Standing
@@ -53,7 +53,7 @@ class Said(Record):
 
 
 class Face(Record):
-    """A request as people see it, top to bottom. Times are on Redis's clock."""
+    """A request as people see it, top to bottom. Times are on Redis's clock. `beside`: how many other calls its turn has."""
 
     id: Line
     card_digest: str
@@ -68,6 +68,8 @@ class Face(Record):
     agent: Line
     user: Line | None
     session: Line
+    turn: Line
+    beside: int
     deployment: Line
     # why it is asked, and what is unusual
     reasons: tuple[Line, ...]
@@ -100,6 +102,11 @@ class Face(Record):
         """Whether it can still be decided."""
         return self.state is State.PENDING
 
+    @property
+    def in_turn(self) -> str:
+        """That it is not the only call of its turn; empty where it is."""
+        return f"One of {self.beside + 1} calls in one turn" if self.beside else ""
+
     def is_longer_than(self, most: int) -> bool:
         """Whether a surface that shows `most` characters of each text hides some of it: read all, then approve."""
         changed = (text for change in self.changes for text in (change.before, change.now))
@@ -123,6 +130,8 @@ def face_of(shown: Shown) -> Face:
         agent=card.agent,
         user=card.user,
         session=card.session,
+        turn=request.turn,
+        beside=len(shown.beside),
         deployment=card.deployment,
         reasons=card.reasons,
         oddities=card.oddities[:ODDITIES_SHOWN],
@@ -151,6 +160,12 @@ def face_of(shown: Shown) -> Face:
 def shape_of(risk: str) -> str:
     """The shape of a risk; one that no guard writes has none."""
     return SHAPES[Risk(risk)] if risk in set(Risk) else "?"
+
+
+def gravest(risks: Iterable[str]) -> str:
+    """The highest of some risks; one that no guard writes is above all."""
+    order = {risk.value: risk.rank for risk in Risk}
+    return max(risks, key=lambda risk: order.get(risk, len(order)))
 
 
 def _grant(card: Card) -> str:

@@ -11,6 +11,7 @@ from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from agentguard.cards.cutting import cut
 from agentguard.cards.face import Face
 from agentguard.cards.outcome import clock
+from agentguard.cards.turn import TurnFace
 
 BAR = "  | "
 """Before each line of somebody else's."""
@@ -37,7 +38,15 @@ def text_of(face: Face, *, columns: int | None = None) -> str:
 
     In `columns`, what goes on in the next line is indented, behind its bar where it is somebody else's.
     """
-    text = _text().get_template("card.txt.j2").render(face=face)
+    return _fit(_text().get_template("card.txt.j2").render(face=face), columns)
+
+
+def text_of_turn(turn: TurnFace, *, columns: int | None = None) -> str:
+    """The calls of one turn as plain text, each card whole."""
+    return _fit(_text().get_template("turn.txt.j2").render(turn=turn), columns)
+
+
+def _fit(text: str, columns: int | None) -> str:
     return text if columns is None else "\n".join(part for each in text.split("\n") for part in _folded(each, columns))
 
 

@@ -43,14 +43,16 @@ from agentguard.server.office import Office
 from agentguard.server.oidc import Provider
 from agentguard.server.outbox import LEASE_MS, Outbox
 from agentguard.server.pace import Paces, TooMany
-from agentguard.server.pages import pages, told
+from agentguard.server.pages import pages
 from agentguard.server.records import Records
 from agentguard.server.rendering import page
 from agentguard.server.request_pages import request_pages
 from agentguard.server.routes import NotAuthenticated, api, health
+from agentguard.server.rows import row_told
 from agentguard.server.settings import RETRY_SECONDS, STEP_UP_SECONDS
 from agentguard.server.slack_routes import slack as slack_router
 from agentguard.server.tokens import Token
+from agentguard.server.turn_pages import turn_pages
 from agentguard.server.unmasking import Unmasking
 from agentguard.server.webhooks import Webhooks
 from agentguard.store.keys import SigningKey
@@ -114,7 +116,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     credentials = Credentials(tokens=parts.tokens, roster=parts.roster, now_ms=parts.now_ms)
     app.include_router(api)
-    for router in (health, logins, pages, request_pages, freeze_pages, slack_router):
+    for router in (health, logins, pages, request_pages, turn_pages, freeze_pages, slack_router):
         app.include_router(router, include_in_schema=False)
     app.add_middleware(Door, credentials=credentials, paces=parts.paces)
     app.add_middleware(SecurityHeaders)
@@ -154,7 +156,7 @@ async def _open(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         live = Live(
             connection=await stack.enter_async_context(parts.connect()),
             names=channel.names,
-            told=lambda request_id: told(office, request_id),
+            told=lambda request_id: row_told(channel, request_id),
         )
         deadlines = Deadlines(channel=channel)
         await stack.enter_async_context(_beside(office, lasting("telling of deadlines", deadlines.tell)))

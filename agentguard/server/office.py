@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from agentguard.approval import Brake, Channel, Desk, Pages, Roster
@@ -57,42 +58,61 @@ class Office:
         grant: Grant | None = None,
     ) -> Resolution:
         """Put one person's decision, signed by this server. Raises DecisionRefused, GuardUnavailable, TooMany."""
-        self.paces.deciding.take(identity.person)
-        try:
-            resolution = await self._decide(request_id, identity, decision, card_digest, comment, grant)
-        except DecisionRefused as refused:
-            self.metrics.count("agentguard_decisions_total", decision=decision.value, outcome=refused.code)
-            raise
-        self.metrics.count("agentguard_decisions_total", decision=decision.value, outcome="taken")
-        return resolution
-
-    async def _decide(
-        self,
-        request_id: str,
-        identity: Identity,
-        decision: Decision,
-        card_digest: str,
-        comment: str,
-        grant: Grant | None,
-    ) -> Resolution:
-        if not identity.may_decide:
-            raise DecisionRefused(
-                "scope", "this token may only read; `agentguard token create NAME` makes one that decides"
+        async with self._deciding(identity, decision, [request_id]):
+            return await self.desk().decide(
+                request_id,
+                person=identity.person,
+                key=self.key,
+                signer=self.signer,
+                decision=decision,
+                card_digest=card_digest,
+                comment=comment,
+                within=identity.groups,
+                grant=grant,
             )
-        desk = self.desk()
-        if decision is Decision.APPROVE and not self.is_fresh(identity):
-            await self._check_harmless(request_id)
-        return await desk.decide(
-            request_id,
-            person=identity.person,
-            key=self.key,
-            signer=self.signer,
-            decision=decision,
-            card_digest=card_digest,
-            comment=comment,
-            within=identity.groups,
-            grant=grant,
-        )
+
+    async def decide_together(
+        self, cards: Mapping[str, str], identity: Identity, decision: Decision, *, comment: str
+    ) -> Sequence[Resolution]:
+        """Put one person's decision on several calls of one turn, on all or on none. `cards`: what was shown, by request.
+
+        Raises DecisionRefused, GuardUnavailable, TooMany.
+        """
+        async with self._deciding(identity, decision, cards):
+            return await self.desk().decide_together(
+                cards,
+                person=identity.person,
+                key=self.key,
+                signer=self.signer,
+                decision=decision,
+                comment=comment,
+                within=identity.groups,
+            )
+
+    @asynccontextmanager
+    async def _deciding(
+        self, identity: Identity, decision: Decision, request_ids: Collection[str]
+    ) -> AsyncIterator[None]:
+        """Check that this person may decide now, and count what comes of it. Raises DecisionRefused, TooMany."""
+        self.paces.deciding.take(identity.person)
+        outcome = "failed"
+        try:
+            self._check_scope(identity)
+            if decision is Decision.APPROVE and not self.is_fresh(identity):
+                for request_id in request_ids:
+                    await self._check_harmless(request_id)
+            yield
+            outcome = "taken"
+        except DecisionRefused as refused:
+            outcome = refused.code
+            raise
+        finally:
+            self.metrics.count("agentguard_decisions_total", decision=decision.value, outcome=outcome)
+
+    def _check_scope(self, identity: Identity) -> None:
+        if not identity.may_decide:
+            told = "this token may only read; `agentguard token create NAME` makes one that decides"
+            raise DecisionRefused("scope", told)
 
     async def edit(
         self, request_id: str, identity: Identity, changes: Mapping[str, Json], *, card_digest: str, comment: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
@@ -15,7 +14,6 @@ from starlette.responses import Response, StreamingResponse
 from agentguard.approval import Cursor, Stored
 from agentguard.cards import Brief, brief_of, face_of, line
 from agentguard.cards.outcome import ending_of
-from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import State
 from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer
 from agentguard.server.frame import framed
@@ -23,8 +21,9 @@ from agentguard.server.live import Live
 from agentguard.server.office import Office
 from agentguard.server.pace import TooMany
 from agentguard.server.records import TheRecords
-from agentguard.server.rendering import part, static_file
+from agentguard.server.rendering import static_file
 from agentguard.server.routes import the_live
+from agentguard.server.rows import rows_of
 
 ROWS = 50
 RECORDS_SHOWN = 200
@@ -71,7 +70,7 @@ async def inbox(
         viewer,
         "inbox.html.j2",
         here="inbox",
-        briefs=_briefs(found.requests),
+        briefs=await rows_of(office.channel, found.requests),
         next=found.next.written() if found.next else "",
         now_ms=office.channel.clock.now_ms(),
     )
@@ -152,19 +151,6 @@ async def _while_here(request: Request, entrance: Entrance, office: Office, list
             if await entrance.viewer(request, office) is None:
                 return
         yield message
-
-
-async def told(office: Office, request_id: str) -> str | None:
-    """What open screens are told of a request, as one line of JSON."""
-    try:
-        stored = (await office.channel.read_cards([request_id]))[0]
-    except DecisionRefused:
-        return None
-    if stored is None:
-        return None
-    brief = brief_of(stored)
-    row = part("row.html.j2", "row", brief)
-    return json.dumps({"id": brief.id, "state": brief.state, "html": row})
 
 
 def _briefs(found: Sequence[Stored]) -> list[Brief]:

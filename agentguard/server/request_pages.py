@@ -13,18 +13,15 @@ import json
 import logging
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from agentguard.approval import Stored
-from agentguard.approval.edits import may_edit
 from agentguard.cards import Argument, face_of
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Found, Grant
 from agentguard.model.record import Json
-from agentguard.model.verdicts import Risk
+from agentguard.server.choices import choices_of
 from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
 from agentguard.server.frame import framed
 from agentguard.server.identity import Identity
@@ -134,7 +131,8 @@ async def _decide(
     except DecisionRefused as refused:
         return await _told_on_page(entrance, office, viewer, request_id, refused)
     _log.info("%s of %s by %s; it is %s", decision.value, resolution.request, viewer.person, resolution.state.value)
-    return RedirectResponse(f"/requests/{resolution.request}", status_code=303)
+    to_turn = "/turn" if fields.get("back") == "turn" else ""
+    return RedirectResponse(f"/requests/{resolution.request}{to_turn}", status_code=303)
 
 
 async def _told_on_page(
@@ -175,24 +173,10 @@ async def _card_values(
         "face": face,
         "whole": whole,
         "most": CHARACTERS_SHOWN,
-        "why_not": _why_not(office, stored, viewer),
-        "has_approved": _has_approved(stored, viewer),
-        "may_unmask": office.may_unmask(viewer),
-        "offer": stored.request.card.grant,
-        "may_edit": _may_edit(office, stored, viewer),
-        "step_up": _step_up(entrance, office, stored, viewer),
+        "may": choices_of(entrance, office, stored, viewer, f"/requests/{stored.request.id}"),
         "version": hashlib.sha256(seen.encode()).hexdigest()[:16],
         "form_token": lambda *purpose: entrance.cookies.form_token(viewer.session, *purpose),
     }
-
-
-def _why_not(office: Office, stored: Stored, viewer: Identity) -> str:
-    """Why this person can't decide this, or nothing."""
-    try:
-        office.desk().may_decide(stored, viewer.person, viewer.groups)
-    except DecisionRefused as refused:
-        return str(refused)
-    return ""
 
 
 async def _grant(office: Office, request_id: str, fields: Mapping[str, str]) -> Grant:
@@ -202,26 +186,6 @@ async def _grant(office: Office, request_id: str, fields: Mapping[str, str]) -> 
     if offer is None or not (uses.isascii() and uses.isdecimal() and len(uses) < 8):
         raise DecisionRefused("bad_grant", "that is no grant that the card offers; decide this call alone")
     return Grant(seconds=offer.seconds, uses=int(uses), session=offer.session)
-
-
-def _may_edit(office: Office, stored: Stored, viewer: Identity) -> bool:
-    try:
-        may_edit(viewer.person, stored.request, office.roster())
-    except DecisionRefused:
-        return False
-    return bool(stored.request.box)
-
-
-def _has_approved(stored: Stored, viewer: Identity) -> bool:
-    return any(vote.person == viewer.person and vote.decision is Decision.APPROVE for vote in stored.votes)
-
-
-def _step_up(entrance: Entrance, office: Office, stored: Stored, viewer: Identity) -> str:
-    """Where to log in again before approving this; nothing where that isn't needed."""
-    if stored.request.verdict.risk is not Risk.CRITICAL or office.is_fresh(viewer):
-        return ""
-    here = urlencode({"next": f"/requests/{stored.request.id}", "fresh": 1})
-    return f"/login/oidc?{here}" if entrance.provider is not None else "/login"
 
 
 def _value(written: str) -> Json:

@@ -64,10 +64,18 @@ def message_of(face: Face, link: str) -> dict[str, Any]:
         "version": "1.5",
         "msteams": {"width": "Full"},
         "body": [*_head(face), *(_facts(face) if face.is_open else [])],
-        "actions": [{"type": "Action.OpenUrl", "title": "Look and decide" if face.is_open else "Look", "url": link}],
+        "actions": [_open("Look and decide" if face.is_open else "Look", link), *_together(face, link)],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _together(face: Face, link: str) -> list[dict[str, Any]]:
+    return [_open(f"{face.in_turn}: decide them together", f"{link}/turn")] if face.is_open and face.in_turn else []
+
+
+def _open(title: str, url: str) -> dict[str, Any]:
+    return {"type": "Action.OpenUrl", "title": title, "url": url}
 
 
 def _head(face: Face) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from agentguard.store.names import EVERYBODY, Names
 
 _AGENT_WRITES = (
-    "request:* claim:* call:* join:* deed:* grants grants:* uses:* vault:* labels:* limit:* subjects:* withheld:* "
+    "request:* claim:* call:* join:* turn:* deed:* grants grants:* uses:* vault:* labels:* limit:* subjects:* withheld:* "
     "recipients:* usual:* erasures said:* brought:* sources:* counts:*"
 ).split()
 _APPROVERS_WRITE = (
@@ -24,7 +24,7 @@ _APPROVERS_WRITE = (
 ).split()
 _BOTH_WRITE = "pending ended undone events".split()
 _AGENT_READS = "votes:* settled:* freezes lift:* revoked:*".split()
-_APPROVERS_READ = "request:* claim:* deed:* grants grants:* uses:* labels:*".split()
+_APPROVERS_READ = "request:* claim:* turn:* deed:* grants grants:* uses:* labels:*".split()
 
 _COMMANDS = (
     "-@all +@read +@write +@connection +eval +evalsha +time +wait "

@@ -72,6 +72,10 @@ class Names:
         """Index from a call's digest to its pending request in the session."""
         return f"{self.prefix}join:{_part(session)}:{_part(digest)}"
 
+    def turn(self, turn: str) -> str:
+        """Sorted set of the requests of one turn, by the time they were opened; the agent's side writes it."""
+        return f"{self.prefix}turn:{_part(turn)}"
+
     def deed(self, deed_id: str) -> str:
         """Hash of the last attempt at what may happen once; the agent's side writes it."""
         return f"{self.prefix}deed:{_part(deed_id)}"

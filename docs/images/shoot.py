@@ -58,7 +58,49 @@ def requests(world: Scene) -> list[str]:
             ),
         ),
     ]
-    return [world.ask(need, card=card).id for need, card in cards]
+    return [*(world.ask(need, card=card).id for need, card in cards), *a_turn(world)]
+
+
+def a_turn(world: Scene) -> list[str]:
+    """Three calls of one turn."""
+    shared: dict[str, Any] = {
+        "asked": "Close the account of Harbour Ltd: refund what is open and tell them",
+        "says": "Refunding the two open orders, then writing to them.",
+        "origins": {},
+        "risk": "medium",
+    }
+    cards = [
+        a_card(
+            {"order_id": 2210, "amount": 48.5},
+            **shared
+            | {
+                "title": "Refund 48.50 EUR to order 2210",
+                "oddities": (),
+                "reasons": ("Refunds (tool_policies/policy.yaml:31:5)",),
+            },
+        ),
+        a_card(
+            {"order_id": 2214, "amount": 410.0},
+            **shared
+            | {
+                "title": "Refund 410.00 EUR to order 2214",
+                "oddities": ("amount is 4 times the usual 100",),
+                "reasons": ("Refunds (tool_policies/policy.yaml:31:5)",),
+            },
+        ),
+        a_card(
+            {"to": ["office@harbour.example"], "subject": "Your account is closed"},
+            **shared
+            | {
+                "title": "Send e-mail to office@harbour.example",
+                "tool": "send_email",
+                "oddities": ("first time for this recipient",),
+                "read_by_rules": ("to",),
+                "reasons": ("Mail that leaves the house (tool_policies/policy.yaml:40:5)",),
+            },
+        ),
+    ]
+    return [world.ask(ONE, card=card, turn="e" * 32).id for card in cards]
 
 
 def main() -> None:
@@ -70,6 +112,16 @@ def main() -> None:
             for name, path, options in (
                 ("inbox-desk", "/", {"viewport": DESK, "color_scheme": "light"}),
                 ("inbox-phone-dark", "/", {"viewport": PHONE, "color_scheme": "dark"}),
+                (
+                    "turn-phone",
+                    f"/requests/{ids[-1]}/turn",
+                    {"viewport": {**PHONE, "height": 1180}, "color_scheme": "light"},
+                ),
+                (
+                    "turn-desk-dark",
+                    f"/requests/{ids[-1]}/turn",
+                    {"viewport": {**DESK, "height": 1100}, "color_scheme": "dark"},
+                ),
                 ("request-phone", f"/requests/{ids[0]}", {"viewport": PHONE, "color_scheme": "light"}),
                 (
                     "request-desk-dark",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentguard.cards import Face, block, cut, face_of, line, text_of
+from agentguard.cards import Brief, Called, Face, TurnFace, block, cut, face_of, line, text_of
 from agentguard.cards.face import Argument, Said
 from agentguard.model.approvals import Decision, State
 from tests.approval.people import a_vote
@@ -126,7 +126,7 @@ class TestOutcome:
 class TestHostile:
     """What an agent, or whoever writes into Redis, puts into a card."""
 
-    @pytest.mark.parametrize("model", [Face, Argument, Said])
+    @pytest.mark.parametrize("model", [Face, Argument, Said, TurnFace, Brief, Called])
     def test_t16_no_text_gets_into_a_card_unescaped(self, model: Any) -> None:
         """Each field of text is of a type that escapes when the record is built; there is no other way in."""
         free = {name for name, field in model.model_fields.items() if bare(field.annotation) and not field.metadata}

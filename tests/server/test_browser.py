@@ -243,6 +243,7 @@ def test_pages_fit_a_phone_in_light_and_dark_and_axe_finds_nothing_serious(world
     long = world.ask(ONE, card=a_card({"command": "x" * 3000, "to": "a" * 200}, title="Run " + "y" * 150))
     request = world.ask(TWO, card=a_card())
     over = world.ask(ONE, card=a_card())
+    turn = [world.ask(ONE, card=a_card(title="Run " + "z" * 90), turn="f" * 32) for _ in range(2)]
     world.do(world.agent.withdraw, over.id, "x")
     paths = [
         "/",
@@ -251,6 +252,8 @@ def test_pages_fit_a_phone_in_light_and_dark_and_axe_finds_nothing_serious(world
         "/history",
         "/journal",
         f"/requests/{long.id}/session",
+        f"/requests/{turn[0].id}/turn",
+        "/freezes",
     ]
     with world.screen("ann", viewport=PHONE, color_scheme=scheme, has_touch=True) as context:
         page = context.new_page()
@@ -269,6 +272,51 @@ def test_pages_fit_a_phone_in_light_and_dark_and_axe_finds_nothing_serious(world
             found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
             serious = [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
             assert [(path, each["id"], [node["target"] for node in each["nodes"]][:3]) for each in serious] == []
+
+
+def test_what_somebody_opened_and_typed_stays_when_the_card_changes(world: Scene) -> None:
+    """More stays open, a reason that is half written stays, and the cursor in it."""
+    request = world.ask(TWO, card=a_card())
+    with world.screen("ann") as one, world.screen("bob") as two:
+        ann, bob = live(one.new_page(), f"/requests/{request.id}"), live(two.new_page(), f"/requests/{request.id}")
+        ann.get_by_text("More", exact=True).click()
+        expect(ann.get_by_text("Arguments as JSON")).to_be_visible()
+        ann.keyboard.press("r")
+        ann.keyboard.type("Not twice, because")
+        ready(bob).locator("#approve").click()
+        expect(ann.locator(".votes")).to_contain_text("bob approved")
+        expect(ann.get_by_text("Arguments as JSON")).to_be_visible()
+        expect(ann.locator("#reason")).to_be_focused()
+        ann.keyboard.type(" it was paid")
+        expect(ann.locator("#reason")).to_have_value("Not twice, because it was paid")
+        ready(ann).get_by_role("button", name="Reject", exact=True).click()
+        expect(ann.locator(".status")).to_have_text("Did not run: rejected by ann: Not twice, because it was paid")
+
+
+def test_the_calls_of_a_turn_are_one_row_and_one_card(world: Scene) -> None:
+    """They come together live; one is rejected by its id, elsewhere; then all that wait are approved by one press."""
+    with world.screen("ann") as one, world.screen("bob") as two:
+        inbox = live(one.new_page())
+        cards = [a_card(title=f"Refund order {number}", risk="medium") for number in range(3)]
+        requests = [world.ask(ONE, card=card, turn="e" * 32) for card in cards]
+        expect(inbox.locator("#rows .row")).to_have_count(1)
+        expect(inbox.locator("#rows .row")).to_contain_text("3 calls in one turn")
+        expect(inbox.locator("#count")).to_have_text("3")
+        inbox.locator("#rows a").click()
+        ann = inbox
+        ann.wait_for_selector("body[data-connected]")
+        bob = live(two.new_page(), f"/requests/{requests[0].id}/turn")
+        item = bob.locator(f"#i-{requests[0].id}")
+        ready(bob)
+        item.get_by_text("Reject…").click()
+        item.get_by_label("Reason").fill("Not this one")
+        item.get_by_role("button", name="Reject", exact=True).click()
+        expect(ann.locator(f"#i-{requests[0].id} .status")).to_have_text("Did not run: rejected by bob: Not this one")
+        ready(ann).get_by_role("button", name="Approve all 2").click()
+        expect(ann.locator(".card > .status")).to_have_text("All are decided")
+        expect(bob.locator(".card > .status")).to_have_text("All are decided")
+    states = [world.do(world.agent.read, request.id).state for request in requests]
+    assert states == [State.REJECTED, State.APPROVED, State.APPROVED]
 
 
 def test_an_argument_is_edited_and_what_was_approved_then_runs(world: Scene, state_dir: Path, tenant: str) -> None:

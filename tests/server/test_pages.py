@@ -23,6 +23,7 @@ from agentguard.server.pages import pages
 from agentguard.server.records import Records
 from agentguard.server.request_pages import CHARACTERS_SHOWN, request_pages
 from agentguard.server.routes import api, health
+from agentguard.server.turn_pages import turn_pages
 from agentguard.store.redis import Connection
 from tests.approval.people import CONFIRMED, ONE, TWO
 from tests.cards.faces import a_card
@@ -35,14 +36,14 @@ pytestmark = pytest.mark.anyio
 
 ROUTES = [
     pytest.param(method, route.path, id=f"{method} {route.path}")
-    for router in (api, health, logins, pages, request_pages, freeze_pages)
+    for router in (api, health, logins, pages, request_pages, turn_pages, freeze_pages)
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods)
 ]
 PAGES = [
     route.path
-    for router in (pages, request_pages, freeze_pages)
+    for router in (pages, request_pages, turn_pages, freeze_pages)
     for route in router.routes
     if isinstance(route, APIRoute) and "GET" in route.methods
 ]

@@ -25,6 +25,7 @@ def all_names(names: Names, part: str) -> list[str]:
         names.claim(part),
         names.call(part, part, part),
         names.join(part, part),
+        names.turn(part),
         names.erasures,
         names.vault(part),
         names.labels(part),

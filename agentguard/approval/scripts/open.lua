@@ -4,9 +4,10 @@
 --       4 index of the call id (ignored without one)  5 index of the digest in the session
 --       6 pending  7 events
 --       8 request  9 votes  10 claim  of the id that the digest's index was last seen to name (or 1-3 again)
+--       11 requests of the same turn (ignored without one)
 -- ARGV  1 id  2 record  3 mac  4 sealed input  5 revision  6 digest  7 digest of the model's own arguments
 --       8 opened_ms  9 deadline_ms  10 redeem_by_ms  11 "1" with a call id, "" without  12 the id that 8-10 belong to, or ""
---       13 retention_ms  14 events_max
+--       13 retention_ms  14 events_max  15 "1" where the call is part of a turn, "" where nobody knows
 -- Gives {word, now_ms, id}: created | found | joined | reused (same call id, other arguments) | taken (id in use)
 --       | look (call again with the keys of this id as 8-10) | clock (opened_ms is wrong by more than 2 s)
 --
@@ -61,5 +62,9 @@ remember_call(id)
 redis.call('SET', KEYS[5], id, 'PXAT', ARGV[10])
 redis.call('ZADD', KEYS[6], ARGV[9], id)
 redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', '(' .. whole(now - tonumber(ARGV[13])))
+if ARGV[15] == '1' then
+  redis.call('ZADD', KEYS[11], whole(now), id)
+  redis.call('PEXPIREAT', KEYS[11], whole(math.max(tonumber(expires), redis.call('PEXPIRETIME', KEYS[11]))))
+end
 announce(KEYS[7], ARGV[14], now, id, 'opened', 'pending')
 return {'created', now, id}

@@ -1,34 +1,55 @@
--- Put one person's signed vote on a request, and the answer that the tally made of all votes.
+-- Put signed votes of one person, each on its own request, and the answers that the tallies made of all votes: all of them, or none.
 --
--- KEYS  1 request  2 votes  3 claim  4 pending  5 ended  6 events
--- ARGV  1 id  2 person  3 vote (JSON)  4 the version that was tallied  5 becomes: pending | approved | rejected
---       6 revision  7 digest  8 retention_ms  9 events_max
--- Gives {word, now_ms, state, version}: voted | missing | ended | changed
+-- KEYS  1 pending  2 ended  3 events, then for each vote: request, votes, claim
+-- ARGV  1 person  2 retention_ms  3 events_max, then for each vote:
+--       id, vote (JSON), the version that was tallied, becomes: pending | approved | rejected, revision, digest
+-- Gives {word, now_ms, state, id}: voted | missing | ended | changed; where nothing was put, the id of a request that stood in the way
 --
 -- Rules:
 -- - the same vote again is the same vote, whatever happened since;
 -- - only a pending request takes votes; one at or after its deadline is not pending;
 -- - a vote on another revision or digest is refused;
 -- - the answer holds only for the votes it was made of: another version is "changed", and nothing is written;
--- - a person has one vote; a later one takes its place.
+-- - a person has one vote on a request; a later one takes its place.
 
 local now = now_ms()
-local state, version, request = standing(now, KEYS[1], KEYS[2], KEYS[3])
-if state == 'missing' then return {'missing', now, state, version} end
-if redis.call('HGET', KEYS[2], 'vote:' .. ARGV[2]) == ARGV[3] then return {'voted', now, state, version} end
-if state ~= 'pending' then return {'ended', now, state, version} end
-if request.revision ~= ARGV[6] or request.digest ~= ARGV[7] then return {'changed', now, state, version} end
-if version ~= ARGV[4] then return {'changed', now, state, version} end
-if ARGV[5] ~= 'pending' and ARGV[5] ~= 'approved' and ARGV[5] ~= 'rejected' then
-  return redis.error_reply('ERR a vote makes a request pending, approved or rejected')
+local person, retention_ms, events_max = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local field = 'vote:' .. person
+local BECOMES = {pending = true, approved = true, rejected = true}
+
+local function nth(index)
+  local key, arg = 3 * index, 6 * index - 3
+  return {
+    request_key = KEYS[key + 1], votes_key = KEYS[key + 2], claim_key = KEYS[key + 3],
+    id = ARGV[arg + 1], vote = ARGV[arg + 2], version = ARGV[arg + 3], becomes = ARGV[arg + 4], revision = ARGV[arg + 5], digest = ARGV[arg + 6],
+  }
 end
 
-redis.call('HSET', KEYS[2], 'vote:' .. ARGV[2], ARGV[3])
-local count = redis.call('HINCRBY', KEYS[2], 'version', 1)
-redis.call('PEXPIREAT', KEYS[2], keep_until(now, request, tonumber(ARGV[8])))
-if ARGV[5] ~= 'pending' then
-  redis.call('HSET', KEYS[2], 'resolution', ARGV[5])
-  leave_pending(KEYS[4], KEYS[5], now, ARGV[1], tonumber(ARGV[8]))
+local last, to_put = 'pending', {}
+for index = 1, (#KEYS - 3) / 3 do
+  local cast = nth(index)
+  local state, version, request = standing(now, cast.request_key, cast.votes_key, cast.claim_key)
+  if not BECOMES[cast.becomes] then return redis.error_reply('ERR a vote makes a request pending, approved or rejected') end
+  if state == 'missing' then return {'missing', now, state, cast.id} end
+  last = state
+  if redis.call('HGET', cast.votes_key, field) ~= cast.vote then
+    if state ~= 'pending' then return {'ended', now, state, cast.id} end
+    local as_seen = request.revision == cast.revision and request.digest == cast.digest and version == cast.version
+    if not as_seen then return {'changed', now, state, cast.id} end
+    cast.request = request
+    table.insert(to_put, cast)
+  end
 end
-announce(KEYS[6], ARGV[9], now, ARGV[1], 'voted', ARGV[5])
-return {'voted', now, ARGV[5], request.revision .. '.' .. count}
+
+for _, cast in ipairs(to_put) do
+  redis.call('HSET', cast.votes_key, field, cast.vote)
+  redis.call('HINCRBY', cast.votes_key, 'version', 1)
+  redis.call('PEXPIREAT', cast.votes_key, keep_until(now, cast.request, retention_ms))
+  if cast.becomes ~= 'pending' then
+    redis.call('HSET', cast.votes_key, 'resolution', cast.becomes)
+    leave_pending(KEYS[1], KEYS[2], now, cast.id, retention_ms)
+  end
+  announce(KEYS[3], events_max, now, cast.id, 'voted', cast.becomes)
+  last = cast.becomes
+end
+return {'voted', now, last, ''}

@@ -113,15 +113,17 @@ def _people(face: Face) -> Iterator[Block]:
         f"{vote.person}: {vote.decision.value}{'' if vote.counts else f' (does not count: {vote.why})'}"
         for vote in face.votes
     ]
-    yield from _sections("\n".join([*votes, *face.standings, *face.obstacles, face.deadline]))
+    lines = [*votes, *face.standings, *face.obstacles, face.deadline, *filter(None, [face.in_turn])]
+    yield from _sections("\n".join(lines))
 
 
 def _buttons(face: Face, link: str) -> list[Block]:
     value = _named(face)
     reject = _button("Reject", REJECT, value, style="danger")
+    links = [_link("More", link), *([_link("All of this turn", f"{link}/turn")] if face.in_turn else [])]
     if face.is_longer_than(SHOWN_MAX):
-        return [reject, _button("Read all, then approve", READ_ALL, value), _link("More", link)]
-    return [reject, _button(face.approve, APPROVE, value, style="primary"), _link("More", link)]
+        return [reject, _button("Read all, then approve", READ_ALL, value), *links]
+    return [reject, _button(face.approve, APPROVE, value, style="primary"), *links]
 
 
 def _cut(text: str, most: int | None) -> Cut:

@@ -61,7 +61,7 @@ function learnClock(root) {
 // --- the inbox -----------------------------------------------------------------------------------------------------------
 
 function count() {
-  const waiting = document.querySelectorAll("#rows .row.waits").length;
+  const waiting = [...document.querySelectorAll("#rows .row.waits")].reduce((sum, row) => sum + Number(row.dataset.waits), 0);
   const badge = byId("count");
   if (badge) { badge.textContent = waiting; badge.hidden = waiting === 0; }
   const empty = byId("empty");
@@ -76,19 +76,19 @@ function place(row) {
   rows.insertBefore(row, after || null);
 }
 
-function rowTold(told) {
-  const known = byId(`r-${told.id}`);
+function rowTold(told) { // a row takes the place of those that stood for its calls one by one
   const row = parsed(told.html).firstElementChild;
   localTimes(row);
-  const hadFocus = known && known.contains(document.activeElement);
-  if (told.state === "pending") {
-    if (known) known.replaceWith(row);
-    else { row.classList.add("fresh"); place(row); setTimeout(() => row.classList.remove("fresh"), 1500); say("A new request waits"); }
-  } else if (known) {
-    known.replaceWith(row);
-    setTimeout(() => { row.remove(); count(); }, SHOWN_ENDED_MS);
-  }
-  if (hadFocus) row.querySelector("a").focus();
+  const known = byId(row.id);
+  const others = told.instead_of.map((id) => byId(`r-${id}`)).filter((each) => each && each !== known);
+  const hadFocus = [known, ...others].some((each) => each && each.contains(document.activeElement));
+  const isNew = !known && !others.length;
+  for (const each of others) each.remove();
+  if (known) known.replaceWith(row);
+  else if (told.waits) place(row);
+  if (told.waits && isNew) { row.classList.add("fresh"); setTimeout(() => row.classList.remove("fresh"), 1500); say("A new request waits"); }
+  if (!told.waits) setTimeout(() => { row.remove(); count(); }, SHOWN_ENDED_MS);
+  if (hadFocus && row.isConnected) row.querySelector("a").focus();
   tick();
   count();
 }
@@ -105,19 +105,38 @@ async function inboxAnew() {
 
 // --- one request ---------------------------------------------------------------------------------------------------------
 
+const KEPT = "input:not([type=hidden]), select, textarea";
+
+function written(card) { // what its person opened and typed, by where it stands
+  const fields = [...card.querySelectorAll(KEPT)].filter((each) => each.name);
+  const where = (each) => `${each.form ? each.form.getAttribute("action") : ""} ${each.name} ${each.type === "radio" ? each.value : ""}`;
+  return { open: [...card.querySelectorAll("details[open]")].map((each) => each.id), fields: new Map(fields.map((each) => [where(each), each])), where };
+}
+
+function rewritten(fresh, old) { // on the card that takes its place; what was ticked only where the card is the one that was ticked
+  const before = written(old), isSame = fresh.dataset.shown === old.dataset.shown;
+  for (const each of fresh.querySelectorAll("details")) if (before.open.includes(each.id)) each.open = true;
+  for (const [where, each] of written(fresh).fields) {
+    const was = before.fields.get(where);
+    if (!was) continue;
+    if (each.type === "checkbox" || each.type === "radio") each.checked = isSame ? was.checked : each.checked;
+    else if (each.tagName !== "SELECT" || [...each.options].some((option) => option.value === was.value)) each.value = was.value;
+    if (was === document.activeElement) refocused.push([each, was.selectionStart, was.selectionEnd]);
+  }
+}
+
+const refocused = [];
+
 async function cardAnew() {
-  const whole = body.dataset.whole === "1" ? "?whole=1" : "";
-  const fresh = parsed(await fetched(`/requests/${body.dataset.request}/card${whole}`)).firstElementChild;
+  const fresh = parsed(await fetched(body.dataset.part)).firstElementChild;
   const old = byId("card");
   if (!fresh || fresh.dataset.version === old.dataset.version) return;
-  const words = byId("reason") ? byId("reason").value : "";
-  const wasOpen = old.querySelector("details.reject[open]") !== null;
   const focused = document.activeElement && document.activeElement.id;
+  rewritten(fresh, old);
   old.replaceWith(fresh);
   changedAt = performance.now();
-  if (words && byId("reason")) byId("reason").value = words;
-  if (wasOpen && fresh.querySelector("details.reject")) fresh.querySelector("details.reject").open = true;
   if (focused && byId(focused)) byId(focused).focus();
+  for (const [each, start, end] of refocused.splice(0)) { each.focus(); if (each.setSelectionRange && start !== null) each.setSelectionRange(start, end); }
   localTimes(fresh);
   learnClock(fresh);
   tick();
@@ -126,10 +145,9 @@ async function cardAnew() {
 }
 
 function held() {
-  const decide = document.querySelector(".decide");
-  if (!decide) return;
-  decide.classList.add("held");
-  setTimeout(() => decide.classList.remove("held"), TAP_MS);
+  const decides = document.querySelectorAll(".decide");
+  for (const each of decides) each.classList.add("held");
+  setTimeout(() => { for (const each of decides) each.classList.remove("held"); }, TAP_MS);
 }
 
 function tooSoon(event) {
@@ -157,7 +175,7 @@ function listen() {
   source.addEventListener("request", (event) => {
     const told = JSON.parse(event.data);
     if (body.dataset.live === "inbox") rowTold(told);
-    else if (told.id === body.dataset.request) cardAnew().catch(() => {});
+    else if (told.id === body.dataset.request || (told.turn && told.turn === body.dataset.turn)) cardAnew().catch(() => {});
   });
   source.onopen = () => body.setAttribute("data-connected", "1");
   source.onerror = () => body.removeAttribute("data-connected");
@@ -201,6 +219,7 @@ setInterval(tick, 1000);
 switch (body.dataset.live) {
   case "inbox":
   case "request":
+  case "turn":
     held();
     listen();
     break;
