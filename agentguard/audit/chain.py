@@ -108,8 +108,13 @@ class Head:
 
     def text(self, key: bytes, name: str) -> bytes:
         """The head as it stands in the file of the chain called `name`."""
-        said = b"%020d %06d %b %b" % (self.seq, self.segment, self.key_id.encode(), self.mac.hex().encode())
-        return b"%b %b\n" % (said, _head_mac(key, name, said).hex().encode())
+        return head_text(key, name, seq=self.seq, segment=self.segment, key_id=self.key_id, mac=self.mac)
+
+
+def head_text(key: bytes, name: str, *, seq: int, segment: int, key_id: str, mac: bytes) -> bytes:
+    """A head as it stands in the file of the chain called `name`."""
+    said = b"%020d %06d %b %b" % (seq, segment, key_id.encode(), mac.hex().encode())
+    return b"%b %b\n" % (said, _head_mac(key, name, said).hex().encode())
 
 
 def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:

@@ -13,7 +13,7 @@ import os
 from threading import Lock
 from typing import NamedTuple
 
-from agentguard.audit.chain import Head, key_id, line, link, payload
+from agentguard.audit.chain import head_text, key_id, line, link, payload
 from agentguard.audit.disk import Disk
 from agentguard.errors import GuardUnavailable
 
@@ -78,7 +78,7 @@ class ChainFile:
         unsigned = payload(body, kind=kind, seq=seq, time_ms=time_ms, writer=self._name)
         mac = link(self._key, tip.mac, unsigned)
         text = line(unsigned, mac)
-        head = Head(seq=seq, segment=self.number, key_id=self._key_id, mac=mac).text(self._key, self._name)
+        head = head_text(self._key, self._name, seq=seq, segment=self.number, key_id=self._key_id, mac=mac)
         _must_be_whole(self._disk.write(self.fd, text), text)
         _must_be_whole(self._disk.rewrite(self.head_fd, head), head)
         # One assignment, last: an interrupt before it is rolled back, one after it finds nothing to roll back.

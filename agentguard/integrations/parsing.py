@@ -98,7 +98,8 @@ def _filled(model: type[BaseModel], values: Mapping[str, Any], given: Mapping[st
     for name, field in model.model_fields.items():
         if name not in values:
             continue
-        key = next((key for key in _keys(name, field) if key in given), None)
+        is_plain = field.validation_alias is None and name in given
+        key = name if is_plain else next((key for key in _keys(name, field) if key in given), None)
         if key is not None:
             written = _written_in(given[key], values[name])
             if written is not given[key]:
@@ -110,6 +111,8 @@ def _filled(model: type[BaseModel], values: Mapping[str, Any], given: Mapping[st
 
 def _written_in(given: Any, value: Any) -> Any:
     """`given` itself where nothing was made up inside it."""
+    if type(given) in _PLAIN:
+        return given
     if isinstance(value, BaseModel) and isinstance(given, Mapping):
         filled = _filled(type(value), dict(_fields(value)), given)
         return {**given, **filled} if filled else given

@@ -42,6 +42,7 @@ _WRITTEN = (
     datetime.time,
 )
 _LONGEST_NUMBER = 4000
+_TOO_SHORT = 1_000_000
 _LONGEST_LABEL = 60
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,20})(?:\.[0-9]{1,20})?\Z")
 """A number as JSON writes it."""
@@ -138,7 +139,7 @@ class Walk:
 
     def _number(self, value: int | float, node: int, slot: int, said: Said) -> None:
         """Numbers too short to be anything are left out, unless their field says what they are."""
-        if said[0].entity is None and -1_000_000 < value < 1_000_000:
+        if said[0].entity is None and -_TOO_SHORT < value < _TOO_SHORT:
             return
         if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
             raise refused("an integer of more than a thousand digits")
@@ -229,7 +230,8 @@ class Walk:
         self.said += plan.said
         self._spots += zip(repeat(node), plan.slots)
         for slot in plan.numbers:
-            self._number(parts[slot], node, slot, shape.said[slot])
+            if not -_TOO_SHORT < parts[slot] < _TOO_SHORT or shape.said[slot][0].entity is not None:
+                self._number(parts[slot], node, slot, shape.said[slot])
         for slot in plan.deeper:
             self._pending.append((parts[slot], node, slot, depth, shape.said[slot]))
 

@@ -3,49 +3,34 @@
 from __future__ import annotations
 
 import copy
-import re
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from agentguard.errors import GuardUnavailable
-from agentguard.masking.actions import TOKEN, Actions, Written, carried_out
-from agentguard.masking.anchors import Anchor
+from agentguard.masking.acting import Acting
+from agentguard.masking.actions import Actions, Written
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Anchored, Detector
 from agentguard.masking.explaining import Explained, Explainer, words_in, worth_telling
 from agentguard.masking.fields import NO_KEY, Fields
 from agentguard.masking.finding import ALL, THRESHOLD, Finding, one_per_place
-from agentguard.masking.known import KnownValues, is_findable
-from agentguard.masking.leaves import NUMBER, Walk
+from agentguard.masking.known import KnownValues
+from agentguard.masking.leaves import Walk
+from agentguard.masking.left_alone import NOTHING, TOKENS, Kept, around, kept_in, left_alone
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.lists import AllowList
-from agentguard.masking.marked import marked_tokens
 from agentguard.masking.masked import Masked
 from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
 from agentguard.masking.recalled import KNOWN, recalled
+from agentguard.masking.rewriting import Replacement, moved, rewritten
 from agentguard.masking.settled import Settling
-from agentguard.masking.sheet import Bare, Placed, Sheet
+from agentguard.masking.sheet import Placed, Sheet
 from agentguard.masking.shown import json_ready
 from agentguard.masking.stream import MaskedStream, Part
 from agentguard.masking.tokens import TokenIds, candidates, canonical_value
 from agentguard.model.tokens import Token
-
-Replacement = Callable[[str, str, Sequence[int]], str | None]
-
-
-class Kept(NamedTuple):
-    """What is left alone in a text: (start, end, what it is). `everywhere`: also where no anchor tells of it."""
-
-    spans: Callable[[str], Iterable[tuple[int, int, str]]]
-    everywhere: bool = False
-
-
-_TOKENS = Kept(marked_tokens)
-_NOTHING_KEPT = Kept(lambda _: ())
 
 
 class Masker:
@@ -100,16 +85,15 @@ class Masker:
         if len(text) > self._limits.characters:
             raise refused(f"more than {self._limits.characters} characters in one value")
         sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
-        found = self._findings(sheet, KnownValues(), _TOKENS).get(0, ())
-        kept = _kept_in(sheet, _TOKENS)
-        return [Finding(*piece[:5]) for placed in found for piece in _around(placed, text, kept)]
+        found = self._findings(sheet, KnownValues(), TOKENS).get(0, ())
+        kept = kept_in(sheet.page, TOKENS)
+        return [Finding(*piece[:5]) for placed in found for piece in around(placed, text, kept)]
 
     def explain(self, text: str) -> list[Explained]:
         """What was found in a text and what nearly was, what comes of it, and why; in order of place. No value is in it."""
         sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
         masked = {
-            (*placed[:3], placed.detector): placed
-            for placed in self._findings(sheet, KnownValues(), _TOKENS).get(0, ())
+            (*placed[:3], placed.detector): placed for placed in self._findings(sheet, KnownValues(), TOKENS).get(0, ())
         }
         counting, doubtful = self._detected(sheet.page)
         counting += sheet.found
@@ -140,8 +124,10 @@ class Masker:
         What stands under personal fields is known to `tokens` from now on, and found again in later values.
         A number, date or Enum that is masked becomes text. Tokens of this session that stand in it already are left alone.
         """
-        known = KnownValues() if tokens.known is None else tokens.known
-        return self._acted_on(value, tokens, known, lambda act, kept: self._replaced(value, act, kept, known))
+        walk = Walk(value, self._fields, self._limits)
+        acting = Acting(self._actions, tokens, KnownValues() if tokens.known is None else tokens.known)
+        masked = self._replaced(walk, acting.replacement, acting.kept, acting.known)
+        return acting.masked(masked, changed=masked is not value)
 
     def stream(self, tokens: TokenIds) -> MaskedStream:
         """Masks one text that arrives in pieces: `feed` each, `finish` it. What comes out together is what `mask` gives for the whole."""
@@ -149,15 +135,9 @@ class Masker:
         reach = 0 if all(detector in DEFAULT_DETECTORS for detector, _ in self._detectors) else _REACH
 
         def mask_part(text: str, start: int, end: int) -> Part:
-            ended = end
-
-            def work(replacement: Replacement, kept: Kept) -> str:
-                nonlocal ended
-                masked, ended = self._replaced_part(text, start, end, replacement, kept, known)
-                return masked
-
-            masked = self._acted_on("", tokens, known, work)
-            return Part(replace(masked, changed=masked.value != text[start:ended]), ended)
+            acting = Acting(self._actions, tokens, known)
+            masked, ended = self._replaced_part(text, start, end, acting)
+            return Part(acting.masked(masked, changed=masked != text[start:ended]), ended)
 
         return MaskedStream(mask_part, Settling(fields=self._fields, known=known, reach=reach), self._limits)
 
@@ -179,7 +159,8 @@ class Masker:
                     done = end
             return "".join([*pieces, text[done:]])
 
-        masked = self._replaced(json_ready(value), _partial, _TOKENS, KnownValues() if known is None else known)
+        walk = Walk(json_ready(value), self._fields, self._limits)
+        masked = self._replaced(walk, _partial, TOKENS, KnownValues() if known is None else known)
         return json_ready(masked, lambda text: visible(resolve(text)))
 
     def mask_error(self, error: BaseException, tokens: TokenIds) -> tuple[BaseException, Masked]:
@@ -207,43 +188,6 @@ class Masker:
             hidden=tuple(hidden.values()),
         )
 
-    def _acted_on(
-        self, value: Any, tokens: TokenIds, known: KnownValues, work: Callable[[Replacement, Kept], Any]
-    ) -> Masked:
-        """What `work` makes of a value, given what to put in the place of each finding."""
-        made: dict[str, Token] = {}
-        counted: dict[str, int] = {}
-        acted: dict[tuple[str, str, Sequence[int]], str | None] = {}
-
-        def replacement(entity_type: str, text: str, under: Sequence[int]) -> str | None:
-            counted[entity_type] = counted.get(entity_type, 0) + 1
-            found = entity_type, text, under
-            if found not in acted:
-                acted[found] = self._acted(entity_type, known.meant(found[:2]), under, tokens, made)
-            return acted[found]
-
-        spans = Kept(lambda text: tokens.right(text, marked_tokens(text)), everywhere=tokens.has_stand_ins)
-        masked = work(replacement, spans)
-        gone = list(dict.fromkeys(found[:2] for found, new in acted.items() if new is not None))
-        known.learn(gone)
-        hidden = _hidden(gone, tokens, known, made) if tokens.has_stand_ins or len(made) < len(gone) else ()
-        return Masked(
-            value=masked, tokens=tuple(made.values()), entities=counted, changed=masked is not value, hidden=hidden
-        )
-
-    def _acted(
-        self, entity_type: str, text: str, under: Sequence[int], tokens: TokenIds, made: dict[str, Token]
-    ) -> str | None:
-        action = self._actions.of(entity_type, under)
-        if action != TOKEN:
-            return carried_out(action, entity_type, text, tokens)
-        token = tokens.token(entity_type, text)
-        made.setdefault(token.text, token)
-        if tokens.has_stand_ins and (given := tokens.stand_in(token)) is not None:
-            made.setdefault(given.text, given)
-            return given.text
-        return token.text
-
     def _findings(self, sheet: Sheet, known: KnownValues, kept: Kept) -> dict[int, list[Placed]]:
         """For each leaf that holds something: its findings in order."""
         page = sheet.page
@@ -251,7 +195,7 @@ class Masker:
         found += sheet.found
         if doubtful:
             found += _seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
-        again = recalled(sheet, found, known, lambda text: _left_alone(text, kept), everywhere=kept.everywhere)
+        again = recalled(sheet, found, known, lambda text: left_alone(text, kept), everywhere=kept.everywhere)
         found += again.findings
         placed = {leaf: [its] for leaf, its in sheet.settled.items()}
         for finding in one_per_place(found):
@@ -298,33 +242,31 @@ class Masker:
             self._asked[anchors] = asked
         return asked
 
-    def _replaced_part(
-        self, text: str, start: int, end: int, replacement: Replacement, kept: Kept, known: KnownValues
-    ) -> tuple[str, int]:
+    def _replaced_part(self, text: str, start: int, end: int, acting: Acting) -> tuple[str, int]:
         """`text[start:end]` with its findings replaced, and the end: before a finding that it would have cut."""
         sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
-        placed = self._findings(sheet, known, kept).get(0, ())
-        kept = _kept_in(sheet, kept)
-        found = [piece for one in placed for piece in _around(one, text, kept)]
+        placed = self._findings(sheet, acting.known, acting.kept).get(0, ())
+        kept = kept_in(sheet.page, acting.kept)
+        found = [piece for one in placed for piece in around(one, text, kept)]
         end = min([end, *(max(start, one.start) for one in found if one.start < end < one.end)])
-        inside = [_moved(one, start) for one in found if one.end > start and one.start < end]
+        inside = [moved(one, start) for one in found if one.end > start and one.start < end]
         bare = [one._replace(start=one.start - start, end=one.end - start) for one in sheet.bare.get(0, ())]
-        return _rewritten(text[start:end], inside, bare, replacement), end
+        return rewritten(text[start:end], inside, bare, acting.replacement), end
 
-    def _replaced(self, value: Any, replacement: Replacement, kept: Kept, known: KnownValues) -> Any:
-        walk = Walk(value, self._fields, self._limits)
+    def _replaced(self, walk: Walk, replacement: Replacement, kept: Kept, known: KnownValues) -> Any:
+        """The value that was walked, with its findings replaced."""
         if not walk.texts:
-            return value
+            return walk.rebuilt({})
         sheet = Sheet(walk.texts, walk.said, walk.telling, self._fields)
         found = self._findings(sheet, known, kept)
-        kept = _kept_in(sheet, kept)
-        plain = sheet.plain and kept is _NOTHING_KEPT and _is_trimmed(found)
+        kept = kept_in(sheet.page, kept)
+        plain = sheet.plain and kept is NOTHING and _is_trimmed(found)
         texts = {}
         for index in sorted(found):
             text, placed = walk.texts[index], found[index]
             if not plain:
-                placed = [piece for one in placed for piece in _around(one, text, kept)]
-            new = _rewritten(text, placed, sheet.bare.get(index, ()), replacement)
+                placed = [piece for one in placed for piece in around(one, text, kept)]
+            new = rewritten(text, placed, sheet.bare.get(index, ()), replacement)
             if new != text:
                 texts[index] = new
         return walk.rebuilt(texts)
@@ -332,22 +274,6 @@ class Masker:
 
 def _partial(entity_type: str, text: str, _: Sequence[int]) -> str:
     return partial(entity_type, text)
-
-
-def _hidden(
-    gone: Iterable[tuple[str, str]], tokens: TokenIds, known: KnownValues, made: Mapping[str, Token]
-) -> tuple[Token, ...]:
-    """What was replaced and has no token in the value, where it can be found again."""
-    hidden = (tokens.token(found[0], known.meant(found)) for found in gone if is_findable(found[0]))
-    return tuple({token.text: token for token in hidden if token.text not in made}.values())
-
-
-def _left_alone(text: str, kept: Kept) -> list[tuple[int, int]]:
-    """Where tokens and redactions stand in a text, in order."""
-    found = [(start, end) for start, end, _ in kept.spans(text)] if len(text) >= _SHORTEST_TOKEN else []
-    if "redacted]" in text or " hmac " in text:
-        found = sorted([*found, *(match.span() for match in _REDACTED.finditer(text))])
-    return found
 
 
 def _seen_elsewhere(
@@ -364,70 +290,10 @@ def _meaning(text: str, finding: Finding) -> tuple[str, str]:
     return finding.entity_type, canonical_value(finding.entity_type, text[finding.start : finding.end])
 
 
-def _kept_in(sheet: Sheet, kept: Kept) -> Kept:
-    """What is left alone on this page: nothing where no anchor tells of it."""
-    return _NOTHING_KEPT if not kept.everywhere and _KEPT.isdisjoint(sheet.page.anchors) else kept
-
-
 def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:
     values = [placed.value for several in found.values() for placed in several]
     return values == [value.strip() for value in values]
 
 
-def _around(placed: Placed, text: str, kept: Kept) -> list[Placed]:
-    """The finding without tokens and redactions that stand in it, trimmed; nothing where nothing is left."""
-    found = text[placed.start : placed.end]
-    alone = _left_alone(found, kept) if kept is not _NOTHING_KEPT else []
-    if not alone and found == found.strip():
-        return [placed]
-    pieces, done = [], 0
-    for start, end in [*alone, (len(found), len(found))]:
-        trimmed = found[done:start].strip()
-        if any(c.isalnum() for c in trimmed):
-            first = placed.start + found.index(trimmed, done)
-            value = "" if alone else placed.value.strip()
-            pieces.append(placed._replace(start=first, end=first + len(trimmed), value=value))
-        done = max(done, end)
-    return pieces
-
-
-def _moved(placed: Placed, start: int) -> Placed:
-    """A finding in the offsets of a text that begins later; what stood before is left out."""
-    if placed.start >= start:
-        return placed._replace(start=placed.start - start, end=placed.end - start)
-    return placed._replace(start=0, end=placed.end - start, value="")
-
-
-def _rewritten(text: str, findings: Sequence[Placed], bare: Sequence[Bare], replacement: Replacement) -> str:
-    if len(findings) == 1 and not bare and (only := findings[0]).end - only.start == len(text):
-        new = replacement(only.entity_type, only.value or text, only.under)
-        return text if new is None else new
-    pieces: list[str] = []
-    done = 0
-    for placed in findings:
-        start, end, quote = _whole_number(placed, bare) if bare else (placed.start, placed.end, "")
-        if start < done:
-            continue
-        meant = placed.value if not quote and placed.value else text[start:end]
-        new = replacement(placed.entity_type, meant, placed.under)
-        if new is not None:
-            if quote and (not new or NUMBER.match(new)):
-                new, quote = new or "null", ""
-            pieces += (text[done:start], quote, new, quote)
-            done = end
-    return "".join([*pieces, text[done:]])
-
-
-def _whole_number(placed: Placed, bare: Sequence[Bare]) -> tuple[int, int, str]:
-    """The span to replace, and the quotes it needs: inside a JSON number it is the whole number."""
-    at = bisect_right(bare, placed.start, key=lambda one: one.start) - 1
-    if at >= 0 and bare[at].end > placed.start:
-        return bare[at]
-    return placed.start, placed.end, ""
-
-
 _COMBINATIONS_KEPT = 512
-_SHORTEST_TOKEN = 10
-_KEPT = frozenset({Anchor.TOKEN, Anchor.REDACTED})
-_REDACTED = re.compile(r"\[[A-Z0-9_]{2,64} (?:redacted|hmac [a-p]{20})\]")
 _REACH = 512  # what a detector of somebody else's may read at once

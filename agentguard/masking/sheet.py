@@ -131,6 +131,8 @@ class Sheet:
         return SEPARATOR.join(self._texts)
 
     def _page(self, joined: str) -> Page:
+        if not self._inner:
+            return Page(joined, self._starts, self._keys)
         starts, keys, done = list[int](), list[Key](), 0
         for at in sorted(self._inner):
             bounds, said = self._inner[at]

@@ -52,7 +52,8 @@ def deeds_of(document: Document, terms: ToolTerms, verdict: Verdict, arguments: 
 
 def once_of(document: Document, verdict: Verdict) -> Iterator[Once]:
     """The clauses of a verdict that let something happen once."""
-    rules = {rule.id: rule for rule in document.rules}
+    spoke = {clause.id for clause in verdict.clauses if clause.kind == "rule"}
+    rules = {rule.id: rule for rule in document.rules if rule.id in spoke} if spoke else {}
     for clause in verdict.clauses:
         if clause.kind == "tool" and (entry := document.tools.get(clause.id)) is not None and entry.once:
             yield Once(clause, entry.once, verdict.tool)

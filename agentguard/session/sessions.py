@@ -88,7 +88,8 @@ class Sessions:
         now_ms = self._now_ms()
         wanted = _one_value_each(tokens)
         known, new_labels, due = self._memory.look(principal, wanted, labels, now_ms)
-        new = tuple(token for token in wanted.values() if not _is_known(token, known.get(token.text), origin, labels))
+        labels = tuple(labels)
+        new = tuple([token for text, token in wanted.items() if not _is_known(token, known.get(text), origin, labels)])
         if due:
             return News(new, tuple(dict.fromkeys((*self._memory.labels(principal, now_ms), *labels))))
         return News(new, new_labels) if new or new_labels else None
@@ -200,13 +201,15 @@ def _one_value_each(tokens: Iterable[Token]) -> dict[str, Token]:
     return found
 
 
-def _is_known(token: Token, known: Known | None, origin: str, labels: Iterable[str]) -> bool:
+def _is_known(token: Token, known: Known | None, origin: str, labels: tuple[str, ...]) -> bool:
     """Whether this token is stored with this origin and these labels. Raises GuardUnavailable where another value's is."""
     if known is None:
         return False
     if known.token is not token and known.token.identity != token.identity:
         raise Collided([token.text])
-    return not origin or (origin in known.origins and (not known.labels or set(labels) <= set(known.labels)))
+    if not origin or known.labels == labels:
+        return not origin or origin in known.origins
+    return origin in known.origins and (not known.labels or set(labels) <= set(known.labels))
 
 
 def _check_origin(origin: str) -> None:

@@ -1,0 +1,73 @@
+"""What is put in the place of each finding of one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from agentguard.masking.actions import TOKEN, Actions, carried_out
+from agentguard.masking.known import KnownValues, Value, is_findable
+from agentguard.masking.left_alone import Kept
+from agentguard.masking.marked import marked_tokens
+from agentguard.masking.masked import Masked
+from agentguard.masking.tokens import TokenIds
+from agentguard.model.tokens import Token
+
+
+class Acting:
+    """Carries out actions on the findings of one value, in order, and tells what came of it.
+
+    `known`: what the session has seen, where each value is a spelling of the one that was seen first. `kept`: the tokens of the session
+    that stand in the value already.
+    """
+
+    __slots__ = ("_acted", "_actions", "_counted", "_made", "_tokens", "kept", "known")
+
+    def __init__(self, actions: Actions, tokens: TokenIds, known: KnownValues) -> None:
+        self._actions, self._tokens, self.known = actions, tokens, known
+        self.kept = Kept(self._right_tokens, everywhere=tokens.has_stand_ins)
+        self._made: dict[str, Token] = {}
+        self._counted: dict[str, int] = {}
+        self._acted: dict[tuple[str, str, Sequence[int]], str | None] = {}
+
+    def replacement(self, entity_type: str, text: str, under: Sequence[int]) -> str | None:
+        """What stands in the place of a finding; None: the text itself."""
+        self._counted[entity_type] = self._counted.get(entity_type, 0) + 1
+        found = entity_type, text, under
+        if found not in self._acted:
+            self._acted[found] = self._replaced(entity_type, self.known.meant((entity_type, text)), under)
+        return self._acted[found]
+
+    def masked(self, value: Any, *, changed: bool) -> Masked:
+        """The value in which these replacements stand. What was replaced is known from now on."""
+        if not self._acted:
+            return Masked(value=value, tokens=(), entities={}, changed=changed)
+        gone = list(dict.fromkeys([found[:2] for found, new in self._acted.items() if new is not None]))
+        self.known.learn(gone)
+        hidden: tuple[Token, ...] = ()
+        if self.kept.everywhere or len(self._made) < len(gone):
+            hidden = tuple({token.text: token for token in self._hidden(gone) if token.text not in self._made}.values())
+        return Masked(
+            value=value, tokens=tuple(self._made.values()), entities=self._counted, changed=changed, hidden=hidden
+        )
+
+    def _replaced(self, entity_type: str, text: str, under: Sequence[int]) -> str | None:
+        tokens, made = self._tokens, self._made
+        action = self._actions.of(entity_type, under)
+        if action != TOKEN:
+            return carried_out(action, entity_type, text, tokens)
+        token = tokens.token(entity_type, text)
+        made.setdefault(token.text, token)
+        if self.kept.everywhere and (given := tokens.stand_in(token)) is not None:
+            made.setdefault(given.text, given)
+            return given.text
+        return token.text
+
+    def _hidden(self, gone: Sequence[Value]) -> Iterator[Token]:
+        """The tokens of what was replaced, where it can be found again."""
+        for found in gone:
+            if is_findable(found[0]):
+                yield self._tokens.token(found[0], self.known.meant(found))
+
+    def _right_tokens(self, text: str) -> list[tuple[int, int, str]]:
+        return self._tokens.right(text, marked_tokens(text))
