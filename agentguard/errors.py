@@ -15,7 +15,8 @@
     ├── ConfigurationError      a file or a setting is wrong
     │   └── PolicyError         policy or approvers: a list of problems with file:line:column
     └── DecisionRefused         a vote that does not count: unknown request, ended, not entitled, ...
-        └── RequestNotFound
+        ├── RequestNotFound
+        └── AskedTooMuch        an agent would ask people more than policy lets it
 
 A refusal and a fault are two branches on purpose: a model may answer a refusal, and nothing but a person may
 answer a fault. No message here carries a value of an argument or a result.
@@ -53,6 +54,7 @@ class RefusalReason(StrEnum):
     PENDING = "pending"
     MAY_HAVE_RUN = "may have run"
     FROZEN = "frozen"
+    ASKED_TOO_MUCH = "asked too much"
 
 
 class CallRefused(AgentGuardError):
@@ -173,3 +175,11 @@ class RequestNotFound(DecisionRefused):
         super().__init__(
             "not_found", f"no request {request_id!r} here; `agentguard approvals list` shows the open ones"
         )
+
+
+class AskedTooMuch(DecisionRefused):
+    """An agent would ask people more than policy lets it. `until_ms` (epoch): when it may ask again, where the time says so; else 0."""
+
+    def __init__(self, code: str, message: str, *, until_ms: int = 0) -> None:
+        super().__init__(code, message)
+        self.until_ms = until_ms

@@ -32,6 +32,7 @@ risk: {low: allow, medium: allow, high: {ask: on-call}, critical: deny}
 tools:
   look: {risk: low, labels: []}
   order: {risk: low, labels: [], once: args.number}
+asking: {pending: 100000, per_minute: 100000}
 approvals:
   on-call: {approvers: [group:on-call], deadline: 10m}
 """

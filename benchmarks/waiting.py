@@ -53,6 +53,7 @@ version: 1
 risk: {low: allow, medium: allow, high: {ask: on-call}, critical: deny}
 tools:
   refund: {risk: high, labels: []}
+asking: {pending: 100000, per_minute: 100000}
 approvals:
   on-call: {approvers: [group:on-call], deadline: 10m}
 """

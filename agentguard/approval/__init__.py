@@ -1,7 +1,7 @@
 """Approvals: requests on Redis, votes that are signed, counted in one place, and waited for."""
 
 from agentguard.approval.brake import Brake, Running
-from agentguard.approval.channel import Channel, How, Opened
+from agentguard.approval.channel import Channel, How, Opened, Restraint
 from agentguard.approval.deeds import Attempt, Deeds, InTheWay, Run
 from agentguard.approval.desk import Desk, Shown
 from agentguard.approval.edits import changes_of, check_edit
@@ -33,6 +33,7 @@ __all__ = [
     "Pages",
     "Person",
     "RecordMac",
+    "Restraint",
     "Roster",
     "Run",
     "Running",

@@ -5,6 +5,7 @@ Rules:
 - each move is one script, which checks, takes Redis's clock, writes, and appends to the tenant's event stream;
 - a move that its caller repeats (same request id, same vote, same fence) succeeds again;
 - the agent's side puts a MAC on each record and reads none whose MAC does not verify; the approvers' side has no key for it;
+- one agent asks only so much of people at once; whatever would be more opens nothing;
 - a move that is refused raises DecisionRefused, whose code says why; where Redis is away, GuardUnavailable.
 """
 
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 from agentguard.approval import moves
 from agentguard.approval.clock import RedisClock
 from agentguard.approval.stored import RecordMac, Stored, read_stored
-from agentguard.errors import DecisionRefused, GuardUnavailable, RequestNotFound
+from agentguard.errors import AskedTooMuch, DecisionRefused, GuardUnavailable, RequestNotFound
 from agentguard.model.approvals import Edit, Request, State, Vote
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection, Part, Script
@@ -50,6 +51,19 @@ _READ_AT_ONCE = 100
 _OPEN_ATTEMPTS = 5
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _log = logging.getLogger("agentguard.approval")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Restraint:
+    """How much one agent may ask of people, and for how long what it did is held against it. None: any number."""
+
+    pending: int | None = None
+    per_minute: int | None = None
+    pause_ms: int = 300_000
+    after_rejection_ms: int = 0
+
+
+UNRESTRAINED = Restraint()
 
 
 class How(StrEnum):
@@ -88,17 +102,17 @@ class Channel:
     events_max: int = EVENTS_MAX
     clock: RedisClock = field(default_factory=RedisClock)
 
-    async def open(self, request: Request, sealed_input: bytes) -> Opened:
+    async def open(self, request: Request, sealed_input: bytes, restraint: Restraint = UNRESTRAINED) -> Opened:
         """Open a request, or find the one that this call has. Its times are set here, on Redis's clock.
 
-        Raises DecisionRefused: call_id_reused, no_approvals, forged.
+        Raises DecisionRefused: call_id_reused, no_approvals, forged; AskedTooMuch.
         """
         if not request.needs:
             raise DecisionRefused("no_approvals", "the request names no approval, so nobody could ever approve it")
         seen = ""
         for _ in range(_OPEN_ATTEMPTS):
             timed = self._timed(request)
-            word, other = await self._try_open(timed, sealed_input, seen)
+            word, other = await self._try_open(timed, sealed_input, seen, restraint)
             match word:
                 case How.CREATED:
                     return Opened(how=How.CREATED, stored=await self.read(timed.id))
@@ -111,6 +125,11 @@ class Channel:
                     raise DecisionRefused("taken", "another request has this id")
                 case "look":
                     seen = other
+                case "crowded":
+                    raise AskedTooMuch("crowded", f"{restraint.pending} requests of this agent wait already")
+                case "paused":
+                    told = f"this agent asked more than {restraint.per_minute} times in a minute"
+                    raise AskedTooMuch("paused", told, until_ms=int(other))
         raise GuardUnavailable("redis", "could not agree with it on the time, or on which request this call has")
 
     async def read(self, request_id: str) -> Stored:
@@ -310,7 +329,9 @@ class Channel:
         times = {"opened_ms": now, "deadline_ms": deadline, "redeem_by_ms": deadline + permit_ms}
         return request.model_copy(update=times)
 
-    async def _try_open(self, request: Request, sealed_input: bytes, seen: str) -> tuple[str, str]:
+    async def _try_open(
+        self, request: Request, sealed_input: bytes, seen: str, restraint: Restraint
+    ) -> tuple[str, str]:
         if self.mac is None:
             raise DecisionRefused("not_the_agent", "only the agent's side opens requests")
         principal, record = request.principal, request.canonical().encode()
@@ -318,7 +339,10 @@ class Channel:
         join = self.names.join(principal.session, request.digest)
         call = join if request.call_id is None else self.names.call(principal.session, principal.run, request.call_id)
         other = self._keys(seen) if seen else own
-        keys = [*own, call, join, self.names.pending, self.names.events, *other, self.names.turn(request.turn)]
+        agent = [f(principal.agent) for f in (self.names.waiting, self.names.asked, self.names.paused)]
+        keys = [
+            *own, call, join, self.names.pending, self.names.events, *other, self.names.turn(request.turn), self.names.ended, *agent,
+        ]  # fmt: skip
         reply = await self._make(
             moves.OPEN,
             keys,
@@ -326,6 +350,8 @@ class Channel:
                 request.id, record, self.mac.of(record), sealed_input, request.revision, request.digest,
                 request.model_digest, request.opened_ms, request.deadline_ms, request.redeem_by_ms,
                 "" if request.call_id is None else "1", seen, self.retention_ms, self.events_max, "1" if request.turn else "",
+                *("" if most is None else most for most in (restraint.pending, restraint.per_minute)),
+                restraint.pause_ms, restraint.after_rejection_ms,
             ],
         )  # fmt: skip
         return self._heard(reply)

@@ -1,7 +1,8 @@
 """Steps 5 and 6: ask people about one call, wait, and redeem their answer once.
 
 Rules:
-- a request is bound to the call's digest; the same call again finds it, in whatever state it is;
+- a request is bound to the call's digest; the same call again finds it, in whatever state it is, and a person's no for a while;
+- where the agent has asked too much already, nobody is asked, and the call does not run;
 - what people see is masked and computed here; what they signed is verified here, with today's roster;
 - the policy in force judges again before the permit, with the facts of the request and with those of now: stricter means stale;
 - the stored input is parsed again and must give the same snapshot;
@@ -20,9 +21,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from agentguard.approval import Opened, Roster, Stored, check_vote, obstacles, tally
+from agentguard.approval import Opened, Restraint, Roster, Stored, check_vote, obstacles, tally
 from agentguard.errors import (
     AgentGuardError,
+    AskedTooMuch,
     CallPending,
     CallRefused,
     ConfigurationError,
@@ -43,7 +45,7 @@ from agentguard.guard.records import Records
 from agentguard.guard.requests import Requests
 from agentguard.guard.snapshot import read_again
 from agentguard.guard.spent import Spent
-from agentguard.model.approvals import Assurance, Request, State
+from agentguard.model.approvals import Assurance, Decision, Request, State
 from agentguard.model.calls import Principal
 from agentguard.model.verdicts import Verdict
 from agentguard.store.seal import SealBroken, Sealer
@@ -96,10 +98,7 @@ class Asking:
             case State.EXECUTING | State.UNKNOWN:
                 return f"may have run: the call of request {request_id[:8]} was permitted. Do not repeat it; tell the user."
             case _:
-                comment = self.masked_words(principal, stored.resolution.comment)
-                return str(
-                    refusals.ended(stored.request.tool, stored.resolution.model_copy(update={"comment": comment}))
-                )
+                return str(self._ended(principal, stored))
 
     async def finish(self, claim: Claim, state: State) -> None:
         """Say how the run ended: done, failed or unknown."""
@@ -155,7 +154,9 @@ class Asking:
     async def _open(self, case: Case, request: Request) -> Opened:
         sealed = self.sealer.seal(case.snapshot.input_text.encode(), input_context(request.id))
         try:
-            opened = await self.requests.open(request, sealed)
+            opened = await self.requests.open(request, sealed, self._restraint())
+        except AskedTooMuch as refused:
+            raise refusals.asked_too_much(case.tool.name, refused) from None
         except DecisionRefused as refused:
             if refused.code == "call_id_reused":
                 raise refusals.reused(case.tool.name) from None
@@ -163,6 +164,15 @@ class Asking:
         if not _is_same_call(request, opened.stored.request):
             raise refusals.reused(case.tool.name)
         return opened
+
+    def _restraint(self) -> Restraint:
+        terms = self.cases.in_force().policy.asking
+        return Restraint(
+            pending=terms.pending,
+            per_minute=terms.per_minute,
+            pause_ms=terms.pause_ms,
+            after_rejection_ms=terms.after_rejection_ms,
+        )
 
     def _pending(self, case: Case, stored: Stored) -> CallPending:
         """Tell who is still asked, and to come back."""
@@ -210,10 +220,18 @@ class Asking:
                     "redis", "the request is still pending and its deadline is not known to have passed"
                 )
             case State.REJECTED | State.EXPIRED | State.WITHDRAWN | State.DONE | State.FAILED:
-                comment = self.masked_words(case.principal, stored.resolution.comment)
-                raise refusals.ended(case.tool.name, stored.resolution.model_copy(update={"comment": comment}))
+                raise self._ended(case.principal, stored)
             case _:
                 assert_never(stored.state)
+
+    def _ended(self, principal: Principal, stored: Stored) -> CallRefused:
+        """What the model is told of a request that got no permit; of people only those of the roster are named."""
+        known, said = self._roster().people, stored.resolution
+        comment, by = self.masked_words(principal, said.comment), tuple(name for name in said.by if name in known)
+        said = said.model_copy(update={"comment": comment, "by": by})
+        times = [vote.time_ms for vote in stored.votes if vote.decision is Decision.REJECT]
+        until = max(times, default=0) + self.cases.in_force().policy.asking.after_rejection_ms
+        return refusals.ended(stored.request.tool, said, until_ms=until if until > stored.now_ms else 0)
 
     async def _adopt(self, case: Case, stored: Stored) -> Case:
         """The case with the input that people saw: a restart takes the stored one, defaults and all."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from agentguard.approval import Run, Stored
-from agentguard.errors import CallPending, CallRefused, InvalidArguments, RefusalReason, ResultRefused
+from agentguard.errors import AskedTooMuch, CallPending, CallRefused, InvalidArguments, RefusalReason, ResultRefused
 from agentguard.masking import Left, Why
 from agentguard.model.approvals import Found, Freeze, Request, Resolution, Scope, State
 from agentguard.model.verdicts import Clause, Effect, Verdict
@@ -79,22 +79,40 @@ def impossible(verdict: Verdict, missing: Sequence[str]) -> CallRefused:
     return CallRefused(RefusalReason.DENIED, told, tool=verdict.tool)
 
 
-def ended(tool: str, resolution: Resolution) -> CallRefused:
-    """A request ended without a permit."""
+def ended(tool: str, resolution: Resolution, *, until_ms: int = 0) -> CallRefused:
+    """A request ended without a permit. `until_ms`: how long a person's no is the answer to the same call."""
     reason, told = _ENDS[resolution.state]
+    if resolution.state is State.REJECTED and resolution.by:
+        told += f" Who rejected it: {', '.join(resolution.by)}."
     words = f' They said: "{resolution.comment}".' if resolution.comment else ""
-    return CallRefused(reason, told + words, tool=tool, request_id=resolution.request)
+    again = f" Until {_time(until_ms)} the same call is refused without asking anybody." if until_ms else ""
+    return CallRefused(reason, told + words + again, tool=tool, request_id=resolution.request)
+
+
+def asked_too_much(tool: str, refused: AskedTooMuch) -> CallRefused:
+    """Nobody is asked, since the agent has asked too much already."""
+    then = (
+        f"Nobody is asked until {_time(refused.until_ms)}"
+        if refused.until_ms
+        else "Nobody is asked until people are done with some of them"
+    )
+    told = f"asked too much: {refused}. {then}. The call did not run. Do not try it in another form; tell the user, and ask for less."
+    return CallRefused(RefusalReason.ASKED_TOO_MUCH, told, tool=tool)
 
 
 def pending(stored: Stored, missing: Sequence[str]) -> CallPending:
     """People are asked, and the call comes back for their answer."""
     request = stored.request
-    until = datetime.fromtimestamp(request.deadline_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    until = _time(request.deadline_ms)
     told = (
         f"pending: request {request.id} waits for {'; '.join(missing)}, until {until}. The call has not run yet. Do not try it in "
         "another form. Tell the user; then call the tool again with exactly the same arguments to come back for the answer."
     )
     return CallPending(told, tool=request.tool, request_id=request.id, until_ms=request.deadline_ms)
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def come_back(request: Request) -> str:

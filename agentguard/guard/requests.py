@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 
-from agentguard.approval import Deeds, Opened, Roster, Stored
+from agentguard.approval import Deeds, Opened, Restraint, Roster, Stored
 from agentguard.errors import DecisionRefused, GuardUnavailable
 from agentguard.guard.link import Link
 from agentguard.model.approvals import Request, Settlement, State
@@ -35,9 +35,9 @@ class Requests:
     background: Background
     link: Link
 
-    async def open(self, request: Request, sealed_input: bytes) -> Opened:
+    async def open(self, request: Request, sealed_input: bytes, restraint: Restraint) -> Opened:
         """Open a request, or find the one that the call has."""
-        return await self.background.hop(lambda: self._open(request, sealed_input))
+        return await self.background.hop(lambda: self._open(request, sealed_input, restraint))
 
     async def decided(self, stored: Stored, hold_seconds: float | None = None) -> Stored:
         """The request once it is no longer pending, or somebody edited it; or, after so long, as it is then left to wait on its own."""
@@ -87,9 +87,9 @@ class Requests:
         """What a person verifiably said of the run of a request that may have run."""
         return await self.background.hop(lambda: self._word_on(request_id, roster))
 
-    async def _open(self, request: Request, sealed_input: bytes) -> Opened:
+    async def _open(self, request: Request, sealed_input: bytes, restraint: Restraint) -> Opened:
         async with self.link.using() as there:
-            return await there.channel.open(request, sealed_input)
+            return await there.channel.open(request, sealed_input, restraint)
 
     async def _wait(self, request_id: str, deadline_ms: int, hold_seconds: float | None) -> Stored:
         async with self.link.using() as there:

@@ -30,6 +30,7 @@ def compare(old: Policy, new: Policy) -> list[Change]:
         *_named("rule", old, new, _rules(old.document), _rules(new.document)),
         *_named("limit", old, new, *(_placed("limits", each.document.limits) for each in (old, new))),
         *_named("approval", old, new, *(_placed("approvals", each.document.approvals) for each in (old, new))),
+        *_asking(old, new),
         *_masking(old, new),
         *_pins(old, new),
         *_mode(old, new),
@@ -37,7 +38,7 @@ def compare(old: Policy, new: Policy) -> list[Change]:
     ]
 
 
-_COMPARED = frozenset({"version", "mode", "risk", "tools", "rules", "approvals", "limits", "masking"})
+_COMPARED = frozenset({"version", "mode", "risk", "tools", "rules", "approvals", "asking", "limits", "masking"})
 
 
 def _levels(old: Policy, new: Policy) -> Iterator[Change]:
@@ -109,6 +110,11 @@ def _entry_changes(before: BaseModel, now: BaseModel) -> Iterator[tuple[Way, str
         way = judges[meaning](old, new) if meaning in judges else Way.UNCLEAR
         if way is not None:
             yield way, was(key, getattr(now, key), getattr(before, key))
+
+
+def _asking(old: Policy, new: Policy) -> Iterator[Change]:
+    for way, how in _entry_changes(old.asking, new.asking):
+        yield Change(way=way, what="asking", how=how, place=new.place(("asking",)))
 
 
 def _masking(old: Policy, new: Policy) -> Iterator[Change]:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from agentguard.model.verdicts import Effect, Mode, Risk
-from agentguard.policy.document import ApprovalEntry, LimitEntry, RuleEntry
+from agentguard.policy.document import ApprovalEntry, AskingSection, LimitEntry, RuleEntry
 
 _ACTIONS = ("allow", "mask", "token", "hmac", "redact", "drop")
 """What becomes of an entity, the one that shows most first."""
@@ -136,12 +136,25 @@ _APPROVAL: dict[str, Judge] = {
     "edit": there_is(Way.LAXER),
     "deadline_seconds": more_is(Way.LAXER),
 }
+_ASKING: dict[str, Judge] = {
+    "pending": more_is(Way.LAXER),
+    "per_minute": more_is(Way.LAXER),
+    "pause_ms": more_is(Way.STRICTER),
+    "after_rejection_ms": more_is(Way.STRICTER),
+}
 JUDGES: Mapping[type[BaseModel], Mapping[str, Judge]] = {
     RuleEntry: _RULE,
     LimitEntry: _LIMIT,
     ApprovalEntry: _APPROVAL,
+    AskingSection: _ASKING,
 }
 """How each key of an entry is judged; a key that is not here is unclear."""
 
-INSTEAD = {"over": "window_ms", "per": "dimensions", "deadline": "deadline_seconds"}
+INSTEAD = {
+    "over": "window_ms",
+    "per": "dimensions",
+    "deadline": "deadline_seconds",
+    "pause": "pause_ms",
+    "after_rejection": "after_rejection_ms",
+}
 """The keys that are compared by what they mean and not by how they are written."""

@@ -264,6 +264,29 @@ class ApprovalEntry(Record):
         return _seconds(self.deadline)
 
 
+class AskingSection(Record):
+    """How much one agent may ask of people: requests that wait at once, and new ones in a minute.
+
+    `pause`: for how long an agent that asked too often asks nobody. `after_rejection`: for how long a call that a person rejected is
+    refused without asking when it is made again.
+    """
+
+    pending: Annotated[int, Field(ge=1, le=100_000)] = 100
+    per_minute: Annotated[int, Field(ge=1, le=100_000)] = 60
+    pause: Duration = "5m"
+    after_rejection: Duration = "10m"
+
+    @property
+    def pause_ms(self) -> int:
+        """The pause in milliseconds."""
+        return _seconds(self.pause) * 1000
+
+    @property
+    def after_rejection_ms(self) -> int:
+        """How long a rejection is the answer, in milliseconds."""
+        return _seconds(self.after_rejection) * 1000
+
+
 class Fragment(Record):
     """A file beside the root: tools and rules, its own and those of files that it takes in."""
 
@@ -279,6 +302,7 @@ class Root(Fragment):
 
     risk: RiskSection
     approvals: dict[Name, ApprovalEntry] = {}
+    asking: AskingSection = AskingSection()
     limits: dict[Name, LimitEntry] = {}
     masking: MaskingSection = MaskingSection()
 
@@ -295,6 +319,7 @@ class Document(Record):
     tools: dict[str, ToolEntry]
     rules: tuple[RuleEntry, ...]
     approvals: dict[str, ApprovalEntry]
+    asking: AskingSection
     limits: dict[str, LimitEntry]
     masking: MaskingSection
 

@@ -1,7 +1,7 @@
 """Several files as one policy: what each may hold, and where each part of the whole came from.
 
 Rules:
-- exactly one file is named policy.yaml; it alone holds risk, approvals, limits and masking;
+- exactly one file is named policy.yaml; it alone holds risk, approvals, asking, limits and masking;
 - the others hold tools and rules; a tool pattern or a rule id that stands twice is an error that names both places;
 - a file that was taken in (`use`) gives way only to an entry of policy.yaml with `override: true` (see `overriding`);
 - a file's mode is that of its clauses that have none of their own; a file that was taken in and has none gets the root's;
@@ -77,6 +77,7 @@ def lay_out(files: Sequence[ReadFile]) -> tuple[Layout, list[Problem]]:
         tools={pattern: entry for pattern, (entry, _, _) in tools.items()},
         rules=tuple(entry for entry, _, _ in rules.values()),
         approvals=dict(sorted(form.approvals.items())),
+        asking=form.asking,
         limits={name: _in_mode(limit, form.mode) for name, limit in sorted(form.limits.items())},
         masking=form.masking,
     )

@@ -26,7 +26,7 @@ from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy.condition_parts import parts_of
 from agentguard.policy.conditions import BadCondition, Condition, Language, Met, SessionPart
 from agentguard.policy.deeds import deeds_of, once_of
-from agentguard.policy.document import Document
+from agentguard.policy.document import AskingSection, Document
 from agentguard.policy.explain import explain, facts_read
 from agentguard.policy.highlights import read_arguments
 from agentguard.policy.layout import Layout
@@ -75,6 +75,11 @@ class Policy:
     def masking(self) -> MaskingSection:
         """What to mask, and how."""
         return self.document.masking
+
+    @property
+    def asking(self) -> AskingSection:
+        """How much one agent may ask of people."""
+        return self.document.asking
 
     @property
     def names_kept(self) -> int:

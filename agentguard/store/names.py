@@ -76,6 +76,18 @@ class Names:
         """Sorted set of the requests of one turn, by the time they were opened; the agent's side writes it."""
         return f"{self.prefix}turn:{_part(turn)}"
 
+    def waiting(self, agent: str) -> str:
+        """Sorted set of an agent's requests that may be waiting, by deadline; the agent's side writes it."""
+        return f"{self.prefix}asking:waiting:{_part(agent)}"
+
+    def asked(self, agent: str) -> str:
+        """Sorted set of the requests that an agent opened in the last minute, by time; the agent's side writes it."""
+        return f"{self.prefix}asking:minute:{_part(agent)}"
+
+    def paused(self, agent: str) -> str:
+        """Until when an agent that asked too often asks nobody; the agent's side writes it."""
+        return f"{self.prefix}asking:paused:{_part(agent)}"
+
     def deed(self, deed_id: str) -> str:
         """Hash of the last attempt at what may happen once; the agent's side writes it."""
         return f"{self.prefix}deed:{_part(deed_id)}"

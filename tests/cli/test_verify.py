@@ -12,13 +12,16 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
+from agentguard.approval import Opened, Restraint
 from agentguard.cli.app import app
 from agentguard.cli.verifying import VERIFIERS, Outcome, Verified, open_ground, present, verified
 from agentguard.guard.in_force import InForce, Now
 from agentguard.guard.judging import Judgement, Judging
 from agentguard.guard.maskers import Maskers
 from agentguard.guard.pipeline import Guard
+from agentguard.guard.requests import Requests
 from agentguard.masking import DEFAULT_DETECTORS, Masker
+from agentguard.model.approvals import Request
 from agentguard.model.verdicts import Effect, Need, Verdict
 from agentguard.policy import Case, Policy, Source, load, read_cases
 from agentguard.policy.document import Fragment, Root
@@ -61,6 +64,7 @@ limits:
 approvals:
   on-call: {approvers: [group:on-call, person:bob], quorum: 2, reject_quorum: 2, deadline: 10m}
   board: {approvers: [group:data, group:security], from_each: true, deadline: 4h, edit: false}
+asking: {pending: 20, per_minute: 10, pause: 2m, after_rejection: 1h}
 masking:
   fields: {"**.badge": EMPLOYEE_ID}
   actions:
@@ -205,6 +209,20 @@ def _under(guard: Guard, now: Now) -> Guard:
     return replace(guard, in_force=now, settler=replace(guard.settler, in_force=now))
 
 
+class Unrestrained(Requests):
+    """Asks people whatever, and however often."""
+
+    async def open(self, request: Request, sealed_input: bytes, _restraint: Restraint) -> Opened:
+        return await super().open(request, sealed_input, Restraint())
+
+
+def unrestrained(guard: Guard) -> Guard:
+    """A guard that asks without end."""
+    requests = guard.asking.requests
+    unruly = Unrestrained(background=requests.background, link=requests.link)
+    return replace(guard, asking=replace(guard.asking, requests=unruly))
+
+
 def allowed(verdict: Verdict) -> Verdict:
     return verdict.model_copy(update={"effect": Effect.ALLOW, "needs": ()})
 
@@ -242,6 +260,7 @@ BROKEN = [
     pytest.param(by_policy(classify=without_arguments), ["rules.many.when", "tools.send_email.params"], id="arguments"),
     pytest.param(by_policy(charges=lambda *_: ()), ["limits.calls.max", "limits.paid.ask", "limits.paid.sum"], id="limits"),
     pytest.param(by_policy(charges=lambda *_: ()), ["limits.people.distinct", "limits.people.per"], id="subjects"),
+    pytest.param(unrestrained, ["asking.pending", "asking.per_minute", "asking.pause", "asking.after_rejection"], id="asking"),
     pytest.param(by_masker(fields={}), ["masking.fields"], id="fields"),
     pytest.param(by_masker(actions={"*": "token"}), ["masking.actions"], id="actions"),
 ]  # fmt: skip

@@ -40,6 +40,7 @@ rules:
 approvals:
   on-call: {approvers: [group:on-call], deadline: DEADLINE}
   stewards: {approvers: [group:stewards], quorum: 2, deadline: DEADLINE}
+asking: {pending: 5000, per_minute: 5000}
 """
 
 CUSTOMER = {"id": 7, "full_name": "Anna Kowalska", "email": "anna.kowalska@mail.example", "note": "call 202-555-0147"}

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agentguard.cli.verifying import of_approvals, of_limits, of_masking, of_root, of_rules, of_tools
+from agentguard.cli.verifying import of_approvals, of_asking, of_limits, of_masking, of_root, of_rules, of_tools
 from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.trials import Ground
 from agentguard.model.marked import Path
@@ -23,6 +23,7 @@ from agentguard.policy import Case, Document, Policy
 from agentguard.policy.document import (
     ApprovalEntry,
     AskFor,
+    AskingSection,
     Fragment,
     GrantsEntry,
     LimitEntry,
@@ -75,7 +76,7 @@ VERIFIERS: dict[Key, Verifier] = {
     (Root, "version"): _FORM,
     (Root, "use"): _because("what is taken in is verified clause by clause"),
     (Root, "mode"): of_root.mode,
-    **{(Root, key): _SECTION for key in ("risk", "tools", "rules", "approvals", "limits", "masking")},
+    **{(Root, key): _SECTION for key in ("risk", "tools", "rules", "approvals", "asking", "limits", "masking")},
     **{(Fragment, key): _SECTION for key in ("version", "use", "mode", "tools", "rules")},
     **{(RiskSection, key): of_root.level for key in ("low", "medium", "high", "critical")},
     (AskFor, "ask"): _because("it is verified with its level"),
@@ -115,6 +116,10 @@ VERIFIERS: dict[Key, Verifier] = {
     (ApprovalEntry, "deadline"): of_approvals.deadline,
     (ApprovalEntry, "reject_quorum"): of_approvals.reject_quorum,
     (ApprovalEntry, "edit"): of_approvals.edit,
+    (AskingSection, "pending"): of_asking.pending,
+    (AskingSection, "per_minute"): of_asking.per_minute,
+    (AskingSection, "pause"): of_asking.pause,
+    (AskingSection, "after_rejection"): of_asking.after_rejection,
     (ToolEntry, "once"): of_tools.once,
     (ToolEntry, "wait"): of_tools.wait,
     (RuleEntry, "wait"): of_rules.wait,
@@ -172,6 +177,7 @@ def present(policy: Policy, cases: Sequence[Case] = ()) -> Iterator[Present]:
         yield from _keys(found, limit, ("limits", name), **_about(policy, limit.tools, cases))
     for name, approval in document.approvals.items():
         yield from _keys(found, approval, ("approvals", name))
+    yield from _keys(found, document.asking, ("asking",))
     yield from _keys(found, document.masking, ("masking",))
     yield from _keys(found, document.masking.limits, ("masking", "limits"))
 
