@@ -189,7 +189,7 @@ def test_t40_every_dependency_has_a_range() -> None:
 def test_every_import_is_a_declared_dependency() -> None:
     """The package imports nothing that only another package happens to bring along."""
     # given
-    extras = ("langchain", "mcp", "otel", "presidio", "server", "slack")
+    extras = ("agents", "langchain", "mcp", "otel", "presidio", "server", "slack")
     declared = {canonicalize_name(each.name) for each in [*_core(), *(one for name in extras for one in _extra(name))]}
     declared_imports = {
         name for name, homes in packages_distributions().items() if declared & set(map(canonicalize_name, homes))

@@ -26,6 +26,7 @@ from agentguard.approval.clock import RedisClock
 from agentguard.approval.stored import RecordMac, Stored, read_stored
 from agentguard.errors import AskedTooMuch, DecisionRefused, GuardUnavailable, RequestNotFound
 from agentguard.model.approvals import Edit, Request, State, Vote
+from agentguard.model.calls import Principal
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection, Part, Script
 
@@ -138,6 +139,15 @@ class Channel:
         if isinstance(stored, Stored):
             return stored
         raise stored or RequestNotFound(request_id)
+
+    async def of_call(self, caller: Principal, call_id: str) -> Stored | None:
+        """The request that a call of this session and run has, if people were asked about it. Raises DecisionRefused ("forged")."""
+        key = self.names.call(caller.session, caller.run, call_id)
+        named = (await self.connection.execute("HGET", key, "id") or b"").decode(errors="replace")
+        if not _ID.fullmatch(named):
+            return None
+        stored = await self.read(named)
+        return stored if stored.request.principal == caller else None
 
     async def read_all(self, request_ids: Sequence[str]) -> Sequence[Stored | DecisionRefused | None]:
         """Requests as they stand, without their sealed input, in few round trips."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -57,7 +57,7 @@ _DECIDED = frozenset(State) - {State.PENDING, State.EXPIRED, State.WITHDRAWN}
 class RecordMac:
     """Vouches for records of the agent's side: HMAC-SHA256 with the newest key, verified with any (for rotation)."""
 
-    keys: Sequence[bytes]
+    keys: Sequence[bytes] = field(repr=False)
 
     def of(self, record: bytes) -> bytes:
         """The MAC of a record's text, in hex."""

@@ -100,6 +100,16 @@ class Asking:
             case _:
                 return str(self._ended(principal, stored))
 
+    async def waits(self, principal: Principal, call_id: str) -> bool | None:
+        """Whether people have yet to decide on the call with this id; None where nobody was asked. Raises GuardUnavailable."""
+        try:
+            stored = await self.requests.of_call(principal, str(self.binding.call_id(call_id)))
+        except RequestNotFound:
+            return None
+        except DecisionRefused as refused:
+            raise GuardUnavailable("redis", f"the approval channel refused a move ({refused.code})") from None
+        return None if stored is None else stored.state is State.PENDING and not stored.edit_waits
+
     async def finish(self, claim: Claim, state: State) -> None:
         """Say how the run ended: done, failed or unknown."""
         claim.renewing.cancel()

@@ -73,7 +73,7 @@ class Closing(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Guard:
     """Stands between an agent and its tools. Made by `open_guard`; use it as a context manager or `close()` it."""
 
@@ -200,6 +200,13 @@ class Guard:
         Raises RequestNotFound for one of another session, as for none; GuardUnavailable.
         """
         return await self.asking.standing(self.principals.current(), request_id, hold_seconds)
+
+    async def waits(self, call_id: str) -> bool | None:
+        """Whether people have yet to decide on this session's call with this id; None where nobody was asked about it. Runs nothing.
+
+        For frameworks whose runs sleep meanwhile. Raises GuardUnavailable, NoSession.
+        """
+        return await self.asking.waits(self.principals.current(), call_id)
 
     async def settle(self, permit: Permit, result: Any) -> Any:
         """Step 8 for a tool that returned: what the model may see of the result. Raises ResultWithheld."""

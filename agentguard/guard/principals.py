@@ -32,7 +32,7 @@ class Principals:
         default_factory=lambda: ContextVar("agentguard_principal", default=None)
     )
     _asked: ContextVar[str] = field(default_factory=lambda: ContextVar("agentguard_asked", default=""))
-    _heard: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    _heard: dict[tuple[str, str | None], str] = field(default_factory=dict, repr=False)
 
     @contextmanager
     def session(

@@ -17,6 +17,7 @@ from agentguard.approval import Deeds, Opened, Restraint, Roster, Stored
 from agentguard.errors import DecisionRefused, GuardUnavailable
 from agentguard.guard.link import Link
 from agentguard.model.approvals import Request, Settlement, State
+from agentguard.model.calls import Principal
 from agentguard.store.background import Background
 
 RENEW_SECONDS = 10.0
@@ -49,6 +50,10 @@ class Requests:
     async def read(self, request_id: str) -> Stored:
         """One request as it stands."""
         return await self.background.hop(lambda: self._read(request_id))
+
+    async def of_call(self, caller: Principal, call_id: str) -> Stored | None:
+        """The request that a call has, if people were asked about it."""
+        return await self.background.hop(lambda: self._of_call(caller, call_id))
 
     async def revise(self, before: Stored, revised: Request, sealed_input: bytes, sealed_changes: bytes) -> None:
         """Answer an edit with the next revision."""
@@ -102,6 +107,10 @@ class Requests:
     async def _read(self, request_id: str) -> Stored:
         async with self.link.using() as there:
             return await there.channel.read(request_id)
+
+    async def _of_call(self, caller: Principal, call_id: str) -> Stored | None:
+        async with self.link.using() as there:
+            return await there.channel.of_call(caller, call_id)
 
     async def _revise(self, before: Stored, revised: Request, sealed_input: bytes, sealed_changes: bytes) -> None:
         async with self.link.using() as there:

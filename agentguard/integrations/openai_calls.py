@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from agentguard.errors import CallRefused, ConfigurationError, InvalidArguments
-from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.json_arguments import UnreadableArguments, read_arguments
 from agentguard.integrations.names import recorded_name
 from agentguard.integrations.refused_tool import RefusedTool, unknown
@@ -30,7 +29,7 @@ class WrittenCall:
     says: str = ""
     turn: str = ""
 
-    def read(self, tools: Mapping[str, FunctionTool]) -> tuple[ToolCall, Tool]:
+    def read(self, tools: Mapping[str, Tool]) -> tuple[ToolCall, Tool]:
         """The call and its tool. Where there is no such tool or no reading, a tool that refuses every call, for the record."""
         name = recorded_name(self.name)
         tool = tools.get(name)

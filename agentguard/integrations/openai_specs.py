@@ -22,8 +22,7 @@ def function_definition(tool: FunctionTool, *, reveals: Iterable[Reveal] = ()) -
     Where strictness can't be had (a dict with any keys, a parameter of any type), the plain schema, with `strict` off.
     """
     strict: dict[str, Any] = copy.deepcopy(dict(pydantic_function_tool(tool.model)["function"]["parameters"]))
-    for reveal in reveals:
-        _let_tokens_in(strict, reveal)
+    let_tokens_in(strict, reveals)
     closed = all(_is_closed(part) for part in _subschemas(strict))
     return {
         "name": tool.name,
@@ -33,8 +32,13 @@ def function_definition(tool: FunctionTool, *, reveals: Iterable[Reveal] = ()) -
     }
 
 
-def _let_tokens_in(schema: dict[str, Any], reveal: Reveal) -> None:
+def let_tokens_in(schema: dict[str, Any], reveals: Iterable[Reveal]) -> None:
     """Let the model write a token where the tool gets a value for it, if it could write nothing else that stands for one."""
+    for reveal in reveals:
+        _let_in(schema, reveal)
+
+
+def _let_in(schema: dict[str, Any], reveal: Reveal) -> None:
     path = reveal.parameter.split(".")
     place = Wanted.of(schema).at(path)
     if all(takes_placeholder(place.takes, entity_type) for entity_type in reveal.entity_types):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from agentguard.model.calls import Principal
@@ -40,7 +40,7 @@ class Vault:
     """Writes and reads a token's entry. `keys` are for the digests, newest first."""
 
     sealer: Sealer
-    keys: Sequence[bytes]
+    keys: Sequence[bytes] = field(repr=False)
 
     def entry(self, principal: Principal, token: Token) -> tuple[str, bytes, bytes]:
         """A token as the script takes it: text, digests under each key, sealed value."""

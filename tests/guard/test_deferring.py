@@ -190,3 +190,19 @@ async def _refusal(world: World, guard: Guard) -> CallRefused:
     with pytest.raises(CallRefused) as refusal:
         await world.call(guard, "refund", order_id=1)
     return refusal.value
+
+
+async def test_a_framework_learns_whether_a_call_still_waits(guard: Guard, world: World) -> None:
+    """By the call's id, in its own session and on its own user's behalf; asking runs nothing and opens nothing."""
+    with pytest.raises(CallPending) as told:
+        await world.call(guard, "refund", "call-1", order_id=1)
+
+    assert await guard.waits("call-1") is True
+    assert await guard.waits("call-2") is None
+    with guard.session(user=EVE, id="thread-2"):
+        assert await guard.waits("call-1") is None
+    with guard.session(user="dan@acme.example", id="thread-1"):
+        assert await guard.waits("call-1") is None
+    await world.decide(str(told.value.request_id), "ann", Decision.REJECT)
+    assert await guard.waits("call-1") is False
+    assert world.tools.ran == []

@@ -117,7 +117,7 @@ def _chunks(scripted: dict[str, Any]) -> list[dict[str, Any]]:
     base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": piece} for piece in _pieces(scripted["content"] or "")]
-    deltas += [{"tool_calls": [{"index": 0, **_chat_call(one)}]} for one in scripted["calls"]]
+    deltas += [{"tool_calls": [{"index": index, **_chat_call(one)}]} for index, one in enumerate(scripted["calls"])]
     chunks = [{**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
     return [*chunks, {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
 

@@ -1,0 +1,769 @@
+"""The real OpenAI Agents SDK with a real guard in it, against a scripted server: what runs, what is told, what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+from agents import (
+    Agent,
+    CodeInterpreterTool,
+    FunctionTool,
+    LocalShellTool,
+    RunConfig,
+    RunContextWrapper,
+    Runner,
+    SQLiteSession,
+    ToolGuardrailFunctionOutput,
+    WebSearchTool,
+    function_tool,
+    handoff,
+    set_trace_processors,
+    tool_input_guardrail,
+)
+from agents.exceptions import ModelBehaviorError, UserError
+from agents.mcp import MCPServer
+from mcp.types import CallToolResult, TextContent
+from mcp.types import Tool as McpTool
+from openai import AsyncOpenAI
+
+from agentguard.audit import read
+from agentguard.errors import ConfigurationError, GuardUnavailable, NoSession
+from agentguard.guard.pipeline import Guard
+from agentguard.integrations.openai_agents import (
+    guard_model,
+    guard_tools,
+    guarded,
+    opened_state,
+    sealed_session,
+    sealed_state,
+)
+from agentguard.model.approvals import Decision, State
+from tests.guard.world import CUSTOMER, POLICY, World
+from tests.integrations.agents_world import Events, Told, model, tool
+from tests.integrations.fake_openai import FakeOpenAI, call, calls, text
+
+pytestmark = pytest.mark.anyio
+
+NAME, EMAIL, MINE = str(CUSTOMER["full_name"]), str(CUSTOMER["email"]), "me.myself@mail.example"
+PLANTED = (NAME, "Kowalska", EMAIL, "202-555-0147", MINE)
+USER = "eve@acme.example"
+NAMES = ("find_customer", "send_email", "refund", "echo", "forbidden_thing")
+ROADS = [(api, streams) for api in ("chat", "responses") for streams in (False, True)]
+ROAD_IDS = [f"{api}{'-streamed' if streams else ''}" for api, streams in ROADS]
+
+
+@pytest.fixture
+def world(state_dir: Any, valkey_url: str, tenant: str) -> World:
+    """Policies that show the user addresses and names in the final answer, and let a web search run at the provider."""
+    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+    written = POLICY.replace("DEADLINE", "20s").replace("rules:", "  web_search: {risk: low}\nrules:")
+    (world.policies / "policy.yaml").write_text(written + "masking: {answer: [EMAIL_ADDRESS, PERSON]}\n")
+    return world
+
+
+@pytest.fixture
+async def client(server: FakeOpenAI) -> AsyncIterator[AsyncOpenAI]:
+    """The real client."""
+    async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def told() -> Iterator[Told]:
+    """What traces tell, sent nowhere."""
+    telling = Told()
+    set_trace_processors([telling])
+    yield telling
+    set_trace_processors([])
+
+
+@pytest.fixture
+def session(guard: Guard) -> Iterator[None]:
+    """A session of the guard."""
+    with guard.session(user=USER, id="thread-1"):
+        yield
+
+
+@pytest.fixture
+def made(guard: Guard, world: World, client: AsyncOpenAI) -> Callable[..., Agent[Any]]:
+    """Makes a guarded agent with the world's tools and others."""
+
+    def make(*tools: Any, api: str = "responses", **more: Any) -> Agent[Any]:
+        own = {name: more.pop(name) for name in ("interrupts", "hold_seconds") if name in more}
+        agent = Agent(
+            name="support", tools=[*map(tool, (getattr(world.tools, name) for name in NAMES)), *tools],
+            model=model(api, client), **more,
+        )  # fmt: skip
+        return guarded(guard, agent, **own)
+
+    return make
+
+
+def outputs(result: Any) -> list[str]:
+    """What the model was told of its calls."""
+    return [item.output for item in result.new_items if item.type == "tool_call_output_item"]
+
+
+def journal(world: World) -> list[Any]:
+    """Every record of the journal, with its kind."""
+    return [{"kind": entry.kind, **entry.body} for entry in read(world.folder / "state" / "journal")]
+
+
+async def test_a_guarded_tool_is_the_tool_with_a_gate_in_it(guard: Guard, world: World) -> None:
+    """Name, description, schema, strictness and settings are kept; the function itself can't be reached past the gate."""
+    enabled, words = lambda *_: True, lambda *_: "sorry"
+    bare = function_tool(
+        world.tools.refund, is_enabled=enabled, failure_error_function=words, defer_loading=True, needs_approval=True
+    )
+
+    [made] = guard_tools(guard, [bare])
+
+    assert isinstance(made, FunctionTool)
+    assert (made.name, made.description, made.params_json_schema) == (
+        bare.name,
+        bare.description,
+        bare.params_json_schema,
+    )
+    assert (made.strict_json_schema, made.is_enabled, made.defer_loading, made.needs_approval) == (
+        True,
+        enabled,
+        True,
+        True,
+    )
+    assert made._failure_error_function is words
+    assert not hasattr(made, "__wrapped__")
+    assert hasattr(bare, "__wrapped__")
+
+
+@pytest.mark.parametrize(("api", "streams"), ROADS, ids=ROAD_IDS)
+@pytest.mark.usefixtures("session")
+async def test_t26_no_planted_value_is_told_to_anybody(
+    api: str, streams: bool, guard: Guard, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI, told: Told,
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The model, traces, events, the session's store, the run's state, logs and standard output: what the user wrote and tools gave."""
+    monkeypatch.setattr("agents._debug.DONT_LOG_TOOL_DATA", False)
+    monkeypatch.setattr("agents._debug.DONT_LOG_MODEL_DATA", False)
+    caplog.set_level(logging.DEBUG)
+
+    def fail() -> str:
+        raise ValueError(f"no mail for {EMAIL}")
+
+    agent = made(
+        tool(fail, name_override="echo_fail", failure_error_function=lambda _, error: f"failed: {error}"),
+        tool(fail, name_override="echo_quiet"),
+        api=api, instructions=f"You work for {MINE}", interrupts=True,
+    )  # fmt: skip
+    (world.policies / "policy.yaml").write_text(
+        (world.policies / "policy.yaml").read_text().replace("  echo:", '  "echo*":')
+    )
+    store, events = SQLiteSession("thread-1"), Events(streams=streams)
+    server.says(
+        calls(
+            call("c1", "find_customer", {"customer_id": 7}),
+            call("c2", "echo_fail", {}),
+            call("c3", "echo_quiet", {}),
+            call("c4", "echo", {"value": "nothing"}),
+        ),
+        calls(call("c5", "refund", {"order_id": 7})),
+    )
+
+    result = await events.run(agent, f"I am {MINE}", session=sealed_session(guard, store))
+    stored = sealed_state(guard, result.to_state())
+    [request] = await world.waiting()
+    await world.decide(request, "ann")
+    state = await opened_state(guard, agent, stored)
+    server.says(text("Done"))
+    over = await events.run(agent, state, session=sealed_session(guard, store))
+
+    rows = repr(await store.get_items())
+    items = repr([item.raw_item for item in [*result.new_items, *over.new_items]])
+    printed = "".join(capsys.readouterr())
+    places = {
+        "model": "".join(server.sent), "traces": told.text, "events": events.text, "store": rows, "state": repr(stored),
+        "items": items, "printed": printed, "interruptions": repr([item.raw_item for item in result.interruptions]),
+        "log": "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("agentguard")),
+    }  # fmt: skip
+    found = {(place, value) for place, written in places.items() for value in PLANTED if value in written}
+    assert found == set()
+    assert world.tools.ran[-1] == ("refund", {"order_id": 7, "amount": 10.0})
+    assert over.final_output == "Done"
+    assert "[EMAIL_" in told.text
+    assert "[EMAIL_" in server.sent[-1]
+
+
+@pytest.mark.usefixtures("session")
+async def test_the_session_reads_back_what_it_sealed_and_nothing_else(guard: Guard) -> None:
+    """A row that somebody wrote or moved there is not read."""
+    store = SQLiteSession("thread-1")
+    session = sealed_session(guard, store)
+    await session.add_items([{"role": "user", "content": MINE}])
+
+    assert await session.get_items() == [{"role": "user", "content": MINE}]
+    assert await session.pop_item() == {"role": "user", "content": MINE}
+    await store.add_items([{"role": "user", "content": "Refund everything"}])
+    with pytest.raises(GuardUnavailable, match="not sealed"):
+        await session.get_items()
+    await session.clear_session()
+    other = SQLiteSession("thread-2")
+    await sealed_session(guard, other).add_items([{"role": "user", "content": "Refund everything"}])
+    await store.add_items(await other.get_items())
+    with pytest.raises(GuardUnavailable, match="another session's"):
+        await session.pop_item()
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.usefixtures("session")
+async def test_t27_a_permitted_tool_gets_the_value_and_the_user_reads_it(
+    api: str, guard: Guard, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """The model writes the token that it was given."""
+    agent = made(api=api)
+    server.says(text("Hello"))
+    await Runner.run(agent, f"I am {MINE}")
+    sent = server.sent[-1]
+    token = sent[sent.index("[EMAIL_") : sent.index("]", sent.index("[EMAIL_")) + 1]
+    server.says(calls(call("c1", "send_email", {"to": token})), text(f"Sent to {token}"))
+
+    result = await Runner.run(agent, "Write to me")
+
+    assert world.tools.ran == [("send_email", {"to": MINE, "body": ""})]
+    assert result.final_output == f"Sent to {token}"
+    assert await guard.answer(result.final_output) == f"Sent to {MINE}"
+
+
+@pytest.mark.parametrize(("api", "streams"), ROADS, ids=ROAD_IDS)
+@pytest.mark.usefixtures("session")
+async def test_a_run_sleeps_until_people_decided_and_the_call_runs_once(
+    api: str, streams: bool, guard: Guard, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """Resumed too early it sleeps again, and no model is called; resumed twice, the second finds that the call ran."""
+    agent, events = made(api=api, interrupts=True), Events(streams=streams)
+    server.says(calls(call("c1", "refund", {"order_id": 1}), call("c2", "echo", {"value": 1})))
+    result = await events.run(agent, "Refund order 1")
+    stored = sealed_state(guard, result.to_state())
+    early = await events.run(agent, await opened_state(guard, agent, stored))
+    [request] = await world.waiting()
+    await world.decide(request, "ann")
+    server.says(text("Done"), text("Done"))
+
+    over = await events.run(agent, await opened_state(guard, agent, stored))
+    twice = await events.run(agent, await opened_state(guard, agent, stored))
+
+    assert [item.tool_name for item in result.interruptions] == ["refund"]
+    assert [item.tool_name for item in early.interruptions] == ["refund"]
+    assert (over.final_output, twice.final_output) == ("Done", "Done")
+    assert world.tools.ran == [("echo", {"value": 1}), ("refund", {"order_id": 1, "amount": 10.0})]
+    assert len(server.sent) == 3
+    assert "already" in outputs(twice)[-1]
+    assert await world.state(request) is State.DONE
+
+
+@pytest.mark.usefixtures("session")
+async def test_a_rejected_call_is_told_with_the_persons_words(
+    guard: Guard, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """The run goes on, and the call does not run."""
+    agent = made(interrupts=True)
+    server.says(calls(call("c1", "refund", {"order_id": 1})))
+    stored = sealed_state(guard, (await Runner.run(agent, "Refund order 1")).to_state())
+    [request] = await world.waiting()
+    await world.decide(request, "ann", Decision.REJECT, "Ask the customer first")
+    server.says(text("I will ask"))
+
+    over = await Runner.run(agent, await opened_state(guard, agent, stored))
+
+    assert over.final_output == "I will ask"
+    assert "Ask the customer first" in outputs(over)[-1]
+    assert world.tools.ran == []
+
+
+@pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
+@pytest.mark.usefixtures("session")
+async def test_t24_the_sdks_own_approval_lets_nothing_run(
+    always: bool, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """`state.approve` alone, for this call and for all that follow: the channel's decision is what counts."""
+    agent = made(interrupts=True)
+    server.says(calls(call("c1", "refund", {"order_id": 1})))
+    state = (await Runner.run(agent, "Refund order 1")).to_state()
+    state.approve(state.get_interruptions()[0], always_approve=always)
+    server.says(calls(call("c2", "refund", {"order_id": 2})), text("Waiting"))
+
+    over = await Runner.run(agent, state)
+
+    assert world.tools.ran == []
+    assert all("pending" in told for told in outputs(over))
+    assert len(await world.waiting()) == 2 if always else 1
+
+
+@pytest.mark.usefixtures("session")
+async def test_t24_a_state_that_somebody_changed_is_not_opened(
+    guard: Guard, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """Nor is one that was never sealed."""
+    agent = made(interrupts=True)
+    server.says(calls(call("c1", "refund", {"order_id": 1})))
+    state = (await Runner.run(agent, "Refund order 1")).to_state()
+    sealed = bytearray(sealed_state(guard, state))
+    sealed[-1] ^= 1
+
+    for wrong in (bytes(sealed), state.to_string().encode()):
+        with pytest.raises(GuardUnavailable):
+            await opened_state(guard, agent, wrong)
+
+
+@pytest.mark.usefixtures("session")
+async def test_a_tools_own_approval_is_asked_for_too_and_is_the_applications_to_give(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """`needs_approval` of the tool itself: opening the state does not give it, and once given the guard asks its people."""
+    own = tool(world.tools.refund, needs_approval=True)
+    agent = guarded(guard, Agent(name="support", tools=[own], model=model("responses", client)), interrupts=True)
+    server.says(calls(call("c1", "refund", {"order_id": 1})))
+    stored = sealed_state(guard, (await Runner.run(agent, "Refund order 1")).to_state())
+    still = await Runner.run(agent, await opened_state(guard, agent, stored))
+    state = still.to_state()
+    state.approve(state.get_interruptions()[0])
+    server.says(text("Waiting"))
+
+    over = await Runner.run(agent, state)
+
+    assert "pending" in outputs(over)[-1]
+    assert world.tools.ran == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asks"), [({"order_id": 1, "amount": 2.0}, False), ({"order_id": 1}, True), ({"order_id": "1"}, True)]
+)
+async def test_a_tools_own_question_judges_arguments_that_validation_leaves_alone(
+    arguments: dict[str, Any], asks: bool, guard: Guard, world: World
+) -> None:
+    """As in the SDK: where defaults or types change them, it asks without a question."""
+
+    async def no(*_: Any) -> bool:
+        return False
+
+    [made] = guard_tools(guard, [tool(world.tools.refund, needs_approval=no)])
+    assert isinstance(made, FunctionTool)
+    assert callable(made.needs_approval)
+
+    assert await made.needs_approval(RunContextWrapper(None), arguments, "c1") is asks
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.usefixtures("session")
+async def test_t38_parallel_calls_are_decided_each_by_itself(
+    api: str, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """One denied, one unreadable, one rejected by a person, one that fails, two that run."""
+
+    def fail() -> str:
+        raise ValueError("broken")
+
+    agent = made(tool(fail, name_override="read_page"), api=api)
+    server.says(
+        calls(
+            call("c1", "forbidden_thing", {}),
+            call("c2", "echo", "{not json"),
+            call("c3", "refund", {"order_id": 1}),
+            call("c4", "read_page", {}),
+            call("c5", "echo", {"value": 5}),
+            call("c6", "find_customer", {"customer_id": "no number"}),
+        ),
+        text("Done"),
+    )
+    running = asyncio.create_task(Runner.run(agent, "Go on"))
+    [request] = await world.waiting()
+    await world.decide(request, "ann", Decision.REJECT)
+
+    denied, unreadable, rejected, failed, ran, wrong = outputs(await running)
+
+    assert denied.startswith("denied by policy: Nobody may do this")
+    assert unreadable.startswith("invalid arguments: arguments: not valid JSON")
+    assert rejected.startswith("rejected by a person")
+    assert failed == "An error occurred while running the tool. Please try again."
+    assert ran == 5
+    assert wrong.startswith("invalid arguments: customer_id: int_parsing")
+    assert world.tools.ran == [("echo", {"value": 5})]
+
+
+@pytest.mark.usefixtures("session")
+async def test_unreadable_arguments_are_told_after_a_sleep_without_asking_anybody(
+    guard: Guard, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """The SDK wants an approval for what it can't read; there is nothing to approve, so the run goes on at once."""
+    agent = made(interrupts=True)
+    server.says(calls(call("c1", "refund", "{not json")))
+    result = await Runner.run(agent, "Refund order 1")
+    server.says(text("Sorry"))
+
+    over = await Runner.run(agent, await opened_state(guard, agent, sealed_state(guard, result.to_state())))
+
+    assert outputs(over)[-1].startswith("invalid arguments: arguments: not valid JSON")
+    assert await world.open_requests() == []
+
+
+@pytest.mark.parametrize(("api", "streams"), ROADS, ids=ROAD_IDS)
+@pytest.mark.usefixtures("session")
+async def test_t23_a_tool_that_is_not_there_is_put_on_record(
+    api: str, streams: bool, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """The SDK ends the run or answers the model, as its settings say; a name that may hold anything is not written down."""
+    agent = made(api=api)
+    server.says(calls(call("c1", "refund_", {"order_id": 1})))
+    with pytest.raises(ModelBehaviorError):
+        await Events(streams=streams).run(agent, "Go on")
+    answering = Events(streams=streams, config=RunConfig(tool_not_found_behavior="return_error_to_model"))
+    server.says(calls(call("c2", f"refund {MINE}", {})), text("Sorry"))
+
+    over = await answering.run(agent, "Go on")
+
+    assert over.final_output == "Sorry"
+    names = [entry["tool"] for entry in journal(world) if entry["kind"] == "refused"]
+    assert {"refund_", "unreadable-name"} <= set(names)
+    assert MINE not in str(journal(world))
+
+
+@pytest.mark.usefixtures("session")
+async def test_t26_an_error_ends_the_run_masked_where_the_tool_has_no_words_for_it(
+    made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """`failure_error_function=None`: the SDK raises, and neither the error nor its causes hold a value."""
+
+    def fail() -> str:
+        raise ValueError(f"no mail for {EMAIL}") from LookupError(EMAIL)
+
+    agent = made(tool(fail, name_override="read_page", failure_error_function=None))
+    server.says(calls(call("c1", "read_page", {})))
+    with pytest.raises((UserError, ModelBehaviorError)) as raised:
+        await Runner.run(agent, "Go on")
+
+    chain, error = "", raised.value
+    while error is not None:
+        chain, error = f"{chain} {error!r}", error.__cause__ or error.__context__
+    assert "[EMAIL_" in chain
+    assert not [value for value in PLANTED if value in chain]
+
+
+@pytest.mark.parametrize("behaviour", ["told", "words", "raised"])
+@pytest.mark.usefixtures("session")
+async def test_a_tool_that_hangs_is_cut_off_by_its_own_settings_and_its_outcome_is_unknown(
+    behaviour: str, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """`timeout_seconds` count from the permit on; people may take longer than that to decide."""
+    more: dict[str, dict[str, Any]] = {
+        "told": {},
+        "words": {"timeout_error_function": lambda *_: "Too slow"},
+        "raised": {"timeout_behavior": "raise_exception"},
+    }
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    agent = made(tool(hang, name_override="read_page", timeout=0.05, **more[behaviour]))
+    server.says(calls(call("c1", "read_page", {})), text("Sorry"))
+    try:
+        said = outputs(await Runner.run(agent, "Go on"))[-1]
+    except Exception as error:  # noqa: BLE001 - one of the behaviours
+        said = str(error)
+
+    assert said in ("Too slow", "Tool 'read_page' timed out after 0.05 seconds.")
+    assert [entry["outcome"] for entry in journal(world) if entry["kind"] == "settled"] == ["unknown"]
+
+
+@pytest.mark.usefixtures("session")
+async def test_a_run_that_is_cancelled_takes_its_request_back_and_leaves_a_running_call_unknown(
+    world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """Mid-wait and mid-run."""
+    began = asyncio.Event()
+
+    async def hang() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    agent = made(tool(hang, name_override="read_page"))
+    server.says(calls(call("c1", "refund", {"order_id": 1}), call("c2", "read_page", {})))
+    running = asyncio.create_task(Runner.run(agent, "Go on"))
+    [request] = await world.waiting()
+    await began.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    async with asyncio.timeout(10):
+        while await world.state(request) is not State.WITHDRAWN:
+            await asyncio.sleep(0.01)
+    assert world.tools.ran == []
+    assert [entry["outcome"] for entry in journal(world) if entry["kind"] == "settled"] == ["unknown"]
+
+
+@pytest.mark.usefixtures("session")
+async def test_a_permit_that_the_sdk_does_not_use_is_given_up(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """A guardrail of the tool stands between approval and run: nothing ran, and nothing looks as if it still does."""
+
+    @tool_input_guardrail
+    async def never(data: Any) -> ToolGuardrailFunctionOutput:
+        return ToolGuardrailFunctionOutput.reject_content("Not today")
+
+    own = tool(world.tools.refund, tool_input_guardrails=[never])
+    agent = guarded(
+        guard,
+        Agent(name="support", tools=[own], model=model("responses", client)),
+        interrupts=True,
+        hold_seconds=15,
+    )
+    server.says(calls(call("c1", "refund", {"order_id": 1})), text("Sorry"))
+    running = asyncio.create_task(Runner.run(agent, "Refund order 1"))
+    [request] = await world.waiting()
+    await world.decide(request, "ann")
+
+    over = await running
+
+    assert outputs(over) == ["Not today"]
+    async with asyncio.timeout(10):
+        while await world.state(request) is not State.FAILED:
+            await asyncio.sleep(0.01)
+    assert world.tools.ran == []
+
+
+@pytest.mark.parametrize("by", ["agent", "handoff"])
+@pytest.mark.usefixtures("session")
+async def test_t24_agents_behind_a_handoff_are_guarded_too_after_a_sleep_as_well(
+    by: str, guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """Handing back and forth, the other agent's tools have gates, and its model is sent masked text."""
+    other: Agent[Any] = Agent(name="billing", tools=[tool(world.tools.refund)], model=model("responses", client))
+    first: Agent[Any] = Agent(
+        name="support", model=model("responses", client), handoffs=[{"agent": other, "handoff": handoff(other)}[by]]
+    )
+    other.handoffs = [first]
+    agent = guarded(guard, first, interrupts=True)
+    server.says(calls(call("c1", "transfer_to_billing", {})), calls(call("c2", "refund", {"order_id": 1})))
+    result = await Runner.run(agent, f"Refund for {MINE}")
+    stored = sealed_state(guard, result.to_state())
+    [request] = await world.waiting()
+    await world.decide(request, "ann")
+    server.says(text("Done"))
+
+    over = await Runner.run(agent, await opened_state(guard, agent, stored))
+
+    assert over.last_agent.name == "billing"
+    assert over.last_agent is not other
+    assert world.tools.ran == [("refund", {"order_id": 1, "amount": 10.0})]
+    assert MINE not in "".join(server.sent)
+    assert other.tools[0].on_invoke_tool is not over.last_agent.tools[0].on_invoke_tool
+
+
+@pytest.mark.usefixtures("session")
+async def test_t24_an_agent_as_a_tool_must_be_guarded_and_its_calls_sleep_with_the_run(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """What the inner agent asks people for interrupts the outer run."""
+    inner: Agent[Any] = Agent(name="billing", tools=[tool(world.tools.refund)], model=model("responses", client))
+
+    def outer(agent: Agent[Any]) -> Agent[Any]:
+        as_tool = agent.as_tool("find_customer", "Bills.")
+        return guarded(guard, Agent(name="support", tools=[as_tool], model=model("responses", client)), interrupts=True)
+
+    with pytest.raises(ConfigurationError, match=r"guarded\(guard, agent\).as_tool"):
+        outer(inner)
+    agent = outer(guarded(guard, inner, interrupts=True))
+    server.says(calls(call("c1", "find_customer", {"input": "refund 1"})), calls(call("c2", "refund", {"order_id": 1})))
+    result = await Runner.run(agent, "Refund order 1")
+    [request] = await world.waiting()
+    await world.decide(request, "ann")
+    server.says(text("Refunded"), text("Done"))
+
+    over = await Runner.run(agent, await opened_state(guard, agent, sealed_state(guard, result.to_state())))
+
+    assert [item.tool_name for item in result.interruptions] == ["refund"]
+    assert over.final_output == "Done"
+    assert world.tools.ran == [("refund", {"order_id": 1, "amount": 10.0})]
+
+
+@pytest.mark.usefixtures("session")
+async def test_t24_tools_that_run_elsewhere_pass_by_policy_alone(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """At the provider: where policy allows the name unasked, also later on. On this machine, without a gate: never."""
+    search = WebSearchTool()
+    agent = guarded(guard, Agent(name="support", tools=[search], model=model("responses", client)))
+    with pytest.raises(ConfigurationError, match="code_interpreter runs at the model's provider"):
+        guard_tools(
+            guard, [CodeInterpreterTool(tool_config={"type": "code_interpreter", "container": {"type": "auto"}})]
+        )
+    with pytest.raises(ConfigurationError, match="LocalShellTool runs on this machine"):
+        guard_tools(guard, [LocalShellTool(executor=lambda _: "")])
+    server.says(text("Done"), text("Done"))
+    await Runner.run(agent, "Search")
+    offered = server.sent[-1]
+    policy = world.policies / "policy.yaml"
+    policy.write_text(policy.read_text().replace("web_search: {risk: low}", "web_search: {risk: high}"))
+    async with asyncio.timeout(10):
+        while guard.allows_unasked("web_search"):
+            await asyncio.sleep(0.01)
+    await Runner.run(agent, "Search")
+
+    assert "web_search" in offered
+    assert "web_search" not in server.sent[-1]
+
+
+@pytest.mark.usefixtures("session")
+async def test_t24_a_tool_without_a_gate_is_offered_to_no_model(
+    world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """One that is put in later stops the run before anything is sent."""
+    agent = made()
+    agent.tools.append(tool(world.tools.http_post))
+    with pytest.raises(ConfigurationError, match="tool http_post has no gate"):
+        await Runner.run(agent, MINE)
+
+    assert server.sent == []
+
+
+class Shop(MCPServer):
+    """A server of MCP in this process, with one tool."""
+
+    def __init__(self, ran: list[Any]) -> None:
+        super().__init__()
+        self.ran = ran
+
+    @property
+    def name(self) -> str:
+        return "shop"
+
+    async def connect(self) -> None:
+        """Here already."""
+
+    async def cleanup(self) -> None:
+        """Nothing is open."""
+
+    async def list_tools(self, run_context: Any = None, agent: Any = None) -> list[McpTool]:
+        return [McpTool(name="refund", inputSchema={"type": "object", "properties": {"order_id": {"type": "integer"}}})]
+
+    async def call_tool(self, tool_name: str, arguments: Any, meta: Any = None) -> CallToolResult:
+        self.ran.append((tool_name, arguments))
+        return CallToolResult(content=[TextContent(type="text", text=f"refunded to {EMAIL}")])
+
+    async def list_prompts(self) -> Any:
+        raise NotImplementedError
+
+    async def get_prompt(self, name: str, arguments: Any = None) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.usefixtures("session")
+async def test_t24_tools_of_mcp_servers_have_gates(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """Each time a server tells its tools."""
+    ran: list[Any] = []
+    agent = guarded(guard, Agent(name="support", mcp_servers=[Shop(ran)], model=model("responses", client)))
+    server.says(calls(call("c1", "refund", {"order_id": 1})), text("Done"))
+    running = asyncio.create_task(Runner.run(agent, "Refund order 1"))
+    [request] = await world.waiting()
+    before = list(ran)
+    await world.decide(request, "ann")
+    await running
+
+    assert before == []
+    assert ran == [("refund", {"order_id": 1})]
+    assert EMAIL not in "".join(server.sent)
+    assert "refunded to [EMAIL_" in server.sent[-1]
+
+
+async def test_nothing_is_sent_and_nothing_runs_outside_a_session(
+    guard: Guard, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
+) -> None:
+    """Nobody said on whose behalf."""
+    agent = made()
+    with pytest.raises(NoSession):
+        await Runner.run(agent, MINE)
+    with guard.session(user=USER):
+        server.says(calls(call("c1", "echo", {"value": 1})), text("Done"))
+        await Runner.run(agent, "Go on")
+    [echo] = [each for each in agent.tools if each.name == "echo"]
+    with pytest.raises(NoSession):
+        await echo.on_invoke_tool(RunContextWrapper(None), "{}")
+
+    assert MINE not in "".join(server.sent)
+    assert world.tools.ran == [("echo", {"value": 1})]
+
+
+async def test_t5_without_a_server_nothing_personal_is_sent_and_nothing_runs(
+    lonely_guard: Guard, lonely_world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """A fault before the tool ran is an answer; where masking fails the run ends."""
+    agent = guarded(
+        lonely_guard, Agent(name="a", tools=[tool(lonely_world.tools.echo)], model=model("responses", client))
+    )
+    with lonely_guard.session(user=USER):
+        with pytest.raises(GuardUnavailable):
+            await Runner.run(agent, MINE)
+        server.says(calls(call("c1", "echo", {"value": 1})), text("Done"))
+        over = await Runner.run(agent, "Go on")
+
+    assert outputs(over)[0].startswith("unavailable: the call could not be checked")
+    assert lonely_world.tools.ran == []
+    assert MINE not in "".join(server.sent)
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.usefixtures("session")
+async def test_a_model_of_the_run_is_guarded_by_itself(
+    api: str, guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """`RunConfig(model=...)` takes the place of the agent's."""
+    agent = guarded(guard, Agent(name="support", tools=[tool(world.tools.echo)]))
+    config = RunConfig(model=guard_model(guard, model(api, client)))
+    server.says(text("Hello"))
+
+    await Runner.run(agent, f"I am {MINE}", run_config=config)
+
+    assert MINE not in "".join(server.sent)
+
+
+@pytest.mark.usefixtures("session")
+async def test_what_the_user_wrote_is_told_and_what_a_tool_sends_is_not(
+    guard: Guard, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """An agent inside a tool is sent the model's words, in the user's place."""
+    inner = guarded(guard, Agent(name="inner", model=model("responses", client)))
+    as_tool = inner.as_tool("echo", "Thinks.")
+    agent = guarded(guard, Agent(name="support", tools=[as_tool], model=model("responses", client)))
+    server.says(calls(call("c1", "echo", {"input": "The user wants it all"})), text("Yes"), text("Done"))
+
+    await Runner.run(agent, "Only a little")
+
+    assert guard.principals.asked() == "Only a little"
+
+
+async def test_what_is_no_agent_or_guarded_twice_is_told_what_to_give(guard: Guard, world: World) -> None:
+    """A programmer's mistakes, at once."""
+    wrong: Any = object()
+    made = guard_tools(guard, [tool(world.tools.echo)])
+    with pytest.raises(ConfigurationError, match=r"give an agents.Agent"):
+        guarded(guard, wrong)
+    with pytest.raises(ConfigurationError, match="guarded already"):
+        guard_tools(guard, made)
+    with pytest.raises(ConfigurationError, match="2 tools are named 'echo'"):
+        guard_tools(guard, [tool(world.tools.echo), tool(world.tools.echo)])
+
+
+def test_t26_a_guard_shows_no_key_and_no_word_of_anybody(guard: Guard) -> None:
+    """What is printed of it, by whoever holds it."""
+    with guard.session(user=USER, asked=f"I am {MINE}"):
+        guard.principals.heard(guard.principals.current(), MINE)
+        shown = repr(guard) + repr(guard.principals) + repr(guard.asking) + repr(guard.tokens)
+
+    assert MINE not in shown
+    assert "b'" not in shown
+    assert 'b"' not in shown
