@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from agents import Agent, OpenAIChatCompletionsModel, RunConfig, Runner, ToolCallOutputItem, function_tool
 from langchain_core.tools import StructuredTool
 from openai import AsyncOpenAI
 
@@ -17,9 +18,10 @@ from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.langchain import guard_tools
 from agentguard.integrations.openai import dispatch
+from agentguard.integrations.openai_agents import guarded
 from agentguard.model.calls import ToolCall
 from tests.guard.world import World
-from tests.integrations.fake_openai import FakeOpenAI, call, calls
+from tests.integrations.fake_openai import FakeOpenAI, call, calls, text
 from tests.integrations.kinds import KINDS, Kind, Taken, policy
 
 pytestmark = [
@@ -113,6 +115,37 @@ async def test_t27_openai_strict(kind: Kind, kind_guard: Guard, taken: Taken, se
         dict(taking["parameters"]), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     ).validate(written)
     assert json.loads(done)["outcome"] == "done"
+    assert taken.values == [kind.expected]
+    assert refused.startswith(REFUSED.format(at=_place(kind)))
+    assert str(kind.value) not in json.dumps([json.loads(sent)["messages"] for sent in server.sent])
+
+
+async def test_t27_agents_sdk(kind: Kind, kind_guard: Guard, taken: Taken, server: FakeOpenAI) -> None:
+    """The real agent with strict tools: what the model was given fits the schema that it was told, and comes back as the value."""
+    async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
+        tools: list[Any] = [function_tool(each, name_override=name) for name, each in taken.functions().items()]
+        agent = guarded(
+            kind_guard, Agent(name="support", tools=tools, model=OpenAIChatCompletionsModel("scripted", client))
+        )
+
+        async def step(given: Any, *written: dict[str, Any]) -> tuple[list[Any], Any]:
+            server.says(calls(*written), text("Done"))
+            result = await Runner.run(agent, given, run_config=RunConfig(tracing_disabled=True))
+            return [item.output for item in result.new_items if isinstance(item, ToolCallOutputItem)], result
+
+        [given], first = await step("Go on", call("call-1", "give", {}))
+        written = {"value": kind.write(given[kind.field])}
+        (done, refused), _ = await step(
+            first.to_input_list(), call("call-2", "take", written), call("call-3", "other", written)
+        )
+
+    sent = json.loads(server.sent[-1])
+    taking = next(spec["function"] for spec in sent["tools"] if spec["function"]["name"] == "take")
+    assert taking["strict"] is True
+    jsonschema.Draft202012Validator(
+        taking["parameters"], format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    ).validate(written)
+    assert done["outcome"] == "done"
     assert taken.values == [kind.expected]
     assert refused.startswith(REFUSED.format(at=_place(kind)))
     assert str(kind.value) not in json.dumps([json.loads(sent)["messages"] for sent in server.sent])
