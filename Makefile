@@ -33,7 +33,7 @@ test-fast: $(READY)
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --strict agentguard
+	$(BIN)/mypy --strict agentguard tests/integrations/typed_functions.py
 	$(BIN)/lint-imports
 	$(BIN)/agentguard policy lint tool_policies
 	$(BIN)/agentguard policy test tool_policies

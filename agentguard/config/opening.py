@@ -40,6 +40,7 @@ from agentguard.guard.spent import Spent
 from agentguard.guard.tokens import TokenBook
 from agentguard.guard.tracing import UNTRACED, Tracing
 from agentguard.guard.words import WordBook
+from agentguard.integrations.gated_functions import gated
 from agentguard.masking import Detector
 from agentguard.model.calls import Principal
 from agentguard.session import Erasing, Habits, Ledger, Sessions, Vault, Words
@@ -202,6 +203,7 @@ def open_guard(
             budgets=budgets,
             once=once,
         ),
+        gate_function=gated,
         closing=Closer(freezing=freezing, background=background, link=link, journal=journal, server=server),
         tracing=_tracing_found() if tracing is None else tracing,
     )

@@ -6,7 +6,7 @@ own loop thread it raises, since it would wait for itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -96,15 +96,18 @@ class BlockingGuard:
         """See Guard.standing."""
         return drive(self.guard.standing(request_id, hold_seconds=hold_seconds))
 
-    def stream(self, call: ToolCall, tool: StreamingTool) -> Iterator[str]:
+    def stream(self, call: ToolCall, tool: StreamingTool) -> Generator[str, None, None]:
         """See Guard.stream."""
-        parts = aiter(self.guard.stream(call, tool))
+        parts = self.guard.stream(call, tool)
 
         async def part() -> str | None:
             return await anext(parts, None)
 
-        while (shown := drive(part())) is not None:
-            yield shown
+        try:
+            while (shown := drive(part())) is not None:
+                yield shown
+        finally:
+            drive(parts.aclose())  # whoever stops reading leaves a call that is not settled
 
     def masking(self, *, origin: str) -> BlockingMasking:
         """See Guard.masking."""

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, assert_never
+from typing import Any, ParamSpec, Protocol, TypeVar, assert_never, overload
 
 from agentguard.errors import CallRefused, ConfigurationError, Fault
 from agentguard.guard import refusals
@@ -44,6 +44,9 @@ from agentguard.model.approvals import State
 from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.verdicts import Effect
 from agentguard.policy import Policy, Reveal
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _RUN_STATE = "state of a run"
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -73,6 +76,16 @@ class Closing(Protocol):
         ...
 
 
+class GateFunction(Protocol):
+    """Puts a gate into a function: what `Guard.tool` does."""
+
+    def __call__(
+        self, guard: Guard, function: Callable[..., Any], name: str | None, description: str | None, /
+    ) -> Callable[..., Any]:
+        """The function, of its own kind, each of whose calls is admitted and settled."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Guard:
     """Stands between an agent and its tools. Made by `open_guard`; use it as a context manager or `close()` it."""
@@ -89,6 +102,7 @@ class Guard:
     cases: Cases
     settler: Settling
     closing: Closing
+    gate_function: GateFunction
     tracing: Tracing = UNTRACED
 
     @property
@@ -130,6 +144,25 @@ class Guard:
         principal = self.principals.current()
         self.principals.heard(principal, text)
         await self.words.tell(self.policy, principal, text)
+
+    @overload
+    def tool(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+    @overload
+    def tool(
+        self, /, *, name: str | None = None, description: str | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    def tool(
+        self, function: Callable[..., Any] | None = None, /, *, name: str | None = None, description: str | None = None
+    ) -> Callable[..., Any]:
+        """`@guard.tool`: the function with a gate in it, sync, async or a generator of text, called as before.
+
+        A refused call raises CallRefused, and what the function gives comes back masked. Raises ConfigurationError.
+        """
+        if function is None:
+            return lambda given: self.gate_function(self, given, name, description)
+        return self.gate_function(self, function, name, description)
 
     def expect(self, *tools: Tool) -> None:
         """Say which tools the model may call. Integrations do.

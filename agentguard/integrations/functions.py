@@ -17,6 +17,9 @@ from agentguard.integrations.parsing import parsed, validate
 from agentguard.model.calls import Parsed
 from agentguard.model.record import Json
 
+GATE_MARK = "__agentguard_gate__"
+"""An attribute of functions that have a gate in them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionTool:
@@ -85,6 +88,13 @@ class StreamTool(FunctionTool):
                 yield piece
 
 
+def must_have_no_gate(function: Any) -> None:
+    """Raise ConfigurationError for a function that `@guard.tool` made: a second gate would judge each call twice."""
+    if getattr(function, GATE_MARK, False):
+        named = getattr(function, "__name__", "the function")
+        raise ConfigurationError(f"{named} is guarded already, by @guard.tool; give the bare function")
+
+
 def _model(function: Callable[..., Any], name: str, *, generates: bool) -> type[BaseModel]:
     code = _code(function)
     is_generator = inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code)
@@ -94,6 +104,7 @@ def _model(function: Callable[..., Any], name: str, *, generates: bool) -> type[
         raise ConfigurationError(
             f"tool {name}: a generator's results can't be masked as a whole; return a list, or make it a StreamTool"
         )
+    must_have_no_gate(function)
     try:
         hints = _hints(code)
         with warnings.catch_warnings():

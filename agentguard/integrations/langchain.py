@@ -24,6 +24,7 @@ from langchain_core.tools import tool as tool_of
 
 from agentguard.errors import CallPending, ConfigurationError
 from agentguard.guard.pipeline import Guard
+from agentguard.integrations.functions import must_have_no_gate
 from agentguard.integrations.langchain_gate import Gate, Gated, async_code, sync_code
 from agentguard.integrations.langchain_tools import LangChainTool
 from agentguard.integrations.names import check_names
@@ -129,6 +130,8 @@ def _gated_code(gate: Gate, tool: BaseTool) -> dict[str, Any]:
     if not isinstance(tool, (StructuredTool, SingleInputTool)):
         return {}
     functions = {"func": tool.func, "coroutine": tool.coroutine}
+    for function in functions.values():
+        must_have_no_gate(function)
     return {name: gate.code(function) for name, function in functions.items() if function is not None}
 
 

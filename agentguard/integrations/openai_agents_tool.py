@@ -15,6 +15,7 @@ from agents import FunctionTool
 from agents.function_schema import function_schema
 from pydantic import BaseModel
 
+from agentguard.integrations.functions import must_have_no_gate
 from agentguard.integrations.parsing import parsed, validate
 from agentguard.model.calls import Parsed
 
@@ -24,6 +25,9 @@ class AgentsTool:
     """What the guard must know of a tool."""
 
     tool: FunctionTool
+
+    def __post_init__(self) -> None:
+        must_have_no_gate(getattr(self.tool, "__wrapped__", None))
 
     @property
     def name(self) -> str:

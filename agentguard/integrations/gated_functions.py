@@ -1,0 +1,111 @@
+"""A function with a gate in it, for `@guard.tool`: it is called as before, and each call takes the guard's road.
+
+Rules:
+- a function stays what it is: sync, async, or a generator of either kind, with its name, signature, types and docstring;
+- nothing of it leads past the gate: there is no `__wrapped__`;
+- arguments become JSON on their way in, as a model would write them, and are read by the annotations; what has no JSON form is refused;
+- what it gives is masked; a generator's pieces are text, and go out when they are settled;
+- a call that does not run raises: CallRefused, or a Fault.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing
+from typing import Any
+
+from pydantic_core import PydanticSerializationError
+
+from agentguard.errors import InvalidArguments
+from agentguard.guard.pipeline import Guard
+from agentguard.integrations.functions import GATE_MARK, FunctionTool, StreamTool
+from agentguard.integrations.names import check_names
+from agentguard.integrations.parsing import dump
+from agentguard.model.calls import ToolCall
+
+
+def gated(guard: Guard, function: Callable[..., Any], name: str | None, description: str | None) -> Callable[..., Any]:
+    """The function with a gate in it. Raises ConfigurationError for one that has a gate, and for what FunctionTool refuses."""
+    generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    tool = (StreamTool if generates else FunctionTool).of(function, name=name, description=description)
+    check_names([tool.name])
+    guard.expect(tool)
+    return _like(function, _kind_of(function)(guard, tool, inspect.signature(function)))
+
+
+def _kind_of(function: Callable[..., Any]) -> Callable[[Guard, Any, inspect.Signature], Callable[..., Any]]:
+    if inspect.isasyncgenfunction(function):
+        return _async_generator
+    if inspect.isgeneratorfunction(function):
+        return _generator
+    return _coroutine_function if inspect.iscoroutinefunction(function) else _function
+
+
+def _function(guard: Guard, tool: FunctionTool, signature: inspect.Signature) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return guard.blocking.run(_call(tool, signature, args, kwargs), tool)
+
+    return call
+
+
+def _coroutine_function(guard: Guard, tool: FunctionTool, signature: inspect.Signature) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return await guard.run(_call(tool, signature, args, kwargs), tool)
+
+    return call
+
+
+def _generator(guard: Guard, tool: StreamTool, signature: inspect.Signature) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Iterator[str]:
+        with closing(guard.blocking.stream(_call(tool, signature, args, kwargs), tool)) as pieces:
+            yield from pieces
+
+    return call
+
+
+def _async_generator(guard: Guard, tool: StreamTool, signature: inspect.Signature) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[str]:
+        async with aclosing(guard.stream(_call(tool, signature, args, kwargs), tool)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    return call
+
+
+def _call(tool: FunctionTool, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
+    """The call as a model would write it. Raises TypeError as the function itself would, and InvalidArguments."""
+    given = signature.bind(*args, **kwargs).arguments
+    try:
+        arguments = {name: dump(value) for name, value in given.items()}
+    except (PydanticSerializationError, TypeError, ValueError, RecursionError):
+        raise InvalidArguments([("", "an argument has no JSON form")], tool=tool.name) from None
+    return ToolCall(tool=tool.name, arguments=arguments)
+
+
+def _like(function: Callable[..., Any], made: Callable[..., Any]) -> Callable[..., Any]:
+    """`made` with everything that tells of `function`, but for the way to it."""
+    functools.update_wrapper(made, function)
+    told: Any = made
+    del told.__wrapped__
+    told.__signature__ = signature = _resolved(function)
+    kinds = {each.name: each.annotation for each in signature.parameters.values()}
+    kinds["return"] = signature.return_annotation
+    told.__annotations__ = {name: kind for name, kind in kinds.items() if kind is not signature.empty}
+    setattr(made, GATE_MARK, True)
+    return made
+
+
+def _resolved(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature with types in place of their names, which nobody could look up where the gate stands; as it is where some can't be."""
+    signature = inspect.signature(function)
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return signature
+    parameters = [
+        each.replace(annotation=hints.get(each.name, each.annotation)) for each in signature.parameters.values()
+    ]
+    return signature.replace(parameters=parameters, return_annotation=hints.get("return", signature.return_annotation))
