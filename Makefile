@@ -15,8 +15,12 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+# A file's tests share what is costly to start; the order of files is that of tests/conftest.py.
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 
 export AGENTGUARD_REQUIRE_ALL := $(REQUIRE_ALL)
+# Whatever the environment says: else each worker and each process of a test compiles the package again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-fast check clean
 .DEFAULT_GOAL := test
@@ -25,10 +29,10 @@ demo: $(READY)
 	@if [ -t 0 ]; then $(BIN)/agentguard demo; else $(BIN)/agentguard demo --auto; fi
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term)
+	@$(BIN)/python -m pytest $(SPREAD) $(if $(COVERAGE),--cov --cov-report=term)
 
 test-fast: $(READY)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import settings
 
 from agentguard.store.embedded import Embedded
 from agentguard.store.redis import Connection
+from tests.cli.commands import Commands
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -24,12 +26,42 @@ OUTSIDE = ("AGENTGUARD_", "LANGCHAIN_", "LANGSMITH_", "OPENAI_")
 """Prefixes of variables that would point tests at a person's own server, state, traces or model."""
 
 
+IN_MEMORY = Path("/dev/shm")
+"""Where Linux keeps files in memory. Tests kill processes and never the machine, so what they sync need not reach a disk."""
+
+ROOM_BYTES = 1 << 30
+
+
+LONGEST = (
+    "server/test_browser.py",
+    "guard/test_waiting.py",
+    "cli/test_demo.py",
+    "test_real_input.py",
+    "test_project.py",
+    "masking/test_hostile.py",
+    "integrations/test_langchain_paths.py",
+    "test_docs.py",
+    "test_notebooks.py",
+    "guard/test_faults.py",
+    "cli/test_commands.py",
+    "store/test_embedded.py",
+    "guard/test_attacks.py",
+    "cli/test_pin.py",
+    "server/test_door.py",
+    "cli/test_verify.py",
+    "guard/test_limits.py",
+)
+"""The files that take longest, which workers begin with: else one of them is left alone with such a file at the end."""
+
+
 settings.register_profile("steady", derandomize=True)
 """The same examples each time: in CI a change is judged, and not the luck of a run. Elsewhere every run looks for new ones."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process an environment of its own, before any test module is imported."""
+    if "TMPDIR" not in os.environ and IN_MEMORY.is_mount() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
     own = tempfile.TemporaryDirectory(prefix="ag-")
     config.add_cleanup(own.cleanup)
     for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
@@ -40,6 +72,12 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("steady")
     if REQUIRE_ALL:
         os.environ["AGENTGUARD_REQUIRE_ALL"] = "1"  # for the workers that this process starts
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    places = {Path(__file__).parent / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,6 +114,14 @@ def valkey_url() -> Iterator[str]:
         lease = Embedded.acquire(Path(folder))
         yield lease.url
         lease.release()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Runs commands as processes of their own."""
+    running = Commands()
+    yield running
+    running.close()
 
 
 @pytest.fixture

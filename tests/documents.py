@@ -13,13 +13,16 @@ How a document is read:
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import shlex
+from bisect import bisect
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -118,9 +121,15 @@ def completed(block: Block) -> str:
     """The text of a block, with the sections that a policy.yaml leaves out."""
     if block.given or block.name != "policy.yaml":
         return block.text
-    own, base = block.keys, yaml.safe_load(smallest_policy().text)
-    missing = {key: value for key, value in base.items() if key not in own}
+    own = block.keys
+    missing = {key: value for key, value in _smallest().items() if key not in own}
     return block.text + (yaml.safe_dump(missing, sort_keys=False) if missing else "")
+
+
+@functools.cache
+def _smallest() -> dict[str, Any]:
+    """The sections of the smallest policy."""
+    return dict(yaml.safe_load(smallest_policy().text))
 
 
 def links(file: Path) -> list[str]:
@@ -144,22 +153,25 @@ def told(expected: str, printed: str) -> bool:
     return OutputChecker().check_output(expected, printed, ELLIPSIS)
 
 
+@functools.cache
 def _all_blocks(file: Path) -> list[Block]:
     text = file.read_text()
+    fences = list(_FENCE.finditer(text))
+    headings = _headings(text)
     return [
         Block(
             file=file,
             line=text.count("\n", 0, found.start()) + 1,
-            section=_section(text[: found.start()]),
+            section=headings[bisect(headings, (found.start(), "")) - 1][1],
             language=found["language"],
             given=found["given"] or "",
             text=found["text"],
         )
-        for found in _FENCE.finditer(text)
+        for found in fences
     ]
 
 
-def _section(text: str) -> str:
-    """The last heading of a text; inside a block of code nothing is one."""
-    headings = _HEADING.findall(_FENCE.sub("", text))
-    return headings[-1] if headings else ""
+def _headings(text: str) -> list[tuple[int, str]]:
+    """The headings with their places, after a nameless one at the beginning; inside a block of code nothing is one."""
+    prose = _FENCE.sub(lambda fence: " " * len(fence[0]), text)
+    return [(-1, ""), *((found.start(), found[1]) for found in _HEADING.finditer(prose))]

@@ -6,11 +6,13 @@ import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,6 +41,7 @@ from agentguard.server.request_pages import request_pages
 from agentguard.server.routes import api, health
 from agentguard.server.settings import PREFIX, ServerSettings
 from tests import documents
+from tests.cli.commands import Commands
 from tests.documents import DOCUMENTS, ROOT, Block, blocks
 from tests.integrations.fake_openai import FakeOpenAI, call, calls, text
 
@@ -49,6 +52,7 @@ POLICY, APPROVERS, MASKING, ERRORS, SERVER = (
 BIN = Path(sys.executable).parent
 NEEDS_A_REQUEST_OR_A_SERVER = re.compile(r"\bID\b|agentguard (init|serve|token)|^(make|pip) ")
 """Commands of the README that are run elsewhere, or need what a test of documents does not have."""
+NEEDS_A_SHELL = re.compile(r" [|>] ")
 
 
 def _keys(model: Any) -> set[str]:
@@ -97,9 +101,10 @@ def _console(*files: Path) -> list[Block]:
     return [block for file in files for block in blocks(file, "console")]
 
 
-def _readme_commands() -> list[str]:
+def _readme_commands(*, shell: bool) -> list[str]:
     steps = [command for block in blocks(README, "console") for command, _ in block.steps]
-    return [command for command in steps if not NEEDS_A_REQUEST_OR_A_SERVER.search(command)]
+    here = [command for command in steps if not NEEDS_A_REQUEST_OR_A_SERVER.search(command)]
+    return [command for command in here if bool(NEEDS_A_SHELL.search(command)) is shell]
 
 
 @pytest.mark.parametrize("key", sorted(_keys(Root) | {"risk", "ask", "deny"}))
@@ -304,17 +309,41 @@ def test_commands_print_what_the_documents_say(
     assert all((code != 0) is expected.startswith("error:") for _, expected, code, _ in ran)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("command", _readme_commands())
-def test_commands_of_the_readme_succeed(command: str, state_dir: Path) -> None:
-    """Each command that needs no request and no server exits 0 beside the shipped policies."""
-    # given
+@pytest.fixture
+def beside_the_shipped_policies(state_dir: Path) -> Path:
+    """A folder with the shipped policies and the people of the documents."""
     policies = shutil.copytree(ROOT / "tool_policies", state_dir / "tool_policies")
     (policies / "approvers.yaml").write_text(documents.people().text)
+    return state_dir
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", _readme_commands(shell=False))
+def test_commands_of_the_readme_succeed(command: str, beside_the_shipped_policies: Path, commands: Commands) -> None:
+    """Each command that needs no request and no server exits 0 beside the shipped policies."""
+    # given
+    _, *words = shlex.split(command, comments=True)
 
     # when
+    ran = commands.run(tuple(words), folder=beside_the_shipped_policies, env=_own(beside_the_shipped_policies))
+
+    # then
+    assert ran.returncode == 0, ran.stderr
+    assert documents.told(_expected(command), ran.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", _readme_commands(shell=True))
+def test_command_lines_of_the_readme_succeed(command: str, beside_the_shipped_policies: Path) -> None:
+    """Those that a shell puts together do so too."""
+    # when
     ran = subprocess.run(
-        ["bash", "-ec", command], cwd=state_dir, env=_own(state_dir), capture_output=True, text=True, check=False
+        ["bash", "-ec", command],
+        cwd=beside_the_shipped_policies,
+        env=_own(beside_the_shipped_policies),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     # then
@@ -323,22 +352,21 @@ def test_commands_of_the_readme_succeed(command: str, state_dir: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_block_of_the_readme_runs(state_dir: Path) -> None:
+def test_the_first_block_of_the_readme_runs(state_dir: Path, commands: Commands) -> None:
     """The README's agent, with the policies that `agentguard init` writes: its call waits, its user confirms it, and it runs once."""
     # given
-    _agentguard(state_dir, "init", "--name", "ann", "--email", "ann@acme.example")
-    (state_dir / "refund.py").write_text(blocks(README, "python")[0].text)
+    agentguard = partial(_agentguard, commands, state_dir)
+    agentguard("init", "--name", "ann", "--email", "ann@acme.example")
+    program = blocks(README, "python")[0].text
 
     # when
     with FakeOpenAI() as model:
         model.says(calls(call("call-1", "refund", {"order_id": 1042})), text("It is refunded."))
         own = {**_own(state_dir), "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-test"}
-        with subprocess.Popen(
-            [sys.executable, "refund.py"], cwd=state_dir, env=own, stderr=subprocess.PIPE, text=True
-        ) as agent:
-            request = _first_request(state_dir)
-            _agentguard(state_dir, "approvals", "approve", request["id"], "--card", request["card_digest"])
-            _, told = agent.communicate(timeout=60)
+        with commands.started(code=program, folder=state_dir, env=own) as agent:
+            request = _first_request(agentguard)
+            agentguard("approvals", "approve", request["id"], "--card", request["card_digest"])
+            _, told = agent.communicate()
 
     # then
     assert agent.returncode == 0, told
@@ -415,17 +443,17 @@ def _own(folder: Path) -> dict[str, str]:
     }
 
 
-def _agentguard(folder: Path, *words: str) -> str:
-    return subprocess.run(
-        [BIN / "agentguard", *words], cwd=folder, env=_own(folder), capture_output=True, text=True, check=True
-    ).stdout
+def _agentguard(commands: Commands, folder: Path, *words: str) -> str:
+    ran = commands.run(words, folder=folder, env=_own(folder))
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
 
-def _first_request(folder: Path) -> dict[str, Any]:
+def _first_request(agentguard: Callable[..., str]) -> dict[str, Any]:
     """The first request that waits there, within half a minute."""
     until = time.monotonic() + 30
     while time.monotonic() < until:
-        found: list[dict[str, Any]] = json.loads(_agentguard(folder, "approvals", "list", "--json"))
+        found: list[dict[str, Any]] = json.loads(agentguard("approvals", "list", "--json"))
         if found:
             return found[0]
         time.sleep(0.2)

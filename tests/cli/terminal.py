@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from tests.cli.commands import Commands
+from tests.cli.commands import LINES, Commands, Running
 
 WITHIN_SECONDS = 20.0
 INTERRUPT = "\x03"
@@ -26,12 +27,11 @@ _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
 class Terminal:
     """What a command on it has written so far."""
 
-    commands: Commands
     ours: int
     columns: int
     lines: int
+    running: Running | None = None
     written: str = ""
-    _code: int | None = None
     _more: threading.Condition = field(default_factory=threading.Condition)
 
     def press(self, keys: str) -> None:
@@ -59,11 +59,20 @@ class Terminal:
         """The first screen with all of these on it; waited for."""
         return self.until(lambda screen: all(text in screen for text in texts))
 
+    def answer(self, *answers: str) -> None:
+        """Type an answer to each yes-or-no question, once it is asked."""
+        for number, answer in enumerate(answers, start=1):
+            with self._more:
+                assert self._more.wait_for(partial(self._asked, number), 3 * WITHIN_SECONDS), self.written
+            self.press(f"{answer}\n")
+
+    def _asked(self, times: int) -> bool:
+        return self.written.count("[y/N]") >= times
+
     def code(self) -> int:
         """The command's exit code, once it ended."""
-        if self._code is None:
-            self._code = self.commands.ended()
-        return self._code
+        assert self.running is not None
+        return self.running.returncode
 
     def read(self) -> None:
         """Take in what is written, until the terminal is closed."""
@@ -84,13 +93,14 @@ def terminal(
 ) -> Iterator[Terminal]:
     """Run `agentguard WORDS` on a terminal of this size. It is told to end where a test left it running."""
     ours, theirs = os.openpty()
-    made = Terminal(commands=commands, ours=ours, columns=columns, lines=lines)
+    made = Terminal(ours=ours, columns=columns, lines=lines)
     made.resize(columns, lines)
     own = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     path = os.ttyname(theirs)
     reader = threading.Thread(target=made.read, daemon=True)
     reader.start()
-    commands.start(words, folder=folder, env=own | {"TERM": "xterm-256color"}, stdin=path, stdout=path, stderr=path)
+    files = dict.fromkeys(LINES, path)
+    made.running = commands.begin(words, folder=folder, env=own | {"TERM": "xterm-256color"}, **files)
     try:
         yield made
     finally:

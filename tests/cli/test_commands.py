@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,8 @@ from redis import Redis
 
 from agentguard import __version__
 from agentguard.store.embedded import Embedded, stop_left_over
-from tests.cli.commands import Commands
+from tests.cli.commands import Commands, Running
+from tests.cli.terminal import terminal
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +36,7 @@ with open_guard("tool_policies") as guard, guard.session(user="ann@acme.example"
 """
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Agent = Callable[..., Running]
 
 
 @pytest.fixture
@@ -44,14 +45,6 @@ def env(state_dir: Path) -> Iterator[dict[str, str]]:
     own = {"AGENTGUARD_STATE_DIR": f"{state_dir}/state", "AGENTGUARD_CONFIG_DIR": f"{state_dir}/config"}
     yield {**os.environ, **own, "COLUMNS": "160"}
     stop_left_over(state_dir / "state")
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    """Runs commands as processes of their own."""
-    running = Commands()
-    yield running
-    running.close()
 
 
 @pytest.fixture
@@ -71,9 +64,11 @@ def started(run: Run) -> Run:
     return run
 
 
-def agent(folder: Path, env: dict[str, str]) -> subprocess.Popen[str]:
-    """A first own agent, as the README has it."""
-    return subprocess.Popen([sys.executable, "-c", AGENT], stdout=subprocess.PIPE, text=True, cwd=folder, env=env)
+@pytest.fixture
+def agent(commands: Commands, state_dir: Path, env: dict[str, str]) -> Iterator[Agent]:
+    """A first own agent, as the README has it; `agent()` begins it."""
+    with ExitStack() as agents:
+        yield lambda **more: agents.enter_context(commands.started(code=AGENT, folder=state_dir, env={**env, **more}))
 
 
 def the_request(run: Run) -> dict[str, str]:
@@ -85,39 +80,36 @@ def the_request(run: Run) -> dict[str, str]:
     return dict(request)
 
 
-def test_the_first_own_call_is_approved_in_three_steps(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+def test_the_first_own_call_is_approved_in_three_steps(started: Run, agent: Agent) -> None:
     """init, run, approve: the user confirms what their own agent wants to do."""
-    waiting = agent(state_dir, env)
+    waiting = agent()
     request = the_request(started)
     decided = started("approvals", "approve", request["id"], "--card", request["card_digest"])
-    assert (decided.returncode, waiting.communicate(timeout=30)[0]) == (0, "refunded 1042\n")
+    assert (decided.returncode, waiting.communicate()[0]) == (0, "refunded 1042\n")
     assert started("audit", "verify").returncode == 0
 
 
 def test_a_person_at_the_terminal_is_shown_the_card_before_they_approve(
-    started: Run, state_dir: Path, env: dict[str, str]
+    started: Run, agent: Agent, commands: Commands, state_dir: Path, env: dict[str, str]
 ) -> None:
     """On a terminal the card comes first and the answer is typed."""
-    waiting = agent(state_dir, env)
+    waiting = agent()
     request = the_request(started)
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "agentguard", "approvals", "approve", request["id"]]
-    person = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, text=True, cwd=state_dir, env=env)
-    os.write(ours, b"y\n")
-    shown = person.communicate(timeout=30)[0]
-    os.close(ours)
-    os.close(theirs)
+    with terminal(commands, "approvals", "approve", request["id"], folder=state_dir, env=env) as person:
+        person.answer("y")
+        person.code()
+    shown = person.written
     assert "refund" in shown
     assert "1042" in shown
-    assert waiting.communicate(timeout=30)[0] == "refunded 1042\n"
+    assert waiting.communicate()[0] == "refunded 1042\n"
 
 
-def test_a_rejection_gives_the_model_the_reason(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+def test_a_rejection_gives_the_model_the_reason(started: Run, agent: Agent) -> None:
     """The words of the person come back to the agent."""
-    waiting = agent(state_dir, env)
+    waiting = agent()
     request = the_request(started)
     started("approvals", "reject", request["id"], "--card", request["card_digest"], "-m", "Not twice")
-    assert "Not twice" in waiting.communicate(timeout=30)[0]
+    assert "Not twice" in waiting.communicate()[0]
 
 
 @pytest.mark.parametrize(
@@ -142,11 +134,9 @@ def test_wrong_use_is_told_what_to_do_instead(started: Run, words: list[str], to
     assert "Traceback" not in done.stderr
 
 
-def test_approving_with_nobody_at_the_terminal_says_which_card(
-    started: Run, state_dir: Path, env: dict[str, str]
-) -> None:
+def test_approving_with_nobody_at_the_terminal_says_which_card(started: Run, agent: Agent) -> None:
     """A script must say which card was seen; nothing is decided without."""
-    waiting = agent(state_dir, env)
+    waiting = agent()
     request = the_request(started)
     blind = started("approvals", "approve", request["id"])
     other = started("approvals", "approve", request["id"], "--card", "0" * 64)
@@ -157,9 +147,9 @@ def test_approving_with_nobody_at_the_terminal_says_which_card(
     assert "not what you saw" in other.stderr
 
 
-def test_the_first_characters_of_an_id_are_enough(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+def test_the_first_characters_of_an_id_are_enough(started: Run, agent: Agent) -> None:
     """As lists and the demo show them; too few are no id."""
-    waiting = agent(state_dir, env)
+    waiting = agent()
     request = the_request(started)
     short, too_short = started("approvals", "show", request["id"][:8]), started("approvals", "show", request["id"][:5])
     waiting.kill()
@@ -168,7 +158,7 @@ def test_the_first_characters_of_an_id_are_enough(started: Run, state_dir: Path,
     assert "refund" in short.stdout
 
 
-def test_without_a_key_nobody_decides(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+def test_without_a_key_nobody_decides(started: Run, state_dir: Path) -> None:
     """The command line always needs an approver's key."""
     key = state_dir / "config" / "keys" / "ann.key"
     key.unlink()
@@ -196,12 +186,12 @@ def test_mask_shows_what_the_model_would_see(run: Run) -> None:
     assert "[EMAIL_" in done.stdout
 
 
-def test_t33_audit_verify_names_the_record_that_was_changed(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+def test_t33_audit_verify_names_the_record_that_was_changed(started: Run, agent: Agent, state_dir: Path) -> None:
     """One character in one record: exit code 1, file and line."""
-    waiting = agent(state_dir, env)
+    waiting = agent()
     request = the_request(started)
     started("approvals", "approve", request["id"], "--card", request["card_digest"])
-    waiting.communicate(timeout=30)
+    waiting.communicate()
     (segment,) = (file for file in (state_dir / "state" / "journal").glob("*.jsonl") if "writers" not in file.name)
     segment.write_text(segment.read_text().replace('"risk":"high"', '"risk":"lows"', 1))
     done = started("audit", "verify")
@@ -290,16 +280,14 @@ def test_explain_hears_what_it_is_told_of_a_call(
     assert "refund is denied" not in without.stdout
 
 
-def test_requests_are_seen_in_their_own_tenant_and_all_of_them_where_asked(
-    started: Run, state_dir: Path, env: dict[str, str]
-) -> None:
+def test_requests_are_seen_in_their_own_tenant_and_all_of_them_where_asked(started: Run, agent: Agent) -> None:
     """--tenant looks elsewhere, --all shows what ended, --as chooses whose key."""
-    waiting = agent(state_dir, {**env, "AGENTGUARD_DEPLOYMENT": "staging"})
+    waiting = agent(AGENTGUARD_DEPLOYMENT="staging")
     request = the_request(started)
     elsewhere = started("approvals", "list", "--tenant", "other", "--json")
     nobody = started("approvals", "approve", request["id"], "--card", request["card_digest"], "--as", "zoe")
     started("approvals", "approve", request["id"], "--card", request["card_digest"], "--as", "ann")
-    waiting.communicate(timeout=30)
+    waiting.communicate()
     assert json.loads(elsewhere.stdout) == []
     assert (nobody.returncode, "no key of 'zoe'" in nobody.stderr) == (2, True)
     assert json.loads(started("approvals", "list", "--json").stdout) == []
@@ -308,20 +296,20 @@ def test_requests_are_seen_in_their_own_tenant_and_all_of_them_where_asked(
     assert dict(ended)["card"]["deployment"] == "staging"
 
 
-def test_the_journal_is_read_as_far_back_as_asked(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+def test_the_journal_is_read_as_far_back_as_asked(started: Run, agent: Agent) -> None:
     """Tail -n counts records, export --since counts time."""
-    waiting = agent(state_dir, env)
+    waiting = agent()
     request = the_request(started)
     started("approvals", "reject", request["id"], "--card", request["card_digest"])
-    waiting.communicate(timeout=30)
+    waiting.communicate()
     assert len(started("audit", "tail", "-n", "2").stdout.splitlines()) == 2
     assert len(started("audit", "export", "--since", "1h").stdout.splitlines()) > 2
     assert started("audit", "export", "--since", "0s").stdout == ""
 
 
-def test_doctor_stops_a_server_that_a_killed_process_left(started: Run, state_dir: Path, env: dict[str, str]) -> None:
+def test_doctor_stops_a_server_that_a_killed_process_left(started: Run, agent: Agent) -> None:
     """--stop ends it once, and then there is none."""
-    waiting = agent(state_dir, env)
+    waiting = agent()
     the_request(started)
     waiting.kill()
     waiting.communicate()
@@ -338,12 +326,9 @@ def test_a_token_ends_when_it_was_told_to(started: Run) -> None:
     assert made.stdout.splitlines()[0] not in listed
 
 
-def test_two_state_folders_with_one_keyring_are_one_agents_side(
-    started: Run, state_dir: Path, env: dict[str, str]
-) -> None:
+def test_two_state_folders_with_one_keyring_are_one_agents_side(started: Run, agent: Agent, state_dir: Path) -> None:
     """AGENTGUARD_KEYS names the keyring that several machines share; no other is made."""
-    shared = {**env, "AGENTGUARD_KEYS": f"{state_dir}/shared.json"}
-    waiting = agent(state_dir, shared)
+    waiting = agent(AGENTGUARD_KEYS=f"{state_dir}/shared.json")
     the_request(started)
     waiting.kill()
     waiting.communicate()

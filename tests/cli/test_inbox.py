@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,6 @@ AFTER_A_CHANGE = 0.8
 EVIL = "\x1b[2Jx\x9b31m\u202eevil\u200b[red]b[/red]\x07\r\nApproved" + " " * 90 + "表" * 30
 
 Sit = Callable[..., AbstractContextManager[Terminal]]
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    """Runs the inbox."""
-    running = Commands()
-    yield running
-    running.close()
 
 
 @pytest.fixture

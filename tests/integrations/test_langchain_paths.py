@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from agentguard.audit import read
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.langchain import guard_tools
+from agentguard.model.calls import ToolCall
 from tests.guard.world import World
 from tests.integrations.shapes import PAIRS, PATHS, SHAPES, Ran
 
@@ -20,8 +24,37 @@ EVERY_PAIR = pytest.mark.parametrize(("shape", "path"), PAIRS, ids=[f"{shape}-{p
 ARGUMENTS = {"text": "hello"}
 
 
-def _journal(world: World) -> list[str]:
-    return [entry.kind for entry in read(world.settings.state_dir / "journal")][1:]
+Recorded = Callable[[], list[str]]
+
+
+@pytest.fixture(scope="module")
+def world(valkey_url: str) -> Iterator[World]:
+    """Policies and people of all tests here; what a test looks at is its own tool, and what the journal got since it began."""
+    with tempfile.TemporaryDirectory(prefix="ag-") as folder:
+        yield World(folder=Path(folder), redis_url=valkey_url, tenant="langchain-paths")
+
+
+@pytest.fixture(scope="module")
+def guard(world: World) -> Iterator[Guard]:
+    """The guard of all tests here, whose journal has begun."""
+    with world.open() as opened:
+        with opened.session(user="ann@acme.example"):
+            opened.blocking.run(ToolCall(tool="echo", arguments={}), world.tools.tool("echo"))
+        yield opened
+
+
+@pytest.fixture
+def recorded(guard: Guard, world: World) -> Recorded:
+    """The kinds of the records that came into the journal since."""
+    (segment,) = (file for file in world.settings.state_dir.glob("journal/*.jsonl") if "writers" not in file.name)
+    before = segment.stat().st_size
+
+    def since() -> list[str]:
+        with segment.open("rb") as lines:
+            lines.seek(before)
+            return [json.loads(line)["kind"] for line in lines]
+
+    return since
 
 
 def _seen(result: Any) -> Any:
@@ -30,7 +63,9 @@ def _seen(result: Any) -> Any:
 
 
 @EVERY_PAIR
-async def test_t24_a_denied_tool_does_not_run_on_any_path(shape: str, path: str, guard: Guard, world: World) -> None:
+async def test_t24_a_denied_tool_does_not_run_on_any_path(
+    shape: str, path: str, guard: Guard, recorded: Recorded
+) -> None:
     """The model reads why; the tool's code never begins; the refusal is on record once."""
     ran: Ran = []
     (tool,) = guard_tools(guard, [SHAPES[shape](ran, "forbidden_echo")])
@@ -41,13 +76,13 @@ async def test_t24_a_denied_tool_does_not_run_on_any_path(shape: str, path: str,
     assert ran == []
     assert "denied by policy: Nobody may do this" in str(result)
     assert getattr(result, "status", "error") == "error"
-    assert _journal(world) == ["judged", "refused"]
+    assert recorded() == ["judged", "refused"]
 
 
 @pytest.mark.slow
 @EVERY_PAIR
 async def test_t24_an_allowed_tool_runs_once_and_gives_what_the_bare_tool_gives(
-    shape: str, path: str, guard: Guard, world: World
+    shape: str, path: str, guard: Guard, recorded: Recorded
 ) -> None:
     """Wrapping loses nothing: result, message, artifact, status; the gate is passed once."""
     bare_ran: Ran = []
@@ -60,7 +95,7 @@ async def test_t24_an_allowed_tool_runs_once_and_gives_what_the_bare_tool_gives(
 
     assert _seen(result) == _seen(expected)
     assert ran == bare_ran == [{"text": "hello", "times": 2}]
-    assert _journal(world) == ["judged", "settled"]
+    assert recorded() == ["judged", "settled"]
 
 
 @pytest.mark.slow
