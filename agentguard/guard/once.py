@@ -69,7 +69,7 @@ class Once:
         )
         try:
             await self._cleared(principal, call, deeds, lambda gone: self._begin(deeds, fence, attempt, gone))
-        except (asyncio.CancelledError, KeyboardInterrupt):
+        except (asyncio.CancelledError, KeyboardInterrupt, GuardUnavailable):
             self._undo(deeds, fence)
             raise
         renewing = self.background.start(lambda: self._renew(deeds, fence, attempt))

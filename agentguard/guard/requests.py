@@ -2,7 +2,7 @@
 
 Rules:
 - a move that must not be lost is made even where its caller is cancelled meanwhile;
-- what a cancelled call had asked for is taken back, however far it got.
+- what a cancelled call had asked for is taken back, however far it got; so is a permit of which nobody knows whether it was given.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RENEW_SECONDS = 10.0
 """How often a running call says that it still runs; its lease is three times that."""
 
 TAKE_BACK_AFTER_SECONDS = (0.0, 0.2, 2.0)
-"""When a cancelled call tries to take back what it asked for, each after the one before."""
+"""When a call that will not run tries to take back what it asked for, each after the one before."""
 
 _CANCELLED = "the waiting call was cancelled"
 
@@ -72,10 +72,10 @@ class Requests:
         self.background.start(lambda: insist(lambda: self._withdraw(request_id, _CANCELLED)))
 
     async def redeem(self, stored: Stored, fence: str) -> None:
-        """Take the permit of an approved request; one that was cut short is given back, since nobody will use it."""
+        """Take the permit of an approved request; one that was cut short, or whose reply was lost, is given back: nobody will use it."""
         try:
             await self.background.hop(lambda: self._redeem(stored, fence))
-        except (asyncio.CancelledError, KeyboardInterrupt):
+        except (asyncio.CancelledError, KeyboardInterrupt, GuardUnavailable):
             self.background.start(lambda: insist(lambda: self._finish(stored.request.id, fence, State.FAILED)))
             raise
 
@@ -146,7 +146,7 @@ class Requests:
 
 
 async def insist(move: Callable[[], Awaitable[None]]) -> None:
-    """Make a move for a call that was cancelled; what the move needs may still be on its way to Redis."""
+    """Make a move for a call that will not run; what the move needs may still be on its way to Redis."""
     for seconds in TAKE_BACK_AFTER_SECONDS:
         await asyncio.sleep(seconds)
         with suppress(DecisionRefused, GuardUnavailable):
