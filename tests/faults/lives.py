@@ -67,6 +67,11 @@ class Task:
     cancel_at: int = 0
     hold_seconds: float | None = None
 
+    @property
+    def subject(self) -> str:
+        """What it is about: the session's id, and the name of the effect."""
+        return f"{self.tool} {self.order}"
+
 
 @dataclass(kw_only=True)
 class AgentLife:
@@ -103,7 +108,7 @@ class AgentLife:
             "call": f"{self.who}/{self.made}",
             "agent": AGENT,
             "tool": task.tool,
-            "effect": f"order {task.order}" if task.tool in EFFECTS else "",
+            "effect": task.subject if task.tool in EFFECTS else "",
         }
         op = self.recorder.begin("call", **about)
         running = asyncio.ensure_future(_cancelled_at(task.cancel_at, self._answered(task, call_id, about)))
@@ -129,7 +134,7 @@ class AgentLife:
     async def _answered(self, task: Task, call_id: str, about: dict[str, str]) -> str:
         arguments = {"order": task.order}
         try:
-            with self.guard.session(user=f"{REQUESTER}@acme.example", id=f"order {task.order}"):
+            with self.guard.session(user=f"{REQUESTER}@acme.example", id=task.subject):
                 permit = await self.guard.admit(
                     ToolCall(tool=task.tool, arguments=arguments, id=call_id),
                     FunctionTool.of(self._tool(), name=task.tool),
