@@ -12,6 +12,7 @@ import typer
 from agentguard.cli.screen import say
 from agentguard.config import APPROVERS, Settings
 from agentguard.errors import ConfigurationError
+from agentguard.policy.layout import ROOT
 from agentguard.store.keys import SigningKey
 
 POLICY = """\
@@ -45,9 +46,19 @@ def init(
     email: Annotated[str | None, typer.Option("--email", help="Your e-mail address, as your sessions give it.")] = None,
 ) -> None:
     """Write a first policy, an approvers file with you in it, and your key. Overwrites nothing."""
+    mail, key_file = begin(folder, POLICY.format(), name=name, email=email)
+    say(f"wrote {folder / ROOT} and {folder / APPROVERS}; your key is {key_file}")
+    say(
+        f"next: 1. wrap your tools, with guard.session(user={mail!r})  2. run your agent; a call waits  "
+        "3. agentguard approvals list, then agentguard approvals approve ID"
+    )
+
+
+def begin(folder: Path, policy: str, *, name: str | None, email: str | None) -> tuple[str, Path]:
+    """Write a policy and its one person, with a key where they have none; their address, and the key's file. Raises ConfigurationError."""
     who = name or re.sub(r"[^a-z0-9._-]", "-", getpass.getuser().lower())
     mail = email or f"{who}@localhost"
-    files = {folder / "policy.yaml", folder / APPROVERS}
+    files = {folder / ROOT, folder / APPROVERS}
     for file in sorted(files):
         if file.exists():
             raise ConfigurationError(
@@ -60,10 +71,6 @@ def init(
         key = SigningKey.new()
         key.save(key_file)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "policy.yaml").write_text(POLICY.format(), encoding="utf-8")
+    (folder / ROOT).write_text(policy, encoding="utf-8")
     (folder / APPROVERS).write_text(PEOPLE.format(name=who, email=mail, key=key.public), encoding="utf-8")
-    say(f"wrote {folder / 'policy.yaml'} and {folder / APPROVERS}; your key is {key_file}")
-    say(
-        f"next: 1. wrap your tools, with guard.session(user={mail!r})  2. run your agent; a call waits  "
-        "3. agentguard approvals list, then agentguard approvals approve ID"
-    )
+    return mail, key_file

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ import anyio
 import typer
 from typer.core import TyperGroup
 
+from agentguard.cli import mcp_install
 from agentguard.cli.options import Policies, Tenant
 from agentguard.config import Settings, open_guard
 from agentguard.errors import ConfigurationError
@@ -40,6 +43,15 @@ app = typer.Typer(
 def run(
     command: Annotated[list[str] | None, typer.Argument(help="After --: the command that starts the server.")] = None,
     url: Annotated[str | None, typer.Option("--url", help="The server's URL, in place of a command.")] = None,
+    url_from: Annotated[
+        str | None, typer.Option("--url-from", metavar="VARIABLE", help="The environment variable that holds the URL.")
+    ] = None,
+    header_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header-from", metavar="NAME=VARIABLE", help="A header for the URL, and the variable that holds it."
+        ),
+    ] = None,
     listen: Annotated[
         str | None, typer.Option("--listen", metavar="HOST:PORT", help="Serve HTTP at /mcp; left out: stdio.")
     ] = None,
@@ -63,13 +75,15 @@ def run(
         from agentguard.integrations import mcp_serving, mcp_target  # noqa: PLC0415 - only this command needs the extra
     except ImportError as error:
         raise ConfigurationError(f"this needs {error.name}: pip install 'agentguard[mcp]'") from None
+    url = url if url_from is None else _variable(url_from, "--url-from")
     if (url is None) == (not command):
         raise ConfigurationError("which server? give --url URL, or the command that starts it after --")
     if (user is None) == (not autonomous):
         raise ConfigurationError("on whose behalf? give --user NAME, or --autonomous where there is nobody")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="agentguard: %(levelname)s: %(message)s")
     address = None if listen is None else _address(listen)
-    target = url if url is not None else mcp_target.started(command or [])
+    headers = _headers(header_from or ())
+    target = mcp_target.remote(url, headers) if url is not None else mcp_target.started(command or [])
     terms = mcp_serving.Terms(
         user=user,
         autonomous=autonomous,
@@ -88,6 +102,22 @@ def run(
 
     with open_guard(policies, agent=agent, tenant=tenant) as guard:
         anyio.run(serve)
+
+
+app.command("install")(mcp_install.install)
+app.command("uninstall")(mcp_install.uninstall)
+
+
+def _headers(written: Sequence[str]) -> dict[str, str]:
+    """The headers of `--header-from`."""
+    named = [each.partition("=") for each in written]
+    return {name: _variable(variable, f"--header-from {name}") for name, _, variable in named}
+
+
+def _variable(name: str, option: str) -> str:
+    if not os.environ.get(name):
+        raise ConfigurationError(f"{option}: the environment variable {name or '(none)'} is not set")
+    return os.environ[name]
 
 
 def _first_sight(server: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +44,16 @@ def init(
     pin.refuse(found)
     if not (path / ROOT).exists():
         first.init(path)
+    risks = classify(path, found)
+    count = risks.total()
+    say(f"wrote {path / NAME}: {count} tools, " + in_words(risks))
+    if count < len(found):
+        say(f"left out {len(found) - count} that the policy lists already")
+    say(f"wrote {lock_file(path)}; next: read {path / NAME} line by line, then agentguard policy lint {path}")
+
+
+def classify(path: Path, found: Sequence[Listing]) -> Counter[Risk]:
+    """Pin these tools and propose a risk for each that a policy does not list; how many got which. Raises ConfigurationError."""
     written = path / NAME
     if written.exists():
         raise ConfigurationError(f"{written} is there already; edit it, and renew the pins: agentguard policy pin")
@@ -53,11 +63,12 @@ def init(
         raise ConfigurationError(f"the policy lists all of these tools; renew their pins: agentguard policy pin {path}")
     proposals = [(tool, propose(tool)) for tool in new]
     _write(path, written, proposals, found)
-    risks = Counter(proposal.risk for _, proposal in proposals)
-    say(f"wrote {written}: {len(new)} tools, " + ", ".join(f"{risks[risk]} {risk}" for risk in Risk if risks[risk]))
-    if len(new) < len(found):
-        say(f"left out {len(found) - len(new)} that the policy lists already")
-    say(f"wrote {lock_file(path)}; next: read {written} line by line, then agentguard policy lint {path}")
+    return Counter(proposal.risk for _, proposal in proposals)
+
+
+def in_words(risks: Mapping[Risk, int]) -> str:
+    """How many tools have which risk."""
+    return ", ".join(f"{risks[risk]} {risk}" for risk in Risk if risks.get(risk))
 
 
 def _write(path: Path, written: Path, proposals: Sequence[tuple[Listing, Proposal]], found: Sequence[Listing]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import anyio
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import Tool
 
 from agentguard.errors import ConfigurationError
-from agentguard.integrations.mcp_target import target
+from agentguard.integrations.mcp_target import Target, target
+from agentguard.integrations.mcp_virtual import GET_PROMPT, READ_RESOURCE
 from agentguard.model.listings import Hints, Listing
 
 TIMEOUT_SECONDS = 60.0
@@ -15,10 +17,19 @@ _PAGES_MAX = 100
 
 
 async def listed(server: str) -> list[Listing]:
-    """Every tool that a server lists; `server` is a URL or a command line. Raises ConfigurationError."""
+    """Every tool that a server has; `server` is a URL or a command line. Raises ConfigurationError."""
+    return await listed_at(target(server))
+
+
+async def listed_at(server: Target, *, timeout_seconds: float = TIMEOUT_SECONDS) -> list[Listing]:
+    """Every tool that a server lists, and what policies judge the reading of its resources and prompts by. Raises ConfigurationError."""
     try:
-        async with Client(target(server), read_timeout_seconds=TIMEOUT_SECONDS) as client:
-            return await all_pages(client)
+        with anyio.fail_after(timeout_seconds):
+            async with Client(server, read_timeout_seconds=timeout_seconds) as client:
+                there = client.server_capabilities
+                tools = await all_pages(client) if there.tools is not None else []
+                besides = [(there.resources, READ_RESOURCE), (there.prompts, GET_PROMPT)]
+                return tools + [listing(tool.listed) for capability, tool in besides if capability is not None]
     except (OSError, MCPError, TimeoutError, RuntimeError, ExceptionGroup) as error:
         raise ConfigurationError(f"the MCP server can't be reached ({type(error).__name__})") from None
 

@@ -14,7 +14,6 @@ from typing import Any
 import anyio
 import uvicorn
 from mcp import Client
-from mcp.client.stdio import StdioServerParameters
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
@@ -28,6 +27,7 @@ from agentguard.integrations.mcp_events import Events
 from agentguard.integrations.mcp_first_sight import FirstSight
 from agentguard.integrations.mcp_listing import all_pages
 from agentguard.integrations.mcp_proxy import Proxy
+from agentguard.integrations.mcp_target import Target
 from agentguard.masking import visible
 
 _CHANGES = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
@@ -47,7 +47,7 @@ class Terms:
 
 
 @asynccontextmanager
-async def proxied(guard: Guard, target: StdioServerParameters | str, terms: Terms) -> AsyncIterator[Server[Any]]:
+async def proxied(guard: Guard, target: Target, terms: Terms) -> AsyncIterator[Server[Any]]:
     """A server that stands in for the one at `target`, connected as long as the block lasts. Raises ConfigurationError."""
     events = Events()
     client = Client(target, elicitation_callback=events.asked, message_handler=events.heard, cache=None)

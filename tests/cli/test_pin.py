@@ -158,7 +158,7 @@ def test_a_live_server_is_pinned_alike_over_stdio_and_http(folder: Path) -> None
             server.terminate()
 
     assert (stdio.returncode, http.returncode) == (0, 0), (stdio.stderr, http.stderr)
-    assert sorted(over_stdio) == ["cancel_order", "find_order"]
+    assert sorted(over_stdio) == ["cancel_order", "find_order", "mcp_get_prompt", "mcp_read_resource"]
     assert over_stdio["find_order"]["hints"] == {"read_only": True}
     assert pinned(folder) == over_stdio
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 
 import pytest
 from mcp import Client, MCPError
-from mcp.client.stdio import StdioServerParameters
 from mcp_types import CallToolResult, ElicitResult, ImageContent, TextContent
 from typer.testing import CliRunner
 
@@ -314,28 +311,6 @@ def test_a_schema_keeps_what_masking_does_not_touch() -> None:
     assert not validator_of(schema).is_valid("text")
 
 
-@pytest.mark.slow
-async def test_the_command_stands_between_a_client_and_a_server_over_stdio_and_http(world: World) -> None:
-    """`agentguard mcp -- COMMAND` is all that a client's configuration needs; one proxy may stand behind another."""
-    env = {
-        **os.environ,
-        "AGENTGUARD_REDIS_URL": world.redis_url,
-        "AGENTGUARD_STATE_DIR": str(world.folder / "state"),
-        "AGENTGUARD_CONFIG_DIR": str(world.folder / "config"),
-    }
-    command = [sys.executable, "-m", "agentguard", "mcp", "--policies", str(world.policies)]
-    options = ["--user", "eve@acme.example", "--tenant", world.tenant]
-    start = [*command, *options, "--", sys.executable, str(Path(__file__).with_name("mcp_shop.py"))]
-
-    async with Client(StdioServerParameters(command=start[0], args=start[1:], env=env)) as client:
-        await client.list_tools()
-        found = await client.call_tool("find_customer", {"order_id": 1})
-        sent = await client.call_tool("send_email", {"to": found.structured_content["email"], "body": ""})
-
-    assert EMAIL not in found.model_dump_json()
-    assert text(sent) == f"sent to {found.structured_content['email']}"
-
-
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -344,6 +319,14 @@ async def test_the_command_stands_between_a_client_and_a_server_over_stdio_and_h
         (["--user", "eve", "--autonomous", "--", "server"], "on whose behalf?"),
         (["--user", "eve", "--", "no-such-command-anywhere"], "the MCP server can't be reached"),
         (["--user", "eve", "--url", "http://127.0.0.1:9/mcp"], "the MCP server can't be reached"),
+        (
+            ["--user", "eve", "--url-from", "NO_SUCH_VARIABLE"],
+            "--url-from: the environment variable NO_SUCH_VARIABLE is not set",
+        ),
+        (
+            ["--user", "eve", "--url", "http://a.example", "--header-from", "X-Key"],
+            "--header-from X-Key: the environment",
+        ),
         (["--user", "eve", "--listen", "here", "--", "server"], "--listen here: write HOST:PORT"),
     ],
 )

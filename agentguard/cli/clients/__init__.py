@@ -1,0 +1,1 @@
+"""The configuration files of MCP clients: where they are, which servers stand in them, and how each is put behind a guard."""
