@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         AgentGuardError,
         CallPending,
         CallRefused,
+        CallUnconfirmed,
         ConfigurationError,
         DecisionRefused,
         Fault,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         ToolFailed,
     )
     from agentguard.guard.blocking import BlockingGuard
+    from agentguard.guard.confirming import Confirmation
     from agentguard.guard.permit import Permit
     from agentguard.guard.pipeline import Guard
     from agentguard.masking import Finding, Masker
@@ -43,7 +45,9 @@ __all__ = [
     "BlockingGuard",
     "CallPending",
     "CallRefused",
+    "CallUnconfirmed",
     "ConfigurationError",
+    "Confirmation",
     "DecisionRefused",
     "Effect",
     "Fault",
@@ -79,6 +83,7 @@ _HOME = {
         "AgentGuardError",
         "CallPending",
         "CallRefused",
+        "CallUnconfirmed",
         "ConfigurationError",
         "DecisionRefused",
         "Fault",
@@ -93,6 +98,7 @@ _HOME = {
         "ToolFailed",
     ],
     "agentguard.guard.blocking": ["BlockingGuard"],
+    "agentguard.guard.confirming": ["Confirmation"],
     "agentguard.guard.permit": ["Permit"],
     "agentguard.guard.pipeline": ["Guard"],
     "agentguard.masking": ["Finding", "Masker"],

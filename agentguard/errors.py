@@ -79,6 +79,17 @@ class CallPending(CallRefused):
         self.until_ms = until_ms
 
 
+class CallUnconfirmed(CallPending):
+    """The call has not run *yet*: its user can confirm it. Show them `question`, and make the same call again with their answer.
+
+    `request_id` is the question's id.
+    """
+
+    def __init__(self, message: str, *, tool: str, request_id: str, until_ms: int, question: str) -> None:
+        super().__init__(message, tool=tool, request_id=request_id, until_ms=until_ms)
+        self.question = question
+
+
 class InvalidArguments(CallRefused):
     """The tool's own validation refused the arguments; `problems` are (path, rule), never a value."""
 

@@ -3,6 +3,7 @@
 from agentguard.cards.brief import Brief, Called, brief_of, brief_of_turn
 from agentguard.cards.cutting import Cut, cut
 from agentguard.cards.face import Argument, Change, Face, Said, face_of
+from agentguard.cards.question import question_of
 from agentguard.cards.rendering import environment, text_of, text_of_turn
 from agentguard.cards.spelling import Block, Line, block, line
 from agentguard.cards.turn import TurnFace, digest_of, turn_of
@@ -26,6 +27,7 @@ __all__ = [
     "environment",
     "face_of",
     "line",
+    "question_of",
     "text_of",
     "text_of_turn",
     "turn_of",

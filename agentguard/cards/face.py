@@ -136,8 +136,8 @@ def face_of(shown: Shown) -> Face:
         reasons=card.reasons,
         oddities=card.oddities[:ODDITIES_SHOWN],
         more_oddities=card.oddities[ODDITIES_SHOWN:],
-        undo=_undo(card),
-        arguments=_arguments(card),
+        undo=undo_of(card),
+        arguments=arguments_of(card),
         arguments_json=_pretty(card),
         edited_by=stored.edit.person if stored.edit is not None and shown.earlier is not None else "",
         changes=tuple(_changes(shown.earlier.card, card)) if shown.earlier is not None else (),
@@ -176,13 +176,14 @@ def _grant(card: Card) -> str:
     return f"may be granted along: at most {offer.uses} more within {offer.seconds} s: {offer.words(card.tool)}"
 
 
-def _undo(card: Card) -> str:
+def undo_of(card: Card) -> str:
+    """Whether the call can be undone, in one line."""
     if card.undo is None:
         return "Can't be undone"
     return f"Can be undone: {card.undo}" if card.undo else "Whether it can be undone is not known"
 
 
-def _arguments(card: Card) -> tuple[Argument, ...]:
+def arguments_of(card: Card) -> tuple[Argument, ...]:
     """The arguments, those that a rule read first. A record that the guard did not write may hold anything."""
     try:
         values = json.loads(card.arguments)
@@ -205,8 +206,8 @@ def _arguments(card: Card) -> tuple[Argument, ...]:
 
 def _changes(earlier: Card, card: Card) -> Iterator[Change]:
     """The arguments that differ between two revisions."""
-    before = {argument.name: argument.value for argument in _arguments(earlier)}
-    now = {argument.name: argument.value for argument in _arguments(card)}
+    before = {argument.name: argument.value for argument in arguments_of(earlier)}
+    now = {argument.name: argument.value for argument in arguments_of(card)}
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name):
             yield Change(name=name, before=before.get(name, ""), now=now.get(name, ""))

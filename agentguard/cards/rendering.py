@@ -29,7 +29,7 @@ def environment(loader: BaseLoader | None = None, *, is_html: bool) -> Environme
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    made.filters |= {"cut": cut, "gutter": _gutter, "clock": _clock, "placed": _placed}
+    made.filters |= {"cut": cut, "gutter": gutter, "clock": _clock, "placed": _placed}
     return made
 
 
@@ -55,7 +55,7 @@ def _text() -> Environment:
     return environment(is_html=False)
 
 
-def _gutter(text: str) -> str:
+def gutter(text: str) -> str:
     """Lines of somebody else's, each behind a bar, so that none can pass for one of ours."""
     return "\n".join(BAR + each for each in text.split("\n"))
 

@@ -22,6 +22,7 @@ from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import Budgets
 from agentguard.guard.carding import Carding
 from agentguard.guard.cases import Cases
+from agentguard.guard.confirming import Confirming
 from agentguard.guard.editing import Editing
 from agentguard.guard.erasure import Erasure
 from agentguard.guard.freezing import Freezing
@@ -192,6 +193,9 @@ def open_guard(
         records=records,
         freezing=freezing,
         once=once,
+        confirming=Confirming(
+            binding=binding, records=records, cases=cases, freezing=freezing, people=people, now_ms=_now_ms
+        ),
         asking=asking,
         cases=cases,
         settler=Settling(

@@ -26,6 +26,7 @@ from agentguard.guard.asking import Asking
 from agentguard.guard.blocking import BlockingGuard
 from agentguard.guard.case import Case
 from agentguard.guard.cases import Cases
+from agentguard.guard.confirming import Confirmation, Confirming
 from agentguard.guard.freezing import Freezing
 from agentguard.guard.in_force import Now
 from agentguard.guard.judging import Judging
@@ -98,6 +99,7 @@ class Guard:
     records: Records
     freezing: Freezing
     once: Once
+    confirming: Confirming
     asking: Asking
     cases: Cases
     settler: Settling
@@ -189,11 +191,21 @@ class Guard:
             outcome.result = await tool(permit.arguments)  # 7
         return outcome.masked
 
-    async def admit(self, call: ToolCall, tool: Tool, *, hold_seconds: float | None = None) -> Permit:
+    async def admit(
+        self,
+        call: ToolCall,
+        tool: Tool,
+        *,
+        hold_seconds: float | None = None,
+        confirmation: Confirmation | None = None,
+    ) -> Permit:
         """Steps 1 to 6: a permit to run this call once.
 
         `hold_seconds`: how long the caller can wait for people; after that (where policy says `wait: defer`, at once) it gets
         CallPending, and the same call made again comes back for the answer. None: until the deadline.
+
+        `confirmation`: the caller can ask the user. For a call that they alone must confirm it gets CallUnconfirmed, with the question,
+        and makes the call again with their answer.
 
         Raises CallRefused (an answer for the model), or a Fault, NoSession or ConfigurationError (nothing ran, and no model can
         help).
@@ -203,7 +215,7 @@ class Guard:
         _check_names(call, tool)
         trace = self.tracing.begun(call, principal)
         try:
-            return await self._admit(call, tool, principal, started, hold_seconds, trace)
+            return await self._admit(call, tool, principal, started, hold_seconds, confirmation, trace)
         except CallRefused as refusal:
             trace.ended(refusal.reason.value, type(refusal).__name__)
             await self.records.refused(principal, call, refusal)
@@ -320,7 +332,14 @@ class Guard:
         self.close()
 
     async def _admit(
-        self, call: ToolCall, tool: Tool, principal: Principal, started: int, hold_seconds: float | None, trace: Trace
+        self,
+        call: ToolCall,
+        tool: Tool,
+        principal: Principal,
+        started: int,
+        hold_seconds: float | None,
+        confirmation: Confirmation | None,
+        trace: Trace,
     ) -> Permit:
         rules = self.in_force()
         policy, terms = rules.policy, rules.policy.terms(tool.name)
@@ -359,17 +378,19 @@ class Guard:
             case Effect.ASK:
                 hold = 0.0 if policy.defers(verdict) else hold_seconds
                 case = await self.cases.case(rules, call, tool, principal, snapshot, restored, judged)
-                return await self._asked(case, permit, hold)  # 5, 6
+                return await self._asked(case, permit, hold, confirmation)  # 5, 6
             case _:
                 assert_never(verdict.effect)
 
-    async def _asked(self, case: Case, permit: Permit, hold_seconds: float | None) -> Permit:
+    async def _asked(
+        self, case: Case, permit: Permit, hold_seconds: float | None, confirmation: Confirmation | None
+    ) -> Permit:
         """The permit that people gave. What the call takes from limits is held while they think, and spent before it runs."""
         deeds = self.once.named(self.policy, case.snapshot.arguments, case.verdict)
         await self.freezing.check(case.principal, case.tool.name)
         await self.once.must_be_free(case.principal, case.call, deeds)
         with self.judging.budgets.held(case.bill):
-            permit, approved = await self._given(case, permit, hold_seconds)
+            permit, approved = await self._given(case, permit, hold_seconds, confirmation)
             try:
                 permit = await self._undertaken(approved, permit)
                 bill = await self.judging.spend(self.policy, approved)
@@ -381,9 +402,11 @@ class Guard:
         self.cases.carding.learn(self.policy, approved.tool.name, approved.snapshot)
         return replace(permit, bill=bill)
 
-    async def _given(self, case: Case, permit: Permit, hold_seconds: float | None) -> tuple[Permit, Case]:
-        """The permit that a grant gives, or else people who are asked; and the case as they approved it."""
-        if await self.asking.granting.use(case) is not None:
+    async def _given(
+        self, case: Case, permit: Permit, hold_seconds: float | None, confirmation: Confirmation | None
+    ) -> tuple[Permit, Case]:
+        """The permit that a grant gives, or the user where they are, or else people who are asked; and the case as they approved it."""
+        if await self.asking.granting.use(case) is not None or await self.confirming.confirmed(case, confirmation):
             return permit, case
         approved, claim = await self.asking.ask(case, hold_seconds)
         return replace(permit, snapshot=approved.snapshot, put=approved.put, claim=claim), approved

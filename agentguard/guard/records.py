@@ -25,6 +25,7 @@ from agentguard.audit import Journal, KeptCall, KeptCalls
 from agentguard.errors import CallRefused, Fault, GuardUnavailable, InvalidArguments, OutcomeUnknown
 from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import NOT_COUNTED, Bill, Headcount
+from agentguard.guard.case import Case
 from agentguard.guard.permit import Permit
 from agentguard.guard.snapshot import Snapshot
 from agentguard.masking import Masked
@@ -34,6 +35,7 @@ from agentguard.model.events import (
     Answered,
     Asked,
     Cleared,
+    Confirmed,
     Counted,
     Edited,
     Ended,
@@ -136,6 +138,20 @@ class Records:
             assurance=stored.request.assurance,
         )
         await self._write("permitted", line, durable=True)
+
+    async def confirmed(self, case: Case, digest: str, question: str, answer: Literal["confirmed", "refused"]) -> None:
+        """What the user answered about their own call, before it runs or is refused."""
+        line = Confirmed(
+            policy_version=self.journal.policy_version,
+            principal=case.principal,
+            call_id=self.binding.call_id(case.call.id),
+            tool=case.tool.name,
+            question=question,
+            digest=digest,
+            card_digest=case.card.digest(),
+            answer=answer,
+        )
+        await self._write("confirmed", line, durable=True)
 
     async def settled(
         self,

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from agentguard.approval import Run, Stored
-from agentguard.errors import AskedTooMuch, CallPending, CallRefused, InvalidArguments, RefusalReason, ResultRefused
+from agentguard.errors import (
+    AskedTooMuch,
+    CallPending,
+    CallRefused,
+    CallUnconfirmed,
+    InvalidArguments,
+    RefusalReason,
+    ResultRefused,
+)
 from agentguard.masking import Left, Why
 from agentguard.model.approvals import Found, Freeze, Request, Resolution, Scope, State
 from agentguard.model.verdicts import Clause, Effect, Verdict
@@ -113,6 +121,24 @@ def pending(stored: Stored, missing: Sequence[str]) -> CallPending:
 
 def _time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def unconfirmed(tool: str, question_id: str, until_ms: int, question: str) -> CallUnconfirmed:
+    """The user is where the agent is, and is asked there."""
+    told = "pending: the user is asked to confirm this call. It has not run yet. Call the tool again with exactly the same arguments."
+    return CallUnconfirmed(told, tool=tool, request_id=question_id, until_ms=until_ms, question=question)
+
+
+def not_confirmed(tool: str, question_id: str) -> CallRefused:
+    """The user said no, or closed the question."""
+    told = "not confirmed: the user did not confirm this call. It did not run. Do not try it again in another form; ask the user."
+    return CallRefused(RefusalReason.REJECTED, told, tool=tool, request_id=question_id)
+
+
+def confirmed_too_late(tool: str) -> CallRefused:
+    """An answer to no question that is open: answered before, lapsed, or never asked."""
+    told = "expired: the question that the user answered is not open any more. The call did not run. Call the tool again to ask anew."
+    return CallRefused(RefusalReason.EXPIRED, told, tool=tool)
 
 
 def come_back(request: Request) -> str:

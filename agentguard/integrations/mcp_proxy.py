@@ -6,41 +6,35 @@ Rules:
 - what the guard refuses is an error result that the model can read; what nobody knows of is one that says so;
 - a server may ask the user for something (elicitation) but not the client's model (sampling): what it would send there is no
   call's result, and nobody judged it;
-- a call that people are still asked about when the client can wait no longer is pending: it comes back, or asks `await_approval`;
-- one session of the guard for each client connection, on behalf of the user that the operator named.
+- a call that people are still asked about when the client can wait no longer is pending: it comes back, or asks `await_approval`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import mcp_types as types
-from mcp import Client, MCPError
-from mcp.server.context import ServerRequestContext
+from mcp import Client
 from mcp.shared.dispatcher import ProgressFnT
 from pydantic import BaseModel
 
-from agentguard.errors import AgentGuardError, CallRefused, ConfigurationError, GuardUnavailable
-from agentguard.guard.pipeline import Guard
-from agentguard.integrations.answers import answer, failure
+from agentguard.errors import AgentGuardError, ConfigurationError
+from agentguard.integrations.answers import failure
 from agentguard.integrations.mcp_events import Events
 from agentguard.integrations.mcp_first_sight import FirstSight
+from agentguard.integrations.mcp_gate import Context, Gate, told
 from agentguard.integrations.mcp_listing import listing
-from agentguard.integrations.mcp_results import Taken, take_apart
 from agentguard.integrations.mcp_tool import McpTool
 from agentguard.integrations.mcp_virtual import AWAIT_APPROVAL, GET_PROMPT, READ_RESOURCE, RESERVED
 from agentguard.integrations.names import recorded_name
 from agentguard.integrations.refused_tool import RefusedTool, unknown
 from agentguard.masking import visible
-from agentguard.model.calls import Principal, Tool, ToolCall
+from agentguard.model.calls import Tool, ToolCall
 
 M = TypeVar("M", bound=BaseModel)
-Context = ServerRequestContext[Any, Any]
 
 _LOG = logging.getLogger("agentguard.mcp")
 _PAGES_MAX = 100
@@ -49,18 +43,13 @@ _MISFIT = "the result does not fit the tool's output schema once it is masked, s
 
 @dataclass(frozen=True, kw_only=True)
 class Proxy:
-    """Answers a client's requests from one server. `hold_seconds`: how long a call may wait for people."""
+    """Answers a client's requests from one server."""
 
-    guard: Guard
+    gate: Gate
     upstream: Client
     events: Events
     first_sight: FirstSight
-    user: str | None
-    autonomous: bool = False
-    session: str | None = None
-    hold_seconds: float = 45.0
     tools: dict[str, McpTool] = field(default_factory=dict)
-    _own: str = field(default_factory=lambda: f"mcp-{uuid4().hex}")
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """One page of the server's tools."""
@@ -74,7 +63,9 @@ class Proxy:
 
         return await self._sent(ctx, shown, "tools")
 
-    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(
+        self, ctx: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
         """One call, gated; its result, masked."""
         if params.name == AWAIT_APPROVAL.name:
             return await self._await_approval(ctx, params.arguments or {})
@@ -87,28 +78,39 @@ class Proxy:
 
         self.events.met(ctx)
         try:
-            result = await self._gated(ctx, call, tool, run)
+            result = await self.gate.gated(ctx, params, call, tool, run)
         except Exception as error:  # noqa: BLE001 - a refusal, a fault, or the server's error, masked by settling
             return _failed(error)
+        if isinstance(result, types.InputRequiredResult):
+            return result
         if isinstance(tool, McpTool) and not result.is_error and not tool.fits(result.structured_content):
             return _error(_MISFIT)
         return result
 
-    async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    async def read_resource(
+        self, ctx: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult | types.InputRequiredResult:
         """The content of one resource, gated and masked."""
         call = ToolCall(tool=READ_RESOURCE.name, arguments={"uri": params.uri})
-        return await self._gated_or_error(
+        return await self.gate.gated_or_error(
             ctx,
+            params,
             call,
             READ_RESOURCE,
             lambda arguments: self.upstream.read_resource(arguments["uri"], cache_mode="bypass"),
         )
 
-    async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+    async def get_prompt(
+        self, ctx: Context, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult | types.InputRequiredResult:
         """One prompt, gated and masked."""
         call = ToolCall(tool=GET_PROMPT.name, arguments={"name": params.name, "arguments": params.arguments or {}})
-        return await self._gated_or_error(
-            ctx, call, GET_PROMPT, lambda arguments: self.upstream.get_prompt(arguments["name"], arguments["arguments"])
+        return await self.gate.gated_or_error(
+            ctx,
+            params,
+            call,
+            GET_PROMPT,
+            lambda arguments: self.upstream.get_prompt(arguments["name"], arguments["arguments"]),
         )
 
     async def list_resources(
@@ -143,6 +145,11 @@ class Proxy:
         """Have the server no longer tell when a resource changes."""
         return await self._sent(ctx, lambda: self.upstream.session.unsubscribe_resource(params.uri), "resources")
 
+    async def _sent(self, ctx: Context, send: Callable[[], Awaitable[M]], origin: str) -> M:
+        """What the server answers to something that is no call, masked."""
+        self.events.met(ctx)
+        return await self.gate.masked(ctx, send, origin)
+
     async def know_tools(self) -> None:
         """Read all pages of the server's tools."""
         cursor: str | None = None
@@ -158,8 +165,8 @@ class Proxy:
         """How a request of this client stands, once it is decided or the client can wait no longer."""
         try:
             AWAIT_APPROVAL.parse(arguments)
-            with self._for(ctx):
-                text = await self.guard.standing(arguments["id"], hold_seconds=self.hold_seconds)
+            with self.gate.session_of(ctx):
+                text = await self.gate.guard.standing(arguments["id"], hold_seconds=self.gate.hold_seconds)
         except AgentGuardError as error:
             return _failed(error)
         return types.CallToolResult(content=[types.TextContent(text=text)])
@@ -181,70 +188,22 @@ class Proxy:
         for tool in fit:
             known = self.tools.get(tool.name)
             if tool.name in changed and (known is None or known.listed != tool):
-                told = "\n".join(self.first_sight.diff(listing(tool)))
-                _LOG.warning("%s is not what it was when it was first seen:\n%s", tool.name, told)
+                said = "\n".join(self.first_sight.diff(listing(tool)))
+                _LOG.warning("%s is not what it was when it was first seen:\n%s", tool.name, said)
             self.tools[tool.name] = McpTool(listed=tool, changed=tool.name in changed)
-        self.guard.expect(*(self.tools[tool.name] for tool in fit))
-
-    async def _gated(
-        self, ctx: Context, call: ToolCall, tool: Tool, run: Callable[[dict[str, Any]], Awaitable[M]]
-    ) -> M:
-        """What a call gave, masked. Raises AgentGuardError, or the server's error, masked."""
-        taken: list[Taken[M]] = []
-        with self._for(ctx):
-            permit = await self.guard.admit(call, tool, hold_seconds=self.hold_seconds)
-            async with self.guard.settling(permit) as outcome:
-                taken.append(take_apart(await run(permit.arguments)))
-                outcome.result = taken[0].plain
-            return taken[0].put_back(outcome.masked) if taken else outcome.masked
-
-    async def _gated_or_error(
-        self, ctx: Context, call: ToolCall, tool: Tool, run: Callable[[dict[str, Any]], Awaitable[M]]
-    ) -> M:
-        """The same for what has no error result of its own: a refusal is an error of the protocol."""
-        try:
-            return await self._gated(ctx, call, tool, run)
-        except AgentGuardError as error:
-            raise MCPError(types.INVALID_REQUEST, _told(error)) from None
-        except Exception as error:  # noqa: BLE001 - masked by settling
-            raise MCPError(types.INTERNAL_ERROR, failure(error)) from None
-
-    async def _sent(self, ctx: Context, send: Callable[[], Awaitable[M]], origin: str) -> M:
-        """What the server answers to something that is no call, masked."""
-        self.events.met(ctx)
-        with self._for(ctx):
-            try:
-                taken = take_apart(await send())
-                return taken.put_back(await self.guard.masked(taken.plain, origin=origin))
-            except MCPError as error:
-                masked = await self.guard.masked(error.error.message, origin=origin)
-                raised = MCPError(error.error.code, masked)
-            except GuardUnavailable as error:
-                raised = MCPError(types.INTERNAL_ERROR, answer(error))
-        raise raised
+        self.gate.guard.expect(*(self.tools[tool.name] for tool in fit))
 
     def _progress(self, ctx: Context) -> ProgressFnT:
         async def report(progress: float, total: float | None, message: str | None) -> None:
-            with self._for(ctx):
-                said = None if message is None else await self.guard.masked(message, origin="progress")
+            with self.gate.session_of(ctx):
+                said = None if message is None else await self.gate.guard.masked(message, origin="progress")
             await ctx.session.report_progress(progress, total, said)
 
         return report
 
-    def _for(self, ctx: Context) -> AbstractContextManager[Principal]:
-        """The guard's session of this client."""
-        headers = getattr(ctx.request, "headers", {})
-        named = self.session or headers.get("mcp-session-id") or self._own
-        return self.guard.session(user=self.user, id=named, autonomous=self.autonomous)
-
 
 def _failed(error: BaseException) -> types.CallToolResult:
-    return _error(_told(error) if isinstance(error, AgentGuardError) else failure(error))
-
-
-def _told(error: AgentGuardError) -> str:
-    """What a model reads of a call that was not answered."""
-    return answer(error) if isinstance(error, (CallRefused, GuardUnavailable)) else f"{error} Tell the user."
+    return _error(told(error) if isinstance(error, AgentGuardError) else failure(error))
 
 
 def _error(text: str) -> types.CallToolResult:

@@ -25,6 +25,7 @@ from agentguard.errors import ConfigurationError
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.mcp_events import Events
 from agentguard.integrations.mcp_first_sight import FirstSight
+from agentguard.integrations.mcp_gate import Gate
 from agentguard.integrations.mcp_listing import all_pages
 from agentguard.integrations.mcp_proxy import Proxy
 from agentguard.integrations.mcp_target import Target
@@ -56,16 +57,14 @@ async def proxied(guard: Guard, target: Target, terms: Terms) -> AsyncIterator[S
     except _CANT_CONNECT as error:
         raise ConfigurationError(f"the MCP server can't be reached ({type(error).__name__})") from None
     try:
-        proxy = Proxy(
+        gate = Gate(
             guard=guard,
-            upstream=client,
-            events=events,
-            first_sight=FirstSight.read(terms.first_sight),
             user=terms.user,
             autonomous=terms.autonomous,
             session=terms.session,
             hold_seconds=terms.hold_seconds,
         )
+        proxy = Proxy(gate=gate, upstream=client, events=events, first_sight=FirstSight.read(terms.first_sight))
         if terms.accept_changes:
             proxy.first_sight.accept(await all_pages(client))
         async with anyio.create_task_group() as listening:

@@ -183,6 +183,22 @@ class Permitted(Record):
     assurance: Literal["policy", "same-user", "separate"] = "policy"
 
 
+class Confirmed(Record):
+    """What its user answered about a call that nobody else must approve, where the agent's client asked them. It runs once, if confirmed.
+
+    `question` is the question's id; `digest` that of the call it was about, and `card_digest` that of what was shown.
+    """
+
+    principal: Principal
+    policy_version: str
+    call_id: str | None
+    tool: str
+    question: str
+    digest: str
+    card_digest: str
+    answer: Literal["confirmed", "refused"]
+
+
 class GrantUsed(Record):
     """A call that may run once without being asked about: people granted it along with the request `grant`; its use number so much."""
 
@@ -306,6 +322,7 @@ KINDS: dict[str, type[Record]] = {
     "edited": Edited,
     "unmasked": Unmasked,
     "permitted": Permitted,
+    "confirmed": Confirmed,
     "granted": GrantUsed,
     "settled": Settled,
     "answered": Answered,

@@ -254,12 +254,12 @@ def test_the_first_policy_loads_asks_the_user_and_names_them(home: Path, config:
 )
 def test_each_client_has_its_file(client: str, platform: str, place: str) -> None:
     """Where each keeps its servers on each system."""
-    machine = Machine(home=Path("/home/ann"), platform=platform, environment={})
+    machine = Machine(home=Path("/me"), platform=platform, environment={})
 
     file = CLIENTS[client].file
 
     assert file is not None
-    assert file(machine) == Path("/home/ann") / place
+    assert file(machine) == Path("/me") / place
 
 
 @pytest.mark.parametrize(

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client, MCPError
-from mcp_types import CallToolResult, ElicitResult, ImageContent, TextContent
+from mcp_types import ElicitResult, ImageContent
 from typer.testing import CliRunner
 
 from agentguard.cli.app import app
 from agentguard.errors import ConfigurationError
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.mcp_serving import Terms, proxied
 from agentguard.integrations.mcp_tool import validator_of, with_text
 from agentguard.model.approvals import Decision
 from agentguard.model.verdicts import Risk
 from tests.guard.world import POLICY, World
-from tests.integrations.mcp_shop import EMAIL, NAME, PICTURE, shop
+from tests.integrations.mcp_connecting import proxied_shop, text
+from tests.integrations.mcp_shop import EMAIL, NAME, PICTURE
 
 pytestmark = pytest.mark.anyio
 
@@ -49,23 +49,7 @@ Connect = Callable[..., AbstractAsyncContextManager[tuple[Client, list[tuple[str
 @pytest.fixture
 def connected(state_dir: Path) -> Connect:
     """Connects a client to the proxy of a shop; gives it, and the shop's note of what ran."""
-
-    @asynccontextmanager
-    async def connect(
-        guard: Guard, *, hold: float = 10.0, says: str = "Refund an order.", accept: bool = False, **client: Any
-    ) -> AsyncIterator[tuple[Client, list[tuple[str, Any]]]]:
-        server, ran = shop(says)
-        seen = state_dir / "seen.json"
-        terms = Terms(user="eve@acme.example", hold_seconds=hold, first_sight=seen, accept_changes=accept)
-        async with proxied(guard, server, terms) as standing_in, Client(standing_in, **client) as there:
-            yield there, ran
-
-    return connect
-
-
-def text(result: CallToolResult) -> str:
-    """The first text of a result."""
-    return next(block.text for block in result.content if isinstance(block, TextContent))
+    return lambda guard, **terms: proxied_shop(guard, state_dir, **terms)
 
 
 @BOTH
