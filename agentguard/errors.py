@@ -3,6 +3,7 @@
     AgentGuardError
     ├── CallRefused             an answer: the model may read it and act on it
     │   ├── CallPending         people are being asked, and nobody holds the line: call again later
+    │   │   └── CallUnconfirmed its user can be asked right here: call again with their answer
     │   ├── InvalidArguments    the tool would not take these arguments
     │   └── ResultRefused       it ran, and policy keeps its result back
     ├── Fault                   not an answer: something is broken

@@ -6,29 +6,27 @@ Rules:
 - the call is made again with the answer; it runs only if it is the very call of the question, and the policy in force and the facts of
   then and now are not stricter than what was shown; whoever never saw a question of this process confirms nothing;
 - no, closed, lapsed and unknown all mean that it does not run; each answer is on record before anything happens;
+- what policy lets an agent ask (`asking`) bounds this too, and a no is the answer to the same call for a while;
 - what can't be shown whole in a client's dialog is asked on the channel.
 """
 
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agentguard.approval import Roster, obstacles
 from agentguard.cards import question_of
+from agentguard.errors import AskedTooMuch, CallRefused
 from agentguard.guard import refusals
 from agentguard.guard.binding import Binding
 from agentguard.guard.case import Case
 from agentguard.guard.cases import Cases
 from agentguard.guard.freezing import Freezing
+from agentguard.guard.questions import Questions
 from agentguard.guard.records import Records
-from agentguard.model.facts import Facts
 from agentguard.model.verdicts import CONFIRM, Risk, Verdict
-
-OPEN_MAX = 1000
-"""Questions that are open at once in a process; over that the oldest lapses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +35,6 @@ class Confirmation:
 
     question: str = ""
     is_yes: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Open:
-    """A question that nobody answered yet: the call that it is about, and by what it was judged."""
-
-    digest: str
-    verdict: Verdict
-    facts: Facts
-    until_ms: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +47,7 @@ class Confirming:
     freezing: Freezing
     people: Callable[[], Roster]
     now_ms: Callable[[], int]
-    _open: dict[str, _Open] = field(default_factory=dict)
+    questions: Questions = field(default_factory=Questions)
 
     async def confirmed(self, case: Case, confirmation: Confirmation | None) -> bool:
         """Whether the user confirmed this call; False where it is not for the client to ask.
@@ -78,30 +66,32 @@ class Confirming:
         await self._answered(case, digest, confirmation)
         return True
 
-    def _asked(self, case: Case, digest: str, question: str) -> Exception:
-        """Open a question."""
-        until_ms = self.now_ms() + 1000 * min(need.deadline_seconds for need in case.verdict.needs)
-        question_id = secrets.token_hex(16)
-        self._open[question_id] = _Open(digest=digest, verdict=case.verdict, facts=case.facts, until_ms=until_ms)
-        while len(self._open) > OPEN_MAX:
-            self._open.pop(next(iter(self._open)), None)
-        return refusals.unconfirmed(case.tool.name, question_id, until_ms, question)
+    def _asked(self, case: Case, digest: str, question: str) -> CallRefused:
+        """Open a question, unless the user was asked this, or too much, not long ago."""
+        name, now_ms, terms = case.tool.name, self.now_ms(), self.cases.in_force().policy.asking
+        if self.questions.is_refused(digest, now_ms=now_ms):
+            return refusals.not_confirmed(name, None)
+        try:
+            asked = self.questions.ask(digest, case.verdict, case.facts, now_ms=now_ms, terms=terms)
+        except AskedTooMuch as refused:
+            return refusals.asked_too_much(name, refused)
+        return refusals.unconfirmed(name, asked.id, asked.until_ms, question)
 
     async def _answered(self, case: Case, digest: str, confirmation: Confirmation) -> None:
         """Return if this answer lets this call run. Raises CallRefused."""
-        asked, name = self._open.pop(confirmation.question, None), case.tool.name
-        if asked is None or self.now_ms() >= asked.until_ms:
+        asked, name = self.questions.take(confirmation.question, now_ms=self.now_ms()), case.tool.name
+        if asked is None:
             raise refusals.confirmed_too_late(name)
         if not hmac.compare_digest(digest, asked.digest):
-            raise refusals.stale(name, confirmation.question, "the tool or the arguments changed")
-        await self.records.confirmed(
-            case, digest, confirmation.question, "confirmed" if confirmation.is_yes else "refused"
-        )
+            raise refusals.stale(name, asked.id, "the tool or the arguments changed")
+        await self.records.confirmed(case, digest, asked.id, "confirmed" if confirmation.is_yes else "refused")
         if not confirmation.is_yes:
-            raise refusals.not_confirmed(name, confirmation.question)
+            after_ms = self.cases.in_force().policy.asking.after_rejection_ms
+            self.questions.refuse(digest, until_ms=self.now_ms() + after_ms)
+            raise refusals.not_confirmed(name, asked.id)
         verdicts = await self.cases.judge_again(case, asked.facts)
         if not verdicts or any(each.stricter_than(asked.verdict) for each in (case.verdict, *verdicts)):
-            raise refusals.stale(name, confirmation.question, "policy became stricter")
+            raise refusals.stale(name, asked.id, "policy became stricter")
         await self.freezing.check(case.principal, name)
 
 

@@ -129,7 +129,7 @@ def unconfirmed(tool: str, question_id: str, until_ms: int, question: str) -> Ca
     return CallUnconfirmed(told, tool=tool, request_id=question_id, until_ms=until_ms, question=question)
 
 
-def not_confirmed(tool: str, question_id: str) -> CallRefused:
+def not_confirmed(tool: str, question_id: str | None) -> CallRefused:
     """The user said no, or closed the question."""
     told = "not confirmed: the user did not confirm this call. It did not run. Do not try it again in another form; ask the user."
     return CallRefused(RefusalReason.REJECTED, told, tool=tool, request_id=question_id)

@@ -32,6 +32,7 @@ tools:
   mcp_read_resource: {risk: high, ask: confirm}
 rules:
   - {id: big, tools: [echo], when: args.value == "big", ask: on-call}
+asking: {per_minute: 4}
 approvals:
   on-call: {approvers: [group:on-call], deadline: 20s}
   stewards: {approvers: [group:stewards], quorum: 2, deadline: 20s}
@@ -255,3 +256,17 @@ async def test_t38_two_calls_at_once_are_two_questions(guard: Guard, world: Worl
 
     assert [each.is_error for each in both] == [False, True]
     assert ran == [("echo", "yes")]
+
+
+@BOTH
+async def test_t19_a_no_is_the_answer_for_a_while_and_too_many_questions_are_none(
+    guard: Guard, world: World, mode: str
+) -> None:
+    """The same call asks nobody again; an agent that asks too much in a minute asks nobody at all."""
+    user = Asked("decline")
+    async with proxied_shop(guard, world.folder, user=ZOE, mode=mode, elicitation_callback=user) as (client, ran):
+        told = [text(await client.call_tool("echo", {"value": value})) for value in ("a", "a", "b", "c", "d", "e")]
+
+    assert [each.partition(":")[0] for each in told] == [*["not confirmed"] * 5, "asked too much"]
+    assert len(user.shown) == 4
+    assert ran == []
