@@ -35,11 +35,14 @@ from agentguard.policy.document import Root
 from agentguard.policy.unenforced import CLAUSES
 from agentguard.server.entrance import logins
 from agentguard.server.freeze_pages import freeze_pages
+from agentguard.server.grant_pages import grant_pages
 from agentguard.server.messages import Facts, Kind
+from agentguard.server.order_routes import orders
 from agentguard.server.pages import pages
 from agentguard.server.request_pages import request_pages
 from agentguard.server.routes import api, health
 from agentguard.server.settings import PREFIX, ServerSettings
+from agentguard.server.turn_pages import turn_pages
 from tests import documents
 from tests.cli.commands import Commands
 from tests.documents import DOCUMENTS, ROOT, Block, blocks
@@ -50,6 +53,7 @@ POLICY, APPROVERS, MASKING, ERRORS, SERVER = (
     ROOT / "docs" / f"{name}.md" for name in ("policy", "approvers", "masking", "errors", "server")
 )
 BIN = Path(sys.executable).parent
+ROUTERS = (api, orders, health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages)
 NEEDS_A_REQUEST_OR_A_SERVER = re.compile(r"\bID\b|agentguard (init|serve|token)|^(make|pip) ")
 """Commands of the README that are run elsewhere, or need what a test of documents does not have."""
 NEEDS_A_SHELL = re.compile(r" [|>] ")
@@ -229,7 +233,7 @@ def test_every_component_that_may_be_away_is_documented(component: str) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    [*api.routes, *health.routes, *logins.routes, *pages.routes, *request_pages.routes, *freeze_pages.routes],
+    [route for router in ROUTERS for route in router.routes],
     ids=lambda route: f"{min(route.methods)} {route.path}",
 )
 def test_every_route_is_documented(route: APIRoute) -> None:

@@ -66,9 +66,13 @@ class Offer(Record):
 
     def words(self, tool: str) -> str:
         """What a grant covers, in the words that people are shown before they give one."""
-        kept = [f"{each.path} {'is' if each.how == 'same' else 'is at most'} {each.shown}" for each in self.held]
         where = "in this session only" if self.session else "in any session of this agent and user"
-        return f"{tool} where {' and '.join(kept)}, whatever its other arguments are; {where}"
+        return f"{self.calls(tool)}; {where}"
+
+    def calls(self, tool: str) -> str:
+        """Which calls a grant covers, wherever."""
+        kept = [f"{each.path} {'is' if each.how == 'same' else 'is at most'} {each.shown}" for each in self.held]
+        return f"{tool} where {' and '.join(kept)}, whatever its other arguments are"
 
 
 class Card(Record):

@@ -33,6 +33,7 @@ from agentguard.server.deliveries import Deliveries
 from agentguard.server.door import API, Credentials, Door
 from agentguard.server.entrance import Entrance, FormRefused, NotHere, logins
 from agentguard.server.freeze_pages import freeze_pages
+from agentguard.server.grant_pages import grant_pages
 from agentguard.server.headers import SecurityHeaders
 from agentguard.server.lasting import lasting
 from agentguard.server.live import Live
@@ -41,6 +42,7 @@ from agentguard.server.metrics import Measured, Metrics
 from agentguard.server.notifiers import Notifier
 from agentguard.server.office import Office
 from agentguard.server.oidc import Provider
+from agentguard.server.order_routes import orders
 from agentguard.server.outbox import LEASE_MS, Outbox
 from agentguard.server.pace import Paces, TooMany
 from agentguard.server.pages import pages
@@ -107,7 +109,7 @@ def create_app(parts: Parts) -> FastAPI:
     app = FastAPI(
         title="agentguard",
         version=__version__,
-        description="Requests of agents that wait for people: list, show, approve, reject.",
+        description="Requests of agents that wait for people: show, approve, reject, edit and settle them; freezes and grants.",
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -116,7 +118,8 @@ def create_app(parts: Parts) -> FastAPI:
     )
     credentials = Credentials(tokens=parts.tokens, roster=parts.roster, now_ms=parts.now_ms)
     app.include_router(api)
-    for router in (health, logins, pages, request_pages, turn_pages, freeze_pages, slack_router):
+    app.include_router(orders)
+    for router in (health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages, slack_router):
         app.include_router(router, include_in_schema=False)
     app.add_middleware(Door, credentials=credentials, paces=parts.paces)
     app.add_middleware(SecurityHeaders)

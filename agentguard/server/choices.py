@@ -8,9 +8,10 @@ from urllib.parse import urlencode
 from agentguard.approval import Stored
 from agentguard.approval.edits import may_edit
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Offer
+from agentguard.model.approvals import Decision
 from agentguard.model.verdicts import Risk
 from agentguard.server.entrance import Entrance
+from agentguard.server.granting import Choice, choice_of
 from agentguard.server.identity import Identity
 from agentguard.server.office import Office
 
@@ -23,7 +24,7 @@ class Choices:
     has_approved: bool
     may_edit: bool
     may_unmask: bool
-    offer: Offer | None
+    offer: Choice | None
     step_up: str
 
 
@@ -34,7 +35,7 @@ def choices_of(entrance: Entrance, office: Office, stored: Stored, viewer: Ident
         has_approved=any(vote.person == viewer.person and vote.decision is Decision.APPROVE for vote in stored.votes),
         may_edit=_may_edit(office, stored, viewer),
         may_unmask=office.may_unmask(viewer),
-        offer=stored.request.card.grant,
+        offer=choice_of(stored.request.card),
         step_up=_step_up(entrance, office, stored, viewer, here),
     )
 

@@ -8,17 +8,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import RedirectResponse, Response
 
-from agentguard.cards import Block, Line
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Scope
-from agentguard.model.record import Record
 from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
 from agentguard.server.frame import framed
 from agentguard.server.identity import Identity
-from agentguard.server.office import Office
-
-FREEZABLE = (Scope.AGENT, Scope.TOOL, Scope.TENANT)
-"""What can be frozen here; everything of all tenants is for who runs the server: `agentguard freeze --all`."""
+from agentguard.server.office import FREEZABLE, Office
+from agentguard.server.views import freeze_of
 
 freeze_pages = APIRouter()
 
@@ -30,17 +26,6 @@ class FreezeQuery(BaseModel):
 
     scope: str = Field(default="agent", max_length=10)
     name: str = Field(default="", max_length=200)
-
-
-class FreezeView(Record):
-    """One freeze as people see it. `is_own`: the viewer gave it, so somebody else lifts it."""
-
-    id: Line
-    what: Line
-    reason: Block
-    person: Line
-    time_ms: int
-    is_own: bool
 
 
 @freeze_pages.get("/freezes")
@@ -87,17 +72,7 @@ async def _freezes_page(
     notice: str = "",
     status: int = 200,
 ) -> Response:
-    standing = [
-        FreezeView(
-            id=one.id,
-            what=str(one),
-            reason=one.reason,
-            person=one.person or "nobody known",
-            time_ms=one.time_ms,
-            is_own=one.person == viewer.person,
-        )
-        for one in await office.brake().standing()
-    ]
+    standing = [freeze_of(one, viewer.person) for one in await office.brake().standing()]
     return await framed(
         entrance,
         office,

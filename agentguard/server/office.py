@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from agentguard.approval import Brake, Channel, Desk, Pages, Roster
+from agentguard.approval import Brake, Channel, Desk, Grants, Listed, Pages, Roster
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Found, Freeze, Grant, Resolution, Scope
+from agentguard.model.approvals import Decision, Found, Freeze, Grant, Resolution, Scope, Settlement
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Risk
 from agentguard.server.identity import Identity
@@ -21,6 +21,10 @@ from agentguard.store.keys import SigningKey
 
 EDIT_SECONDS = 3.0
 """How long a page waits for the agent to answer an edit; later the page tells by itself."""
+
+
+FREEZABLE = (Scope.AGENT, Scope.TOOL, Scope.TENANT)
+"""What can be frozen here; everything of all tenants is for who runs the server: `agentguard freeze --all`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +121,12 @@ class Office:
     async def edit(
         self, request_id: str, identity: Identity, changes: Mapping[str, Json], *, card_digest: str, comment: str
     ) -> None:
-        """Put one person's change of arguments, and wait a little for the agent's answer. Raises DecisionRefused, TooMany."""
+        """Put one person's change of arguments, and wait a little for the agent's answer. Raises TooMany, and DecisionRefused.
+
+        Among its codes: edit_refused, and edit_waits where the agent has not answered yet; the request tells of both.
+        """
         self.paces.deciding.take(identity.person)
+        self._check_scope(identity)
         desk = self.desk()
         desk.may_decide(await self.channel.read(request_id), identity.person, identity.groups)
         edit = await desk.edit(
@@ -130,16 +138,13 @@ class Office:
             card_digest=card_digest,
             comment=comment,
         )
-        try:
-            await desk.answered(edit, seconds=EDIT_SECONDS)
-        except DecisionRefused as refused:
-            if refused.code not in ("edit_waits", "edit_refused"):  # the page tells of both
-                raise
+        await desk.answered(edit, seconds=EDIT_SECONDS)
 
-    async def settle(self, request_id: str, identity: Identity, found: Found, *, comment: str) -> None:
+    async def settle(self, request_id: str, identity: Identity, found: Found, *, comment: str) -> Settlement:
         """Put one person's word on a run that may have happened. Raises DecisionRefused, TooMany."""
         self.paces.deciding.take(identity.person)
-        await self.desk().settle(
+        self._check_scope(identity)
+        return await self.desk().settle(
             request_id, found, person=identity.person, key=self.key, signer=self.signer, comment=comment
         )
 
@@ -163,6 +168,9 @@ class Office:
     async def freeze(self, identity: Identity, scope: Scope, name: str, *, reason: str) -> Freeze:
         """Stop calls in one person's name. Raises DecisionRefused, TooMany."""
         self.paces.deciding.take(identity.person)
+        self._check_scope(identity)
+        if scope not in FREEZABLE:
+            raise DecisionRefused("bad_scope", "an agent, a tool or the whole tenant can be frozen here")
         return await self.brake().freeze(
             scope, name, reason=reason, person=identity.person, key=self.key, signer=self.signer
         )
@@ -170,11 +178,24 @@ class Office:
     async def lift(self, identity: Identity, freeze_id: str, *, reason: str) -> None:
         """Let calls go on in a second person's name. Raises DecisionRefused, TooMany."""
         self.paces.deciding.take(identity.person)
+        self._check_scope(identity)
         brake = self.brake()
         standing = {freeze.id: freeze for freeze in await brake.standing()}
         if freeze_id not in standing:
             raise DecisionRefused("not_frozen", "that is not frozen any more; look again")
         await brake.lift(standing[freeze_id], reason=reason, person=identity.person, key=self.key, signer=self.signer)
+
+    async def granted(self) -> Sequence[Listed]:
+        """What people granted and is not over. Raises GuardUnavailable."""
+        return await Grants(channel=self.channel).list()
+
+    async def revoke(self, identity: Identity, grant_id: str, *, reason: str) -> None:
+        """End a grant in one person's name. Raises RequestNotFound, DecisionRefused, TooMany."""
+        self.paces.deciding.take(identity.person)
+        self._check_scope(identity)
+        await Grants(channel=self.channel).revoke(
+            grant_id, self.roster(), person=identity.person, key=self.key, signer=self.signer, reason=reason
+        )
 
     def is_fresh(self, identity: Identity) -> bool:
         """Whether this person proved who they are just now. A token is its own proof, each time."""

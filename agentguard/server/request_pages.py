@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -19,11 +18,12 @@ from starlette.responses import RedirectResponse, Response
 
 from agentguard.cards import Argument, face_of
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Found, Grant
+from agentguard.model.approvals import Decision, Found
 from agentguard.model.record import Json
 from agentguard.server.choices import choices_of
 from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
 from agentguard.server.frame import framed
+from agentguard.server.granting import chosen
 from agentguard.server.identity import Identity
 from agentguard.server.office import Office
 from agentguard.server.rendering import page
@@ -82,7 +82,8 @@ async def edit(
         changes = {fields.get("name", ""): _value(fields.get("value", ""))}
         await office.edit(request_id, viewer, changes, card_digest=digest, comment=written(fields))
     except DecisionRefused as refused:
-        return await _told_on_page(entrance, office, viewer, request_id, refused)
+        if refused.code not in ("edit_waits", "edit_refused"):  # the card tells of both
+            return await _told_on_page(entrance, office, viewer, request_id, refused)
     return RedirectResponse(f"/requests/{request_id}", status_code=303)
 
 
@@ -124,9 +125,8 @@ async def _decide(
     digest = fields.get("card_digest", "")
     entrance.check_form(fields, viewer.session, decision.value, request_id, digest)
     try:
-        grant = await _grant(office, request_id, fields) if "grant" in fields else None
         resolution = await office.decide(
-            request_id, viewer, decision, card_digest=digest, comment=written(fields), grant=grant
+            request_id, viewer, decision, card_digest=digest, comment=written(fields), grant=chosen(fields)
         )
     except DecisionRefused as refused:
         return await _told_on_page(entrance, office, viewer, request_id, refused)
@@ -177,15 +177,6 @@ async def _card_values(
         "version": hashlib.sha256(seen.encode()).hexdigest()[:16],
         "form_token": lambda *purpose: entrance.cookies.form_token(viewer.session, *purpose),
     }
-
-
-async def _grant(office: Office, request_id: str, fields: Mapping[str, str]) -> Grant:
-    """What a form grants along with an approval: as long as the card offers, and as often as the form says. Raises DecisionRefused."""
-    offer = (await office.channel.read(request_id)).request.card.grant
-    uses = fields.get("uses", "")
-    if offer is None or not (uses.isascii() and uses.isdecimal() and len(uses) < 8):
-        raise DecisionRefused("bad_grant", "that is no grant that the card offers; decide this call alone")
-    return Grant(seconds=offer.seconds, uses=int(uses), session=offer.session)
 
 
 def _value(written: str) -> Json:

@@ -1,65 +1,32 @@
-"""What the API takes and gives. All of a request that people may see, masked as its card is; nothing sealed, no signature."""
+"""What the API gives: all of a request that people may see, masked as its card is; nothing sealed, no signature."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from agentguard.approval import Shown, Standing, Stored, Uncounted
-from agentguard.approval.signing import COMMENT_MAX
-from agentguard.model.approvals import Assurance, Card, Decision, State
+from agentguard.approval import Listed, Shown, Standing, Stored
+from agentguard.cards import Block, Brief, Line, Said, face_of
+from agentguard.cards.outcome import Ending
+from agentguard.model.approvals import Assurance, Card, Found, Freeze, Resolution, Scope, Settlement, State
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Need
 
-LISTED_MAX = 200
-
-
-class DecideBody(Record):
-    """A decision. `card_digest` is the one that came with the card which the caller saw: the decision is on that card alone."""
-
-    card_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
-    comment: str = Field(default="", max_length=COMMENT_MAX)
-
-
-class ListQuery(BaseModel):
-    """Which requests are listed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    state: list[State] = Field(default=[State.PENDING], max_length=len(State))
-    limit: int = Field(default=50, ge=1, le=LISTED_MAX)
-    cursor: str | None = Field(default=None, max_length=400)
-
-
-class Summary(Record):
-    """One line of the list. Requests with the same `turn` come from one message of the model's; it is empty where nobody knows."""
-
-    id: str
-    state: State
-    title: str
-    tool: str
-    risk: str
-    agent: str
-    user: str | None
-    turn: str
-    opened_ms: int
-    deadline_ms: int
-
 
 class Listing(Record):
-    """Requests, the most urgent first. `next`: the cursor of the next page, None after the last."""
+    """Requests, the most urgent first. `next`: the cursor of the next page, None after the last.
 
-    requests: tuple[Summary, ...]
+    Requests with the same `turn` come from one message of the model's; it is empty where nobody knows.
+    """
+
+    requests: tuple[Brief, ...]
     next: str | None = None
 
 
-class VoteView(Record):
-    """A person's decision. `verified`: its signature is genuine; one that is not counts for nothing."""
+class EditView(Record):
+    """The last edit of a request: `waits` while the agent's side has not answered it, `refused` why it refused it."""
 
-    person: str
-    decision: Decision
-    comment: str
-    time_ms: int
-    verified: bool
+    person: Line
+    comment: Block
+    waits: bool
+    refused: Line
 
 
 class RequestView(Record):
@@ -72,63 +39,146 @@ class RequestView(Record):
     revision: int
     turn: str
     state: State
+    ending: Ending
+    status: Line
     card: Card
     card_digest: str
     needs: tuple[Need, ...]
     standings: tuple[Standing, ...]
-    votes: tuple[VoteView, ...]
-    uncounted: tuple[Uncounted, ...]
-    obstacles: tuple[str, ...]
+    votes: tuple[Said, ...]
+    edit: EditView | None
+    obstacles: tuple[Line, ...]
     assurance: Assurance
     opened_ms: int
     deadline_ms: int
     now_ms: int
 
 
-def summary_of(stored: Stored) -> Summary:
-    """A request in one line."""
-    request, card = stored.request, stored.request.card
-    return Summary(
-        id=request.id,
-        state=stored.state,
-        title=card.title,
-        tool=card.tool,
-        risk=card.risk,
-        agent=card.agent,
-        user=card.user,
-        turn=request.turn,
-        opened_ms=request.opened_ms,
-        deadline_ms=request.deadline_ms,
-    )
+class SettlementView(Record):
+    """What a person said of a run that may have happened."""
+
+    subject: str
+    found: Found
+    comment: Block
+    person: Line
+    time_ms: int
+
+
+class FreezeView(Record):
+    """One freeze as people see it. `name`: the agent's or the tool's, else empty. `is_own`: the viewer gave it; somebody else lifts it."""
+
+    id: Line
+    scope: Scope
+    name: Line
+    reason: Block
+    person: Line
+    time_ms: int
+    is_own: bool
+
+    @property
+    def what(self) -> str:
+        """What is frozen, in words."""
+        return f"{self.scope} {self.name}".strip()
+
+
+class Freezes(Record):
+    """What is frozen, the oldest first."""
+
+    freezes: tuple[FreezeView, ...]
+
+
+class GrantView(Record):
+    """What people granted along with an approval. `id`: its request; `covers`: the words that they were shown before."""
+
+    id: Line
+    agent: Line
+    user: Line | None
+    covers: Line
+    by: tuple[Line, ...]
+    uses: int
+    used: int
+    until_ms: int
+    revoked: bool
+
+
+class Granting(Record):
+    """The grants that are not over, the one that ends first first."""
+
+    grants: tuple[GrantView, ...]
+
+
+class Resolutions(Record):
+    """How each of several requests stands after one decision on all of them."""
+
+    resolutions: tuple[Resolution, ...]
 
 
 def view_of(shown: Shown) -> RequestView:
     """A request whole."""
-    stored, request = shown.stored, shown.stored.request
-    unverified = {vote.person for vote in shown.unverified}
+    stored, request, face = shown.stored, shown.stored.request, face_of(shown)
     return RequestView(
         id=request.id,
         revision=request.revision,
         turn=request.turn,
         state=stored.state,
+        ending=face.ending,
+        status=face.status,
         card=request.card,
         card_digest=shown.card_digest,
         needs=request.needs,
         standings=shown.tally.standings,
-        votes=tuple(
-            VoteView(
-                person=vote.person,
-                decision=vote.decision,
-                comment=vote.comment,
-                time_ms=vote.time_ms,
-                verified=vote.person not in unverified,
-            )
-            for vote in stored.votes
-        ),
-        uncounted=(*shown.tally.uncounted, *shown.unverified),
+        votes=face.votes,
+        edit=_edit_of(stored),
         obstacles=shown.tally.obstacles,
         assurance=request.assurance,
         opened_ms=request.opened_ms,
         deadline_ms=request.deadline_ms,
         now_ms=stored.now_ms,
+    )
+
+
+def _edit_of(stored: Stored) -> EditView | None:
+    edit = stored.edit
+    if edit is None:
+        return None
+    return EditView(person=edit.person, comment=edit.comment, waits=stored.edit_waits, refused=stored.edit_refused)
+
+
+def settlement_of(settlement: Settlement) -> SettlementView:
+    """A person's word on a run."""
+    return SettlementView(
+        subject=settlement.subject,
+        found=settlement.found,
+        comment=settlement.comment,
+        person=settlement.person,
+        time_ms=settlement.time_ms,
+    )
+
+
+def freeze_of(freeze: Freeze, viewer: str) -> FreezeView:
+    """A freeze as this person sees it."""
+    return FreezeView(
+        id=freeze.id,
+        scope=freeze.scope,
+        name=freeze.name,
+        reason=freeze.reason,
+        person=freeze.person or "nobody known",
+        time_ms=freeze.time_ms,
+        is_own=freeze.person == viewer,
+    )
+
+
+def grant_of(listed: Listed) -> GrantView:
+    """A grant for people."""
+    granted, card = listed.granted, listed.granted.stored.request.card
+    return GrantView(
+        id=granted.id,
+        agent=card.agent,
+        user=card.user,
+        covers=granted.offer.words(card.tool),
+        by=tuple(vote.person for vote in granted.votes),
+        uses=granted.terms.uses,
+        used=listed.used,
+        until_ms=granted.until_ms,
+        revoked=listed.revoked,
     )

@@ -28,8 +28,11 @@ MAC_KEY = b"k" * 32
 STARTED_WITHIN_SECONDS = 10.0
 UNHURRIED = Pace(per_minute=10**9, burst=10**9)
 
-TOKENS = {name: f"agt_{name}-{'x' * 32}" for name in ("ann", "bob", "cat", "eve", "user", "gone", "late")}
-"""What each person shows; `gone` is nobody of the roster, `late` expired."""
+TOKENS = {
+    name: f"agt_{name}-{'x' * 32}"
+    for name in ("ann", "bob", "cat", "cem", "zoe", "eve", "user", "gone", "late", "reader")
+}
+"""What each person shows; `gone` is nobody of the roster, `late` expired, `reader` Bob's that only reads."""
 
 
 def now_ms() -> int:
@@ -44,8 +47,9 @@ def token_lines() -> list[Token]:
         hashed = hashlib.sha256(TOKENS[name].encode()).hexdigest()
         return Token(id=f"{name:0>8}", person=person, sha256=hashed, created_ms=1, expires_ms=expires_ms)
 
-    people = [line(name, name) for name in ("ann", "bob", "cat", "eve")]
-    return [*people, line("gone", "gone"), line("late", "ann", expires_ms=now_ms() - 1)]
+    people = [line(name, name) for name in ("ann", "bob", "cat", "cem", "zoe", "eve")]
+    reader = line("reader", "bob").model_copy(update={"scope": "read"})
+    return [*people, reader, line("gone", "gone"), line("late", "ann", expires_ms=now_ms() - 1)]
 
 
 def parts(url: str, tenant: str, **changed: Any) -> Parts:

@@ -91,7 +91,7 @@ class TestShow:
         assert shown["card_digest"] == request.card.digest()
         assert shown["needs"][0]["quorum"] == 2
         assert shown["standings"][0] == {"need": "stewards", "people": ["bob"], "missing": "1 of group:stewards"}
-        assert [(vote["person"], vote["decision"], vote["verified"]) for vote in shown["votes"]] == [
+        assert [(vote["person"], vote["decision"], vote["counts"]) for vote in shown["votes"]] == [
             ("bob", "approve", True)
         ]
         assert shown["now_ms"] < shown["deadline_ms"]
@@ -113,7 +113,8 @@ class TestShow:
         decided = await decide(ann, request)
 
         # then
-        assert [(vote["person"], vote["verified"]) for vote in shown["votes"]] == [("bob", False)]
+        assert [(vote["person"], vote["counts"]) for vote in shown["votes"]] == [("bob", False)]
+        assert "does not verify" in shown["votes"][0]["why"]
         assert shown["standings"][0]["people"] == []
         assert (decided.status_code, decided.json()["code"]) == (409, "forged")
 

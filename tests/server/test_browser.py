@@ -19,8 +19,8 @@ from tests.approval.people import KEYS, ONE, TWO
 from tests.cards.faces import a_card
 from tests.guard.world import World
 from tests.server.chromium import CHROMIUM, Scene, scene
+from tests.server.conftest import SIGNERS
 from tests.server.serving import parts, serving
-from tests.server.test_orders import SIGNERS
 from tests.server.test_pages import XSS
 
 pytestmark = [

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from agentguard.approval import Channel
 from agentguard.audit import read, verify
 from agentguard.config import journal_keys, read_roster
 from agentguard.errors import CallRefused, ConfigurationError, RefusalReason
@@ -23,7 +21,6 @@ from agentguard.server.running import _unmasking
 from agentguard.server.settings import ServerSettings
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
-from tests.approval.people import KEYS
 from tests.guard.world import World
 from tests.server.serving import parts, serving
 from tests.server.visiting import COOKIES, decide, form, visitor
@@ -31,23 +28,6 @@ from tests.server.visiting import COOKIES, decide, form, visitor
 pytestmark = pytest.mark.anyio
 
 ANN = "ann@acme.example"
-SIGNERS = 'signers:\n  inbox: {{key: "{key}", speaks_for: everyone}}\n'
-
-
-@pytest.fixture
-def world(state_dir: Path, valkey_url: str, agent: Channel) -> World:
-    """A guard's world in a tenant where nothing waits, whose approvers.yaml knows the server."""
-    made = World(folder=state_dir, redis_url=valkey_url, tenant=agent.names.tenant)
-    with (made.policies / "approvers.yaml").open("a") as file:
-        file.write(SIGNERS.format(key=KEYS["inbox"].public))
-    return made
-
-
-@pytest.fixture
-def guard(world: World) -> Iterator[Guard]:
-    """The agent's guard."""
-    with world.open() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -145,28 +125,76 @@ class TestGrant:
             call = asyncio.create_task(world.call(guard, "refund", order_id=7))
             (request,) = await world.waiting()
             page = (await bob.get(f"/requests/{request}")).text
-            await decide(bob, request, grant="1", uses="1")
+            await decide(bob, request, scope="session", uses="1", seconds="600")
             await call
             await world.call(guard, "refund", order_id=7)
             third = asyncio.create_task(world.call(guard, "refund", order_id=7))
             (other,) = await world.waiting()
             await decide(bob, other)
             await third
-        assert "at most 3 more within 1800 s: refund where order_id is 7" in page
+        words = "refund where order_id is 7 and amount is at most 10.0, whatever its other arguments are"
+        assert f"Like it means: <b>{words}</b>" in page
+        assert re.findall(r'<option value="(\d+)">([^<]+)</option>', page) == [("600", "10 min"), ("1800", "30 min")]
+        assert 'value="any"' not in page
         assert len(world.tools.ran) == 3
 
-    @pytest.mark.parametrize("uses", ["4", "0", "-1", "x", "", "9" * 12])
-    async def test_more_than_is_offered_is_refused_and_nothing_is_decided(
-        self, world: World, guard: Guard, bob: httpx.AsyncClient, uses: str
+    async def test_once_is_once_whatever_else_the_form_says(
+        self, world: World, guard: Guard, bob: httpx.AsyncClient
     ) -> None:
-        """The request waits on."""
+        """What is chosen unless somebody chooses otherwise."""
         with guard.session(user=ANN):
             call = asyncio.create_task(world.call(guard, "refund", order_id=7))
             (request,) = await world.waiting()
-            assert (await decide(bob, request, grant="1", uses=uses)).status_code == 403
+            await decide(bob, request, scope="once", uses="3", seconds="1800")
+            await call
+            again = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (other,) = await world.waiting()
+            await decide(bob, other)
+            await again
+        assert "Nothing is granted" in (await bob.get("/grants")).text
+
+    async def test_anybody_ends_a_grant_on_its_page(
+        self, world: World, guard: Guard, bob: httpx.AsyncClient, cem: httpx.AsyncClient
+    ) -> None:
+        """The page says what it covers, by whom, and how much is used; the next call is asked about again."""
+        with guard.session(user=ANN):
+            call = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (request,) = await world.waiting()
+            await decide(bob, request, scope="session", uses="3", seconds="1800")
+            await call
+            await world.call(guard, "refund", order_id=7)
+            page = (await cem.get("/grants")).text
+            path = f"/grants/{request}/revoke"
+            foreign = await cem.post(path, data=form((await bob.get("/grants")).text, path))
+            revoked = await cem.post(path, data=form(page, path) | {"comment": "Done for today"})
+            again = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (other,) = await world.waiting()
+            await decide(bob, other)
+            await again
+        assert "refund where order_id is 7" in page
+        assert "granted by bob" in page
+        assert "1 of 3</b> used" in page
+        assert (foreign.status_code, revoked.status_code) == (403, 303)
+        assert "Revoked; no further call runs under it." in (await bob.get("/grants")).text
+
+    async def test_more_than_is_offered_is_refused_and_nothing_is_decided(
+        self, world: World, guard: Guard, bob: httpx.AsyncClient
+    ) -> None:
+        """The request waits on."""
+        uses = [{"uses": uses} for uses in ("4", "0", "-1", "x", "", "9" * 12, "\u0663")]
+        seconds = [{"seconds": seconds} for seconds in ("1801", "0", "x", "")]
+        scopes = [{"scope": scope} for scope in ("any", "forever", "")]
+        good = {"scope": "session", "uses": "1", "seconds": "600"}
+        with guard.session(user=ANN):
+            call = asyncio.create_task(world.call(guard, "refund", order_id=7))
+            (request,) = await world.waiting()
+            path = f"/requests/{request}/approve"
+            fields = form((await bob.get(f"/requests/{request}")).text, path) | good
+            replies = [await bob.post(path, data=fields | bad) for bad in (*uses, *seconds, *scopes)]
             assert await world.state(request) is State.PENDING
             await decide(bob, request)
             await call
+        assert {reply.status_code for reply in replies} == {403}
 
 
 class TestSettle:

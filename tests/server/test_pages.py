@@ -19,6 +19,8 @@ from agentguard.model.events import Faulted
 from agentguard.model.verdicts import Risk
 from agentguard.server.entrance import logins
 from agentguard.server.freeze_pages import freeze_pages
+from agentguard.server.grant_pages import grant_pages
+from agentguard.server.order_routes import orders
 from agentguard.server.pages import pages
 from agentguard.server.records import Records
 from agentguard.server.request_pages import CHARACTERS_SHOWN, request_pages
@@ -36,14 +38,14 @@ pytestmark = pytest.mark.anyio
 
 ROUTES = [
     pytest.param(method, route.path, id=f"{method} {route.path}")
-    for router in (api, health, logins, pages, request_pages, turn_pages, freeze_pages)
+    for router in (api, orders, health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages)
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods)
 ]
 PAGES = [
     route.path
-    for router in (pages, request_pages, turn_pages, freeze_pages)
+    for router in (pages, request_pages, turn_pages, freeze_pages, grant_pages)
     for route in router.routes
     if isinstance(route, APIRoute) and "GET" in route.methods
 ]

@@ -1,0 +1,92 @@
+"""What the API takes: each body strict, so that nothing in it is taken for something else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from agentguard.approval.channel import TURN_MAX
+from agentguard.approval.signing import COMMENT_MAX
+from agentguard.errors import NotCanonical
+from agentguard.model.approvals import Grant, State
+from agentguard.model.canonical import canonical_json
+from agentguard.model.record import Json, Record
+
+LISTED_MAX = 200
+
+CardDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+RequestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Comment = Annotated[str, Field(max_length=COMMENT_MAX)]
+
+
+T = TypeVar("T")
+
+
+def _plain_json(value: T) -> T:
+    """The value, if it can be written down: no lone surrogates, no NaN, not too deep."""
+    try:
+        canonical_json(value)
+    except NotCanonical:
+        raise ValueError("must be plain JSON: no NaN, no lone surrogates, at most 64 levels deep") from None
+    return value
+
+
+class DecideBody(Record):
+    """A decision. `card_digest` is the one that came with the card which the caller saw: the decision is on that card alone."""
+
+    card_digest: CardDigest
+    comment: Comment = ""
+
+
+class ApproveBody(DecideBody):
+    """An approval. `grant`: further calls like this one, within what the card offers; null for this call alone."""
+
+    grant: Grant | None = None
+
+
+class TogetherBody(Record):
+    """One decision on several calls of one turn, for all or for none. `cards`: the digest of the card that was shown, by request."""
+
+    decision: Literal["approve", "reject"]
+    cards: dict[RequestName, CardDigest] = Field(min_length=1, max_length=TURN_MAX)
+    comment: Comment = ""
+
+
+class EditBody(Record):
+    """New values of some arguments, on the card that the caller saw."""
+
+    card_digest: CardDigest
+    changes: Annotated[dict[str, Json], AfterValidator(_plain_json)] = Field(min_length=1, max_length=100)
+    comment: Comment = ""
+
+
+class SettleBody(Record):
+    """What the caller found out about a run that may have happened, and how."""
+
+    found: Literal["happened", "did-not"]
+    comment: Comment = ""
+
+
+class FreezeBody(Record):
+    """What is to stop, and why; people and the model read it. `name`: the agent's or the tool's; empty for the tenant."""
+
+    scope: Literal["agent", "tool", "tenant"]
+    name: Annotated[str, AfterValidator(_plain_json)] = Field(default="", max_length=200)
+    reason: str = Field(min_length=1, max_length=COMMENT_MAX)
+
+
+class ReasonBody(Record):
+    """Why a freeze is lifted, or a grant revoked; for people."""
+
+    reason: Comment = ""
+
+
+class ListQuery(BaseModel):
+    """Which requests are listed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    state: list[State] = Field(default=[State.PENDING], max_length=len(State))
+    limit: int = Field(default=50, ge=1, le=LISTED_MAX)
+    cursor: str | None = Field(default=None, max_length=400)
