@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import ToolMessage
+from langchain_core.tools import ToolException
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentguard.guard.pipeline import Guard
@@ -127,3 +128,54 @@ def test_a_guarded_tool_looks_like_the_bare_one(shape: str, guard: Guard) -> Non
     assert tool.args == bare.args
     assert tool._injected_args_keys == bare._injected_args_keys
     assert convert_to_openai_tool(tool) == convert_to_openai_tool(bare)
+
+
+def _event(event: Any) -> Any:
+    """What there is to compare of an event; runs have ids of their own."""
+    data = {key: _seen(value) for key, value in event["data"].items()}
+    return event["event"], event["name"], event["tags"], event["metadata"], len(event["parent_ids"]), data
+
+
+async def _events_of(tool: Any) -> list[Any]:
+    written = {"type": "tool_call", "id": "call_1", "name": tool.name, "args": dict(ARGUMENTS)}
+    return [_event(event) async for event in tool.astream_events(written, version="v2")]
+
+
+@pytest.mark.parametrize("shape", [shape for shape, path in PAIRS if path == "astream_events"])
+async def test_events_are_those_of_the_bare_tool(shape: str, guard: Guard) -> None:
+    """Names, order, inputs, outputs, tags and metadata."""
+    bare = SHAPES[shape]([], "echo")
+    bare.tags, bare.metadata = ["a"], {"b": 1}
+    (tool,) = guard_tools(guard, [bare])
+
+    expected = await _events_of(bare)
+    with guard.session(user="eve@acme.example"):
+        found = await _events_of(tool)
+
+    assert found == expected
+    assert [event[0] for event in found] == ["on_tool_start", "on_tool_end"]
+
+
+@pytest.mark.parametrize("shape", [shape for shape, path in PAIRS if path == "ainvoke"])
+@pytest.mark.parametrize("kind", [ValueError, ToolException, KeyError])
+async def test_errors_are_those_of_the_bare_tool(shape: str, kind: type[Exception], guard: Guard) -> None:
+    """Type, text and what `handle_tool_error` makes of it."""
+
+    class Full(list[Any]):
+        def append(self, item: Any) -> None:
+            raise kind(f"no room for {len(item)} more")
+
+    async def raised(tool: Any) -> Any:
+        try:
+            return await tool.ainvoke(dict(ARGUMENTS))
+        except kind as error:
+            return type(error), str(error), error.__cause__
+
+    (tool,) = guard_tools(guard, [SHAPES[shape](Full(), "echo")])
+
+    expected = await raised(SHAPES[shape](Full(), "echo"))
+    with guard.session(user="eve@acme.example"):
+        found = await raised(tool)
+
+    assert found == expected
+    assert "no room for 2 more" in str(found)
