@@ -33,8 +33,8 @@ FAIL_ALIKE = {
     "with_call_id": SCHEMA,
     "with_command": SCHEMA | MESSAGES,
 }
-"""What neither tool can do: run a coroutine function from code that doesn't await, have a schema where there is none or for more than the model gives, or
-give a message where it gives a command."""
+"""What neither tool can do: run a coroutine function from code that doesn't await, have a schema where there is none or for more than
+the model gives, or give a message where it gives a command."""
 
 NEEDS_AN_ID = {"test_invoke_no_tool_call", "test_async_invoke_no_tool_call"}
 NEEDS_A_GRAPH = NEEDS_AN_ID | MESSAGES
