@@ -10,6 +10,7 @@ from agentguard.approval.grants import Granted, Grants, Listed, granted_by, hold
 from agentguard.approval.paging import Cursor, Page, Pages
 from agentguard.approval.roster import Person, Roster, Signer
 from agentguard.approval.roster_file import read_roster
+from agentguard.approval.steps import Steps
 from agentguard.approval.stored import RecordMac, Stored
 from agentguard.approval.tally import Standing, Tally, Uncounted, obstacles, tally
 from agentguard.approval.votes import check_vote, recount, sign_vote
@@ -40,6 +41,7 @@ __all__ = [
     "Shown",
     "Signer",
     "Standing",
+    "Steps",
     "Stored",
     "Tally",
     "Uncounted",

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from agentguard.approval import moves
 from agentguard.approval.clock import RedisClock
+from agentguard.approval.schedule import next_step_ms
 from agentguard.approval.stored import RecordMac, Stored, read_stored
 from agentguard.errors import AskedTooMuch, DecisionRefused, GuardUnavailable, RequestNotFound
 from agentguard.model.approvals import Edit, Request, State, Vote
@@ -263,21 +264,24 @@ class Channel:
         if self.mac is None:
             raise DecisionRefused("not_the_agent", "only the agent's side writes revisions")
         record = revised.canonical().encode()
+        following = next_step_ms(revised, self.clock.now_ms())
         await self._answer_edit(
-            before, "", record, self.mac.of(record), sealed_input, revised.revision, revised.digest, sealed_changes
-        )
+            before, "", record, self.mac.of(record), sealed_input, revised.revision, revised.digest, sealed_changes,
+            following=following,
+        )  # fmt: skip
 
     async def refuse_edit(self, before: Stored, why: str) -> None:
         """Answer an edit with a no. Raises RequestNotFound, and DecisionRefused: ended, changed."""
         await self._answer_edit(before, why, "", "", "", "", "", "")
 
-    async def _answer_edit(self, before: Stored, why: str, *revision: str | bytes | int) -> None:
+    async def _answer_edit(
+        self, before: Stored, why: str, *revision: str | bytes | int, following: int | None = None
+    ) -> None:
         request, edit = before.request, before.edit
         looked_at = "" if edit is None else edit.canonical()
-        word, state = await self._move(
-            moves.REVISE, request.id, "claim", looked_at, request.revision, why, *revision, self.events_max
-        )
-        self._settled(word, state, request.id)
+        keys = [*self._keys(request.id), self.names.events, self.names.steps]
+        args = [request.id, looked_at, request.revision, why, *revision, self.events_max, _or_never(following)]
+        self._settled(*self._heard(await self._make(moves.REVISE, keys, args)), request.id)
 
     async def withdraw(self, request_id: str, reason: str) -> State:
         """Take a request back. Raises RequestNotFound, and DecisionRefused ("ended")."""
@@ -288,6 +292,15 @@ class Channel:
         """Let a request wait on its own, if it is still pending. Gives the state. Raises RequestNotFound."""
         reply = await self._make(moves.DEFER, self._keys(request_id), [request_id])
         return self._settled(*self._heard(reply), request_id)
+
+    async def step(self, request_id: str, due_ms: int, next_ms: int | None, said: str) -> None:
+        """Take a step of a request that is due, and say it; `next_ms` is when the one after it is. See `approval.steps`.
+
+        Raises RequestNotFound, and DecisionRefused: ended, changed (not due, or somebody took it).
+        """
+        keys = [*self._keys(request_id), self.names.steps, self.names.events]
+        args: list[Part] = [request_id, due_ms, _or_never(next_ms), said, self.events_max]
+        self._settled(*self._heard(await self._make(moves.STEP, keys, args)), request_id)
 
     async def expire(self, request_id: str) -> State:
         """Say, once among all who try, that the deadline passed, if it did. Gives the state."""
@@ -349,9 +362,11 @@ class Channel:
         join = self.names.join(principal.session, request.digest)
         call = join if request.call_id is None else self.names.call(principal.session, principal.run, request.call_id)
         other = self._keys(seen) if seen else own
+        first = next_step_ms(request, request.opened_ms)
         agent = [f(principal.agent) for f in (self.names.waiting, self.names.asked, self.names.paused)]
         keys = [
-            *own, call, join, self.names.pending, self.names.events, *other, self.names.turn(request.turn), self.names.ended, *agent,
+            *own, call, join, self.names.pending, self.names.events, *other, self.names.turn(request.turn), self.names.ended,
+            *agent, self.names.steps,
         ]  # fmt: skip
         reply = await self._make(
             moves.OPEN,
@@ -361,7 +376,7 @@ class Channel:
                 request.model_digest, request.opened_ms, request.deadline_ms, request.redeem_by_ms,
                 "" if request.call_id is None else "1", seen, self.retention_ms, self.events_max, "1" if request.turn else "",
                 *("" if most is None else most for most in (restraint.pending, restraint.per_minute)),
-                restraint.pause_ms, restraint.after_rejection_ms,
+                restraint.pause_ms, restraint.after_rejection_ms, _or_never(first),
             ],
         )  # fmt: skip
         return self._heard(reply)
@@ -421,6 +436,10 @@ def _of_one_turn(stored: Stored, members: Sequence[Stored]) -> Sequence[Stored]:
     whose = (stored.request.turn, stored.request.principal)
     own = [each for each in members if (each.request.turn, each.request.principal) == whose]
     return own if stored.request.id in {each.request.id for each in own} else [stored]
+
+
+def _or_never(when_ms: int | None) -> Part:
+    return "" if when_ms is None else when_ms
 
 
 def _told(request_id: str, found: Stored | DecisionRefused | None) -> Stored | None:

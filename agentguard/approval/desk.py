@@ -103,7 +103,14 @@ class Desk:
         genuine = [vote for vote, fault in why.items() if not fault]
         return Shown(
             stored=stored,
-            tally=tally(request.needs, genuine, self.roster, request.principal),
+            tally=tally(
+                request.needs,
+                genuine,
+                self.roster,
+                request.principal,
+                opened_ms=request.opened_ms,
+                now_ms=stored.now_ms,
+            ),
             unverified=tuple(Uncounted(person=vote.person, why=fault) for vote, fault in why.items() if fault),
             earlier=await self.channel.earlier(request),
             word=await self._word(stored),
@@ -209,7 +216,7 @@ class Desk:
         who, stored = self.roster.person(person), await self.channel.read(request_id)
         if stored.state is not State.PENDING:
             raise DecisionRefused("ended", f"request {request_id} is already {stored.state}; nothing was edited")
-        may_edit(who, stored.request, self.roster)
+        may_edit(who, stored.request, self.roster, now_ms=stored.now_ms)
         edit = sign_edit(
             stored.request,
             changes,
@@ -222,7 +229,7 @@ class Desk:
         )
         if not hmac.compare_digest(card_digest.encode(), stored.request.card.digest().encode()):
             raise DecisionRefused("other_card", "what waits now is not what you saw; look at it again, then edit")
-        check_edit(edit, stored.request, self.roster)
+        check_edit(edit, stored.request, self.roster, now_ms=edit.time_ms)
         await self.channel.edit(edit)
         return edit
 
@@ -314,9 +321,10 @@ class Desk:
         Codes: self_approval, not_entitled.
         """
         request = stored.request
-        entitled = {need.name: entitled_to(need, self.roster, request.principal) for need in request.needs}
+        elapsed = self.channel.clock.now_ms() - request.opened_ms
+        entitled = {need.name: entitled_to(need, self.roster, request.principal, elapsed) for need in request.needs}
         own = [need for need in request.needs if person in entitled[need.name]]
-        needs = [need.name for need in own if self._confirmed(need, person, within)]
+        needs = [need.name for need in own if self._confirmed(need, person, within, elapsed)]
         if needs:
             return needs
         if own:
@@ -332,20 +340,21 @@ class Desk:
                 "Where one person should be enough, the policy says `ask: confirm`"
             )
             raise DecisionRefused("self_approval", told)
-        wanted = ", ".join(approver for need in request.needs for approver in need.approvers)
+        wanted = ", ".join(approver for need in request.needs for approver in need.approvers_at(elapsed))
         told = f"{person} is not among those who decide this ({wanted or 'the requester'}); those who can: {others}"
         raise DecisionRefused("not_entitled", told)
 
-    def _confirmed(self, need: Need, person: str, within: Collection[str] | None) -> bool:
+    def _confirmed(self, need: Need, person: str, within: Collection[str] | None, elapsed_ms: int) -> bool:
         """Whether an approver entry that means this person is one that the login confirmed: by name, or by such a group."""
         if within is None or need.name == CONFIRM:
             return True
-        kept = [one for one in need.approvers if not one.startswith("group:") or one.removeprefix("group:") in within]
+        named = need.approvers_at(elapsed_ms)
+        kept = [one for one in named if not one.startswith("group:") or one.removeprefix("group:") in within]
         return person in self.roster.entitled(kept)
 
     def _count(self, stored: Stored, votes: Sequence[Vote]) -> Tally:
         try:
-            return recount(stored.request, votes, self.roster)
+            return recount(stored.request, votes, self.roster, now_ms=self.channel.clock.now_ms())
         except DecisionRefused as refused:
             raise forged(f"a vote on it does not verify ({refused.code})") from None
 

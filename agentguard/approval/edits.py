@@ -57,8 +57,8 @@ def sign_edit(
     return signed(edit, key)
 
 
-def check_edit(edit: Edit, request: Request, roster: Roster) -> None:
-    """Return if `edit` is a genuine edit of this very request as it stands, by somebody who may. Raises DecisionRefused."""
+def check_edit(edit: Edit, request: Request, roster: Roster, *, now_ms: int) -> None:
+    """Return if `edit` is a genuine edit of this very request as it stands, by somebody who may by now. Raises DecisionRefused."""
     bound = {
         "tenant": (edit.tenant, request.principal.tenant),
         "request": (edit.request, request.id),
@@ -70,14 +70,15 @@ def check_edit(edit: Edit, request: Request, roster: Roster) -> None:
         if not hmac.compare_digest(edited.encode(), waiting.encode()):
             raise DecisionRefused(f"other_{what}", f"the edit is of another {what} than the one that waits here")
     check_signature(edit, roster)
-    may_edit(edit.person, request, roster)
+    may_edit(edit.person, request, roster, now_ms=min(now_ms, edit.time_ms))
 
 
-def may_edit(person: str, request: Request, roster: Roster) -> None:
-    """Return if a person may edit a request. Raises DecisionRefused: not_editable, not_entitled."""
+def may_edit(person: str, request: Request, roster: Roster, *, now_ms: int) -> None:
+    """Return if a person may edit a request now. Raises DecisionRefused: not_editable, not_entitled."""
     if not all(need.edit for need in request.needs):
         raise DecisionRefused("not_editable", "policy lets nobody change the arguments of this call; reject it instead")
-    if not any(person in entitled_to(need, roster, request.principal) for need in request.needs):
+    elapsed = now_ms - request.opened_ms
+    if not any(person in entitled_to(need, roster, request.principal, elapsed) for need in request.needs):
         raise DecisionRefused("not_entitled", f"{person} is not among those who decide this, so they can't edit it")
 
 

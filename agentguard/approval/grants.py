@@ -91,7 +91,9 @@ def holds(granted: Granted, needs: Sequence[Need], roster: Roster, caller: Princ
         except DecisionRefused as refused:
             _log.error("grant %s does not hold: a vote on it does not verify (%s)", granted.id, refused.code)
             return False
-    return tally(needs, granted.votes, roster, caller).state is State.APPROVED
+    given = granted.stored
+    times = {"opened_ms": given.request.opened_ms, "now_ms": given.now_ms}
+    return tally(needs, granted.votes, roster, caller, **times).state is State.APPROVED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,12 +72,24 @@ def _keys(written: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return () if written is None else (written,) if isinstance(written, str) else written
 
 
+class LadderTerms(Protocol):
+    """What is read of one step of an approval's `escalate:`."""
+
+    @property
+    def to(self) -> Sequence[str]:
+        """`group:NAME` or `person:NAME`."""
+
+
 class ApprovalTerms(Protocol):
     """What is read of one entry of a policy's `approvals:`."""
 
     @property
     def approvers(self) -> Sequence[str]:
         """`group:NAME` or `person:NAME`."""
+
+    @property
+    def escalate(self) -> Sequence[LadderTerms]:
+        """Who may decide too, after a while."""
 
     @property
     def quorum(self) -> int:
@@ -158,6 +170,10 @@ class Roster:
         for name, terms in document.approvals.items():
             found = list(self._check_approvers(("approvals", name), terms.approvers))
             yield from found or self._check_quorum(("approvals", name), terms)
+            for index, step in enumerate(terms.escalate):
+                for number, approver in enumerate(step.to):
+                    if not self.members(approver):
+                        yield ("approvals", name, "escalate", index, "to", number), *self._unknown(approver)
 
     def _check_approvers(self, path: Path, approvers: Sequence[str]) -> Iterator[Found]:
         if not approvers:

@@ -6,6 +6,7 @@ Rules:
 - who a person is and what they may decide is today's roster, never what a vote claims;
 - an approval counts for the needs that its vote names;
 - as many rejections as a need's `reject_quorum`, by distinct people entitled to it, end the request;
+- whom an escalation ladder adds counts from its step on: by a vote that is signed after that, and not by one from the future;
 - the requester is no approver, under whatever name and through whatever group; nor is the agent, nor who made its credentials;
 - where no user stands behind the agent, nobody is left out; where only listed people may ask, a user who isn't listed gets no approval;
 - the need `confirm` is met by the requester alone, counts in no quorum, and cannot be met for an autonomous agent;
@@ -16,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from agentguard.approval.matching import seat, stands_for
 from agentguard.approval.roster import Roster
@@ -23,6 +25,21 @@ from agentguard.model.approvals import Decision, State, Vote
 from agentguard.model.calls import Principal
 from agentguard.model.record import Record
 from agentguard.model.verdicts import CONFIRM, Need
+
+NEVER = -1
+"""No time since a request opened: no step of a ladder was reached."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Since:
+    """When a request opened, and what time it is."""
+
+    opened_ms: int
+    now_ms: int
+
+    def elapsed_ms(self, votes: Sequence[Vote] = ()) -> int:
+        """How long it had been open when the first of these votes was signed; none: how long by now."""
+        return min((self.now_ms, *(vote.time_ms for vote in votes))) - self.opened_ms
 
 
 class Standing(Record):
@@ -63,11 +80,23 @@ class Tally(Record):
         return tuple(f"{standing.need}: {standing.missing}" for standing in self.standings if standing.missing)
 
 
-def tally(needs: Sequence[Need], votes: Iterable[Vote], roster: Roster, requester: Principal) -> Tally:
-    """Count `votes`, whose signatures were verified before, towards `needs`."""
+def tally(
+    needs: Sequence[Need],
+    votes: Iterable[Vote],
+    roster: Roster,
+    requester: Principal,
+    *,
+    opened_ms: int = 0,
+    now_ms: int = NEVER,
+) -> Tally:
+    """Count `votes`, whose signatures were verified before, towards `needs`.
+
+    `opened_ms`, `now_ms`: when the request opened and what time it is, on Redis's clock; left out, no step of a ladder was reached.
+    """
     by_person = _by_person(votes)
-    entitled = {need.name: entitled_to(need, roster, requester) for need in needs}
-    standings = tuple(_standing(need, by_person, entitled[need.name], roster) for need in needs)
+    since = Since(opened_ms=opened_ms, now_ms=now_ms)
+    entitled = {need.name: _entitled(need, by_person, roster, requester, since) for need in needs}
+    standings = tuple(_standing(need, by_person, entitled[need.name], roster, since) for need in needs)
     rejecting = frozenset(person for person, cast in by_person.items() if _rejects(cast))
     rejected_by = frozenset[str]().union(*(rejecting & people for people in entitled.values()))
     is_rejected = any(len(rejecting & entitled[need.name]) >= _enough_to_reject(need) for need in needs)
@@ -81,12 +110,12 @@ def tally(needs: Sequence[Need], votes: Iterable[Vote], roster: Roster, requeste
     )
 
 
-def entitled_to(need: Need, roster: Roster, requester: Principal) -> frozenset[str]:
-    """Whose decision on this need counts today."""
+def entitled_to(need: Need, roster: Roster, requester: Principal, elapsed_ms: int = NEVER) -> frozenset[str]:
+    """Whose decision on this need counts today, so long after the request opened."""
     asker = requester_of(requester, roster)
     if need.name == CONFIRM:
         return frozenset() if asker is None else frozenset({asker})
-    return roster.entitled(need.approvers) - barred(requester, roster)
+    return roster.entitled(need.approvers_at(elapsed_ms)) - barred(requester, roster)
 
 
 def barred(requester: Principal, roster: Roster) -> frozenset[str]:
@@ -115,7 +144,7 @@ def _obstacles(need: Need, roster: Roster, requester: Principal) -> Iterator[str
     if need.name == CONFIRM:
         yield from _obstacles_to_confirm(roster, requester)
         return
-    people = entitled_to(need, roster, requester)
+    people = entitled_to(need, roster, requester, need.deadline_seconds * 1000)
     if not need.approvers:
         yield f"{need.name}: nobody is named who could approve"
     for approver in need.approvers:
@@ -148,7 +177,22 @@ def _rejects(cast: Sequence[Vote]) -> bool:
     return any(vote.decision is Decision.REJECT for vote in cast)
 
 
-def _standing(need: Need, by_person: dict[str, list[Vote]], entitled: frozenset[str], roster: Roster) -> Standing:
+def _entitled(
+    need: Need, by_person: dict[str, list[Vote]], roster: Roster, requester: Principal, since: Since
+) -> frozenset[str]:
+    """Whose decision counts: those named from the start, and of those whom a step added the ones who voted after it."""
+    always = entitled_to(need, roster, requester)
+    later = [person for person in by_person if need.escalate and person not in always]
+    return always | {
+        person
+        for person in later
+        if person in entitled_to(need, roster, requester, since.elapsed_ms(by_person[person]))
+    }
+
+
+def _standing(
+    need: Need, by_person: dict[str, list[Vote]], entitled: frozenset[str], roster: Roster, since: Since
+) -> Standing:
     yes = frozenset(person for person, cast in by_person.items() if person in entitled and _approves(cast, need.name))
     if need.from_each:
         seated = seat(_panels(need, yes, roster), need.quorum)
@@ -161,7 +205,11 @@ def _standing(need: Need, by_person: dict[str, list[Vote]], entitled: frozenset[
     else:
         quorum = 1 if need.name == CONFIRM else need.quorum
         counted = yes
-        missing = "" if len(yes) >= quorum else f"{quorum - len(yes)} of {', '.join(need.approvers) or 'the requester'}"
+        missing = (
+            ""
+            if len(yes) >= quorum
+            else f"{quorum - len(yes)} of {', '.join(need.approvers_at(since.elapsed_ms())) or 'the requester'}"
+        )
     return Standing(need=need.name, people=tuple(sorted(counted)), missing=missing)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from agentguard.approval.roster import Roster
 from agentguard.approval.signing import check_comment, check_signature, signed
-from agentguard.approval.tally import Tally, tally
+from agentguard.approval.tally import NEVER, Tally, tally
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Grant, Request, Vote
 from agentguard.store.keys import SigningKey
@@ -74,12 +74,12 @@ def check_grant(grant: Grant | None, decision: Decision, request: Request) -> No
         raise DecisionRefused("bad_grant", told)
 
 
-def recount(request: Request, votes: Iterable[Vote], roster: Roster) -> Tally:
-    """Check every vote on a request, then count them. Raises DecisionRefused where one is not genuine."""
+def recount(request: Request, votes: Iterable[Vote], roster: Roster, *, now_ms: int = NEVER) -> Tally:
+    """Check every vote on a request, then count them as of now. Raises DecisionRefused where one is not genuine."""
     checked = tuple(votes)
     for vote in checked:
         check_vote(vote, request, roster)
-    return tally(request.needs, checked, roster, request.principal)
+    return tally(request.needs, checked, roster, request.principal, opened_ms=request.opened_ms, now_ms=now_ms)
 
 
 def _check_bound(vote: Vote, request: Request) -> None:

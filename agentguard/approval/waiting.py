@@ -5,6 +5,7 @@ Rules:
 - a waiter misses nothing: whoever waits is read again after it began to wait, after each break of the line, and every few seconds;
 - the deadline stands on Redis's clock and is kept by a local timer, so it holds while Redis is away;
 - Redis may go away and come back; a waiter only learns of it if its deadline passes meanwhile: GuardUnavailable;
+- while anybody waits, steps of the tenant's requests that are due are taken (see `approval.steps`);
 - two connections, whatever the number of waiters; none while nobody waits; a waiter that is cancelled is forgotten.
 """
 
@@ -18,6 +19,7 @@ from itertools import islice
 from typing import Any
 
 from agentguard.approval.channel import Channel
+from agentguard.approval.steps import Steps
 from agentguard.approval.stored import Stored
 from agentguard.errors import DecisionRefused, GuardUnavailable
 from agentguard.model.approvals import State
@@ -128,12 +130,15 @@ class Waiters:
         failures = 0
         while self._runs():
             await self._work_until(everybody_at)
-            if clock() >= everybody_at:
+            is_time = clock() >= everybody_at
+            if is_time:
                 self._everybody_soon()
                 everybody_at = clock() + self.reread_seconds
             due = self._take_due()
             try:
                 await self._answer(due)
+                if is_time:
+                    await Steps(channel=self.channel).take_due()
                 failures = 0
             except GuardUnavailable:
                 self._due.update(due)

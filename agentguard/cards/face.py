@@ -15,7 +15,7 @@ from agentguard.approval import Shown, Stored
 from agentguard.approval.tally import Standing
 from agentguard.cards.outcome import Ending, clock, ending_of, sentence_of
 from agentguard.cards.spelling import Block, Line
-from agentguard.model.approvals import Card, Decision, State
+from agentguard.model.approvals import Card, Decision, Request, State
 from agentguard.model.record import Json, Record
 from agentguard.model.verdicts import CONFIRM, Need, Risk
 
@@ -150,7 +150,7 @@ def face_of(shown: Shown) -> Face:
         opened_ms=request.opened_ms,
         deadline_ms=request.deadline_ms,
         now_ms=stored.now_ms,
-        deadline=f"until {clock(request.deadline_ms)}; then the call is refused",
+        deadline=_deadline(request, stored.now_ms),
         approve=_approve(stored),
         grant=_grant(card),
         same_user=request.assurance == "same-user",
@@ -166,6 +166,14 @@ def gravest(risks: Iterable[str]) -> str:
     """The highest of some risks; one that no guard writes is above all."""
     order = {risk.value: risk.rank for risk in Risk}
     return max(risks, key=lambda risk: order.get(risk, len(order)))
+
+
+def _deadline(request: Request, now_ms: int) -> str:
+    """Until when it can be decided, and who may decide too later on."""
+    steps = sorted((step.after_seconds, step.to) for need in request.needs for step in need.escalate)
+    later = ((request.opened_ms + seconds * 1000, ", ".join(to)) for seconds, to in steps)
+    too = [f"from {clock(when)} {who} may decide too" for when, who in later if now_ms < when < request.deadline_ms]
+    return "; ".join([f"until {clock(request.deadline_ms)}", "then the call is refused", *too])
 
 
 def _grant(card: Card) -> str:

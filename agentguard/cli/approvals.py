@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import anyio
 import typer
 
-from agentguard.approval import Desk, Run, Shown, Stored
+from agentguard.approval import Desk, Run, Shown, Steps, Stored
 from agentguard.cli.cards import print_card, print_line, print_runs, request_json
 from agentguard.cli.durations import milliseconds
 from agentguard.cli.keys import my_key
@@ -60,6 +60,7 @@ def list_(
         async with open_desk(policies, Settings(), tenant=tenant) as desk:
             if undone:
                 return (), await desk.undone()
+            await Steps(channel=desk.channel).take_due()
             return await desk.list(tuple(State) if everything else [State.PENDING]), ()
 
     found, runs = anyio.run(listing)

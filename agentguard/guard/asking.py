@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from agentguard.approval import Opened, Restraint, Roster, Stored, check_vote, obstacles, tally
+from agentguard.approval import Opened, Restraint, Roster, Stored, Tally, check_vote, obstacles, tally
 from agentguard.errors import (
     AgentGuardError,
     AskedTooMuch,
@@ -91,8 +91,7 @@ class Asking:
         stored = await self.requests.decided(stored, hold_seconds)
         match stored.state:
             case State.PENDING:
-                tallied = tally(stored.request.needs, stored.votes, self._roster(), principal)
-                return str(refusals.pending(stored, tallied.missing))
+                return str(refusals.pending(stored, self._tally(stored, self._roster()).missing))
             case State.APPROVED:
                 return refusals.come_back(stored.request)
             case State.EXECUTING | State.UNKNOWN:
@@ -123,7 +122,7 @@ class Asking:
             await self.records.asked(opened.stored.request, opened.how.value)
             stored = await self._decided(case, opened.stored, hold_seconds)
             if stored.state is State.PENDING and hold_seconds is not None:
-                raise self._pending(case, stored)
+                raise self._pending(stored)
             return await self._permit(case, stored)
         except (asyncio.CancelledError, KeyboardInterrupt):
             self.requests.take_back(request.id)
@@ -184,10 +183,9 @@ class Asking:
             after_rejection_ms=terms.after_rejection_ms,
         )
 
-    def _pending(self, case: Case, stored: Stored) -> CallPending:
+    def _pending(self, stored: Stored) -> CallPending:
         """Tell who is still asked, and to come back."""
-        tallied = tally(stored.request.needs, stored.votes, self._roster(), case.principal)
-        return refusals.pending(stored, tallied.missing)
+        return refusals.pending(stored, self._tally(stored, self._roster()).missing)
 
     def _request(self, case: Case, *, may_defer: bool) -> Request:
         return Request(
@@ -267,7 +265,7 @@ class Asking:
                 raise await self._forged(case, stored, refused.code) from None
         if not stored.votes:
             raise await self._forged(case, stored, "no votes")
-        if tally(stored.request.needs, stored.votes, roster, case.principal).state is not State.APPROVED:
+        if self._tally(stored, roster).state is not State.APPROVED:
             raise refusals.stale(case.tool.name, stored.request.id, "who may approve changed")
 
     async def _check_still_fits(self, case: Case, stored: Stored, verdicts: Sequence[Verdict]) -> None:
@@ -312,6 +310,18 @@ class Asking:
             self.records.forged(case.principal, case.call, "", refused.code)
             return refusals.forged(case.tool.name, "")
         return GuardUnavailable("redis", f"the approval channel refused a move ({refused.code})")
+
+    def _tally(self, stored: Stored, roster: Roster) -> Tally:
+        """How the votes stand now, on Redis's clock."""
+        request = stored.request
+        return tally(
+            request.needs,
+            stored.votes,
+            roster,
+            request.principal,
+            opened_ms=request.opened_ms,
+            now_ms=stored.now_ms,
+        )
 
     def _roster(self) -> Roster:
         try:

@@ -62,7 +62,7 @@ class Editing:
     async def _answer(self, case: Case, stored: Stored, edit: Edit) -> None:
         request = stored.request
         try:
-            check_edit(edit, request, self.people())
+            check_edit(edit, request, self.people(), now_ms=stored.now_ms)
             changes = {**self._changes(stored), **changes_of(edit, request, self.box)}
         except DecisionRefused as refused:
             if refused.code not in _REFUSED_EDITS:

@@ -51,12 +51,20 @@ CONFIRM = "confirm"
 """The reserved approval name: the user on whose behalf the agent acts confirms the call."""
 
 
+class Step(Record):
+    """A step of an escalation ladder: so long after the request opened, these may decide too."""
+
+    after_seconds: int
+    to: tuple[str, ...]
+
+
 class Need(Record):
     """One approval that a request must get.
 
     `approvers` are `group:NAME` or `person:NAME`; empty only for the need named CONFIRM. `quorum` counts distinct people, and so does
     `reject_quorum`, which ends the request; `edit`: whether who decides may change the arguments first; with
-    `from_each` it counts in each of the groups, and nobody stands for two of them.
+    `from_each` it counts in each of the groups, and nobody stands for two of them. `remind_seconds`: how often people are
+    reminded, 0 for never; `escalate`: who may decide too, and from when on.
     """
 
     name: str
@@ -66,6 +74,13 @@ class Need(Record):
     from_each: bool = False
     deadline_seconds: int
     edit: bool = True
+    remind_seconds: int = 0
+    escalate: tuple[Step, ...] = ()
+
+    def approvers_at(self, elapsed_ms: int) -> tuple[str, ...]:
+        """Who may decide so long after the request opened."""
+        reached = (step.to for step in self.escalate if step.after_seconds * 1000 <= elapsed_ms)
+        return tuple(dict.fromkeys((*self.approvers, *(approver for to in reached for approver in to))))
 
 
 class Clause(Record):

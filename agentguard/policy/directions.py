@@ -135,6 +135,8 @@ _APPROVAL: dict[str, Judge] = {
     "from_each": there_is(Way.STRICTER),
     "edit": there_is(Way.LAXER),
     "deadline_seconds": more_is(Way.LAXER),
+    "remind_seconds": nothing,
+    "escalate": wider_is(Way.LAXER),
 }
 _ASKING: dict[str, Judge] = {
     "pending": more_is(Way.LAXER),
@@ -154,6 +156,7 @@ INSTEAD = {
     "over": "window_ms",
     "per": "dimensions",
     "deadline": "deadline_seconds",
+    "remind": "remind_seconds",
     "pause": "pause_ms",
     "after_rejection": "after_rejection_ms",
 }

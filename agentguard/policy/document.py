@@ -248,8 +248,20 @@ class LimitEntry(Record):
         return 0 if self.over is None else _seconds(self.over) * 1000
 
 
+class EscalateEntry(Record):
+    """A step of an escalation ladder: after so long, these may decide too, and are told."""
+
+    after: Duration
+    to: Annotated[tuple[Approver, ...], Field(min_length=1)]
+
+    @property
+    def after_seconds(self) -> int:
+        """The time of the step, in seconds after the request opened."""
+        return _seconds(self.after)
+
+
 class ApprovalEntry(Record):
-    """Who approves, how many of them, and how long there is."""
+    """Who approves, how many of them, and how long there is; how often they are reminded, and who may decide too after a while."""
 
     approvers: tuple[Approver, ...]
     quorum: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -257,11 +269,18 @@ class ApprovalEntry(Record):
     from_each: bool = False
     edit: bool = True
     deadline: Duration
+    remind: Duration | None = None
+    escalate: tuple[EscalateEntry, ...] = ()
 
     @property
     def deadline_seconds(self) -> int:
         """The deadline in seconds."""
         return _seconds(self.deadline)
+
+    @property
+    def remind_seconds(self) -> int:
+        """How often people are reminded, in seconds; 0: never."""
+        return 0 if self.remind is None else _seconds(self.remind)
 
 
 class AskingSection(Record):

@@ -77,7 +77,8 @@ def _need(need: Need) -> str:
         return f"the user's own confirmation {minutes}"
     each = " in each of" if need.from_each else " of"
     rejecting = f", {need.reject_quorum} rejections end it" if need.reject_quorum > 1 else ""
-    return f"{need.name}: {need.quorum}{each} {', '.join(need.approvers)}, {minutes}{rejecting}"
+    later = "".join(f", after {step.after_seconds} s also {', '.join(step.to)}" for step in need.escalate)
+    return f"{need.name}: {need.quorum}{each} {', '.join(need.approvers)}{later}, {minutes}{rejecting}"
 
 
 def facts_read(condition: str, facts: Facts) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agentguard.model.verdicts import CONFIRM, Effect, Need, Risk
+from agentguard.model.verdicts import CONFIRM, Effect, Need, Risk, Step
 from agentguard.policy.document import CONFIRM_SECONDS, Document, RuleEntry, ToolEntry, level_effect
 
 
@@ -62,4 +62,6 @@ def _need(document: Document, name: str) -> Need:
         from_each=approval.from_each,
         edit=approval.edit,
         deadline_seconds=approval.deadline_seconds,
+        remind_seconds=approval.remind_seconds,
+        escalate=tuple(Step(after_seconds=step.after_seconds, to=tuple(sorted(step.to))) for step in approval.escalate),
     )

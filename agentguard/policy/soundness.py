@@ -4,7 +4,7 @@ Each finding is (path in the document, what is wrong, what to write instead).
 
 Rules:
 - risk rises: allow <= ask <= deny from low to critical; critical is never allowed and never merely confirmed;
-- every approval that is asked for is defined, and somebody could give it;
+- every approval that is asked for is defined, and somebody could give it; reminders and steps come before its deadline, in order;
 - a rule does something; a limit counts one thing, over some time, and asks or denies; a role has paths that conditions can read;
 - of two patterns that match one name, one is plainly more specific or riskier;
 - no token is restored inside a text that something executes;
@@ -33,6 +33,8 @@ from agentguard.policy.roles import EXECUTABLE_ROLES, RESERVED
 
 AMBIGUOUS_MAX = 100
 """How many pairs of patterns that could both win are told."""
+REMINDERS_MAX = 100
+"""How often people can be reminded of one request."""
 SUBJECTS_MAX = 100_000
 """How many people or things one limit can tell apart."""
 
@@ -46,6 +48,7 @@ def check(document: Document) -> Iterator[Found]:
     yield from _check_asks(document)
     for name, approval in document.approvals.items():
         yield from _check_approval(("approvals", name), name, approval)
+        yield from _check_times(("approvals", name), approval)
     for pattern, entry in document.tools.items():
         yield from _check_params(("tools", pattern), entry)
         yield from _check_reveal(("tools", pattern), entry)
@@ -112,6 +115,30 @@ def _check_approval(path: Path, name: str, approval: ApprovalEntry) -> Iterator[
     if only_persons and approval.quorum > len(people):
         what = f"a quorum of {approval.quorum}, but {len(people)} can approve"
         yield (*path, "quorum"), what, f"write a quorum of at most {len(people)}, or name more approvers"
+
+
+def _check_times(path: Path, approval: ApprovalEntry) -> Iterator[Found]:
+    """Reminders and steps that come before the deadline, each step after the one before."""
+    deadline = approval.deadline_seconds
+    if approval.remind_seconds >= deadline:
+        yield (*path, "remind"), "the deadline comes before the first reminder", "remind sooner, or leave remind out"
+    elif approval.remind_seconds and deadline // approval.remind_seconds > REMINDERS_MAX:
+        yield (*path, "remind"), f"people would be reminded over {REMINDERS_MAX} times", "remind less often"
+    if approval.escalate and approval.from_each:
+        what = "from_each counts in each of its groups, and a step would add none of them"
+        yield (*path, "escalate"), what, "remove escalate or from_each"
+    known, before = set(approval.approvers), 0
+    for index, step in enumerate(approval.escalate):
+        place = (*path, "escalate", index)
+        if step.after_seconds >= deadline:
+            yield (*place, "after"), "the deadline comes before this step", f"write less than {approval.deadline}"
+        if step.after_seconds <= before:
+            yield (*place, "after"), "this step does not come after the one before", "write the steps in their order"
+        for each in step.to:
+            if each in known:
+                yield (*place, "to"), f"{each} may decide already", "name whom the step adds"
+            known.add(each)
+        before = step.after_seconds
 
 
 def _two_groups(approvers: set[str]) -> bool:

@@ -50,7 +50,7 @@ def _why_not(office: Office, stored: Stored, viewer: Identity) -> str:
 
 def _may_edit(office: Office, stored: Stored, viewer: Identity) -> bool:
     try:
-        may_edit(viewer.person, stored.request, office.roster())
+        may_edit(viewer.person, stored.request, office.roster(), now_ms=stored.now_ms)
     except DecisionRefused:
         return False
     return bool(stored.request.box)

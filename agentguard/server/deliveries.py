@@ -3,6 +3,7 @@
 Rules:
 - an endpoint that is slow or down holds up no other message: each delivery waits for its own next attempt;
 - what a message says is read from the record when it is sent, with its votes verified; a forged one is not sent;
+- nobody is urged to decide what is decided by now;
 - a message that no attempt could deliver, and one that nothing can be said of, is a dead letter and in the log.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 
 from agentguard.approval import Desk, Shown
 from agentguard.errors import ConfigurationError, DecisionRefused, GuardUnavailable
+from agentguard.model.approvals import State
 from agentguard.server.lasting import lasting, pause
 from agentguard.server.messages import Turn, supported, turn_of
 from agentguard.server.notifiers import Notifier
@@ -91,8 +93,10 @@ class Deliveries:
     async def _attempt(self, delivery: Delivery) -> Exception | None:
         """None where it was sent, else why not."""
         try:
-            notifier = self._notifier(delivery)
-            await notifier.tell(delivery.turn, await self._shown(delivery.turn))
+            notifier, shown = self._notifier(delivery), await self._shown(delivery.turn)
+            if delivery.turn.urges and shown.stored.state is not State.PENDING:
+                return None
+            await notifier.tell(delivery.turn, shown)
         except (NotDelivered, NothingToSay) as failure:
             return failure
         except ConfigurationError:

@@ -12,14 +12,18 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from agentguard.approval import Shown
-from agentguard.model.approvals import State
+from agentguard.model.approvals import Request, State
 from agentguard.model.record import Record
 
-Kind = Literal["request.opened", "request.changed", "request.ended", "request.finished"]
+Kind = Literal[
+    "request.opened", "request.reminded", "request.escalated", "request.changed", "request.ended", "request.finished"
+]
 """`changed` is for places that show a request as it is now; no webhook is told of it."""
 
 _ENDED = frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.WITHDRAWN})
 _CHANGES = frozenset({"voted", "edited", "revised", "redeemed", "settled"})
+_SEVERAL = frozenset({"request.reminded", "request.escalated", "request.changed"})
+_URGING = frozenset({"request.reminded", "request.escalated"})
 _FINISHED = frozenset({State.DONE, State.FAILED, State.UNKNOWN})
 
 
@@ -32,14 +36,22 @@ class Turn(Record):
     time_ms: int
 
     @property
+    def urges(self) -> bool:
+        """Whether it only asks people to decide: of a request that is decided by now it tells nothing."""
+        return self.kind in _URGING
+
+    @property
     def message_id(self) -> str:
         """The same for every attempt, and for every other server that tells it."""
-        of = f"_{self.time_ms}" if self.kind == "request.changed" else ""
+        of = f"_{self.time_ms}" if self.kind in _SEVERAL else ""
         return f"msg_{self.request}_{self.state}{of}"
 
 
 class Facts(Record):
-    """The request in a message. `by` are the people whose votes made the state; `url` is where it can be read."""
+    """The request in a message. `by` are the people whose votes made the state; `url` is where it can be read.
+
+    `approvers` are those who may decide by the time of the message: `group:NAME`, `person:NAME`.
+    """
 
     request: str
     tenant: str
@@ -51,6 +63,7 @@ class Facts(Record):
     user: str | None
     deployment: str
     reasons: tuple[str, ...]
+    approvers: tuple[str, ...]
     by: tuple[str, ...]
     opened_ms: int
     deadline_ms: int
@@ -92,6 +105,7 @@ def message_of(turn: Turn, shown: Shown, url: str) -> Message:
             user=card.user,
             deployment=card.deployment,
             reasons=card.reasons,
+            approvers=_approvers(turn, request),
             by=_by(turn, shown),
             opened_ms=request.opened_ms,
             deadline_ms=request.deadline_ms,
@@ -109,11 +123,18 @@ def supported(turn: Turn, shown: Shown) -> bool:
 def _kind(event: str, state: State) -> Kind | None:
     if event == "opened":
         return "request.opened"
+    if event in ("reminded", "escalated"):
+        return "request.reminded" if event == "reminded" else "request.escalated"
     if event == "finished" and state in _FINISHED:
         return "request.finished"
     if state in _ENDED:
         return "request.ended"
     return "request.changed" if event in _CHANGES else None
+
+
+def _approvers(turn: Turn, request: Request) -> tuple[str, ...]:
+    elapsed = turn.time_ms - request.opened_ms
+    return tuple(sorted({approver for need in request.needs for approver in need.approvers_at(elapsed)}))
 
 
 def _by(turn: Turn, shown: Shown) -> tuple[str, ...]:

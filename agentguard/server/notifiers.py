@@ -64,7 +64,7 @@ class WebhookNotifier:
         return host_of(self.url)
 
     def wants(self, turn: Turn) -> bool:
-        """That a request opened, ended or was carried out."""
+        """That a request opened, still waits, ended or was carried out."""
         return turn.kind != "request.changed"
 
     async def tell(self, turn: Turn, shown: Shown) -> None:

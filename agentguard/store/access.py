@@ -22,7 +22,7 @@ _AGENT_WRITES = (
 _APPROVERS_WRITE = (
     "votes:* settled:* freezes lift:* revoked:* repeat:* logged-out:* posted:* press:* events:webhooks:*"
 ).split()
-_BOTH_WRITE = "pending ended undone events".split()
+_BOTH_WRITE = "pending steps ended undone events".split()
 _AGENT_READS = "votes:* settled:* freezes lift:* revoked:*".split()
 _APPROVERS_READ = "request:* claim:* turn:* deed:* grants grants:* uses:* labels:* asking:*".split()
 

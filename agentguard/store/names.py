@@ -40,6 +40,11 @@ class Names:
         return self.prefix + "pending"
 
     @property
+    def steps(self) -> str:
+        """Sorted set of pending requests by when people are next to be reminded, or more of them may decide."""
+        return self.prefix + "steps"
+
+    @property
     def ended(self) -> str:
         """Sorted set of ended requests by the time they ended."""
         return self.prefix + "ended"

@@ -250,7 +250,7 @@ async def test_t32_an_edit_that_nobody_signed_for_this_is_none(
     stored = await opened(agent)
     edit = change(await edited(desk, stored))
     with pytest.raises(DecisionRefused):
-        check_edit(edit, stored.request, ROSTER)
+        check_edit(edit, stored.request, ROSTER, now_ms=stored.now_ms)
 
 
 async def test_changes_moved_to_another_request_are_not_read(agent: Channel, desk: Desk) -> None:

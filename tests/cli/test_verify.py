@@ -62,7 +62,13 @@ limits:
   people: {tools: [read_page], distinct: PERSON, max: 20, per: session, deny: true}
   noted: {tools: [read_page], max: 5, over: 1h, deny: true, mode: shadow}
 approvals:
-  on-call: {approvers: [group:on-call, person:bob], quorum: 2, reject_quorum: 2, deadline: 10m}
+  on-call:
+    approvers: [group:on-call, person:bob]
+    quorum: 2
+    reject_quorum: 2
+    deadline: 10m
+    remind: 2m
+    escalate: [{after: 5m, to: [group:leads]}]
   board: {approvers: [group:data, group:security], from_each: true, deadline: 4h, edit: false}
 asking: {pending: 20, per_minute: 10, pause: 2m, after_rejection: 1h}
 masking:
@@ -251,6 +257,7 @@ BROKEN = [
     pytest.param(by_verdict(unlabelled), ["tools.read_page.labels"], id="labels"),
     pytest.param(by_verdict(in_earnest), ["tools.tried.mode", "rules.carried.mode"], id="shadow"),
     pytest.param(by_need(quorum=1), ["approvals.on-call.quorum"], id="quorum"),
+    pytest.param(by_need(remind_seconds=0, escalate=()), ["approvals.on-call.remind", "approvals.on-call.escalate"], id="ladder"),
     pytest.param(by_need(from_each=False), ["approvals.board.from_each"], id="from_each"),
     pytest.param(by_need(deadline_seconds=3), ["approvals.board.deadline"], id="deadline", marks=pytest.mark.slow),
     pytest.param(by_need(approvers=("person:verify-outsider",)), ["approvals.on-call.approvers"], id="approvers"),

@@ -119,6 +119,14 @@ def test_a_change_has_its_way_and_going_back_the_other(old: str, new: str, ways:
         pytest.param("quorum: 2", "quorum: 1", [LAXER], id="quorum"),
         pytest.param("deadline: 15m", "deadline: 20m", [LAXER], id="deadline"),
         pytest.param("deadline: 10m", "deadline: 600s", [], id="same deadline"),
+        pytest.param("deadline: 10m", "deadline: 10m, remind: 1m", [], id="reminders"),
+        pytest.param(
+            "deadline: 10m", "deadline: 10m, escalate: [{after: 5m, to: [person:ann]}]", [LAXER], id="escalation"
+        ),
+        pytest.param("version: 1", "version: 1\nasking: {pending: 10}", [STRICTER], id="fewer wait"),
+        pytest.param("version: 1", "version: 1\nasking: {per_minute: 100}", [LAXER], id="more a minute"),
+        pytest.param("version: 1", "version: 1\nasking: {pause: 1m}", [LAXER], id="a shorter pause"),
+        pytest.param("version: 1", "version: 1\nasking: {after_rejection: 600s}", [], id="as long after a rejection"),
         pytest.param("from_each: true, ", "", [LAXER], id="from_each"),
         pytest.param("[group:on-call]", "[group:on-call, person:ann]", [LAXER], id="one more approver"),
         pytest.param("[group:on-call]", "[person:ann]", [UNCLEAR], id="another approver"),

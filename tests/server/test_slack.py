@@ -14,7 +14,7 @@ import anyio
 import httpx
 import pytest
 
-from agentguard.approval import Channel, sign_vote
+from agentguard.approval import Channel, Steps, sign_vote
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Decision, Request, State
 from agentguard.server.outbox import Outbox
@@ -234,6 +234,23 @@ async def test_t2_a_button_of_another_request_or_of_an_earlier_card_decides_noth
     await told(slack, "chat.postEphemeral", count=2)
 
     assert await state_of(agent, request) is State.PENDING
+
+
+async def test_a_request_that_still_waits_is_called_to_mind_below_its_card_once(
+    base: str, slack: FakeSlack, agent: Channel
+) -> None:
+    """A card that changes moves nobody: a word stands below it, without any text of the agent's."""
+    reminding = ONE.model_copy(update={"remind_seconds": 60})
+    request = await opened(agent, reminding)
+    posted = await told(slack, "chat.postMessage")
+    await agent.connection.execute("ZADD", agent.names.steps, request.opened_ms, request.id)
+    await Steps(channel=agent).take_due()
+    reminder = await told(slack, "chat.postMessage", where=lambda body: "thread_ts" in body)
+
+    assert reminder["text"].startswith("still waits: ")
+    assert reminder["channel"] == posted["channel"]
+    assert request.card.title not in reminder["text"]
+    assert slack.count("chat.postMessage") == 2
 
 
 async def test_a_decision_made_elsewhere_changes_the_card(base: str, slack: FakeSlack, agent: Channel) -> None:

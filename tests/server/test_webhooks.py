@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 
 from agentguard.approval import Channel
 from agentguard.model.approvals import Card, Request, State
+from agentguard.model.verdicts import Step
 from agentguard.server.outbox import Delivery, Outbox
 from agentguard.server.signatures import WebhookSecret
 from agentguard.server.webhooks import Webhooks
@@ -172,6 +173,30 @@ class TestWhatIsTold:
         }
         assert await agent.connection.execute("ZCARD", names.pending) == 0
 
+    async def test_steps_that_fell_due_are_told_though_the_agent_is_gone(
+        self, serve: Serve, agent: Channel, outbox: Outbox
+    ) -> None:
+        """A reminder, then who may decide too; each once, and nothing of what is decided by then."""
+        # given
+        later = Step(after_seconds=300, to=("group:security",))
+        urged = ONE.model_copy(update={"remind_seconds": 60, "escalate": (later,)})
+        request, ended = await opened(agent, urged), await opened(agent, urged)
+        steps = agent.names.steps
+        await agent.connection.execute("ZADD", steps, request.opened_ms, request.id, ended.opened_ms, ended.id)
+        await agent.withdraw(ended.id, "")
+
+        # when
+        with receiving() as receiver, serve(receiver):
+            told = [verified(await next_of(receiver)) for _ in range(4)]
+            nothing_more = receiver.nothing_more()
+
+        # then
+        of = [one for one in told if one["data"]["request"] == request.id]
+        assert sorted(one["type"] for one in of) == ["request.opened", "request.reminded"]
+        assert {tuple(one["data"]["approvers"]) for one in of} == {("group:stewards",)}
+        assert {one["type"] for one in told if one not in of} == {"request.opened", "request.ended"}
+        assert nothing_more
+
     async def test_a_vote_that_ends_nothing_is_not_told(self, serve: Serve, agent: Channel, outbox: Outbox) -> None:
         """Between opening and end there is silence."""
         with receiving() as receiver, serve(receiver) as base:
@@ -204,8 +229,8 @@ class TestWhatIsTold:
         assert "user@acme.example" not in sent
         assert request.digest not in sent
         assert set(verified(first)["data"]) == {
-            "request", "tenant", "state", "title", "tool", "risk", "agent", "user", "deployment", "reasons", "by",
-            "opened_ms", "deadline_ms", "url",
+            "request", "tenant", "state", "title", "tool", "risk", "agent", "user", "deployment", "reasons",
+            "approvers", "by", "opened_ms", "deadline_ms", "url",
         }  # fmt: skip
 
     async def test_every_endpoint_is_told(self, serve: Serve, agent: Channel, outbox: Outbox) -> None:

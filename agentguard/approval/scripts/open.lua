@@ -6,10 +6,12 @@
 --       8 request  9 votes  10 claim  of the id that the digest's index was last seen to name (or 1-3 again)
 --       11 requests of the same turn (ignored without one)
 --       12 ended  13 requests of the agent that wait  14 those it opened in the last minute  15 that it is paused
+--       16 steps
 -- ARGV  1 id  2 record  3 mac  4 sealed input  5 revision  6 digest  7 digest of the model's own arguments
 --       8 opened_ms  9 deadline_ms  10 redeem_by_ms  11 "1" with a call id, "" without  12 the id that 8-10 belong to, or ""
 --       13 retention_ms  14 events_max  15 "1" where the call is part of a turn, "" where nobody knows
 --       16 how many of the agent's requests may wait  17 how many it may open in a minute (each "": any number)  18 pause_ms  19 after_rejection_ms
+--       20 when people are first to be reminded, or more may decide, or "" for never
 -- Gives {word, now_ms, id}: created | found | joined | reused (same call id, other arguments) | taken (id in use)
 --       | look (call again with the keys of this id as 8-10) | clock (opened_ms is wrong by more than 2 s)
 --       | crowded (too many wait) | paused (it asked too often; the third value is until when, in ms)
@@ -125,5 +127,6 @@ if ARGV[17] ~= '' then
   redis.call('ZADD', KEYS[14], whole(now), id)
   redis.call('PEXPIRE', KEYS[14], MINUTE_MS)
 end
+if ARGV[20] ~= '' then redis.call('ZADD', KEYS[16], ARGV[20], id) end
 announce(KEYS[7], ARGV[14], now, id, 'opened', 'pending')
 return {'created', now, id}

@@ -1,8 +1,9 @@
 -- Answer a person's edit: write the next revision, or say why there is none.
 --
--- KEYS  1 request  2 votes  3 claim  4 events
+-- KEYS  1 request  2 votes  3 claim  4 events  5 steps
 -- ARGV  1 id  2 the edit that was looked at (JSON)  3 the revision that it was looked at on  4 why it is refused, or ""
 --       5 record  6 mac  7 sealed input  8 revision  9 digest  10 sealed changes (5-10 are ignored where it is refused)  11 events_max
+--       12 when people are next to be reminded of the next revision, or more may decide, or "" for never (ignored where it is refused)
 -- Gives {word, now_ms, state}: revised | missing | ended | changed
 --
 -- Rules:
@@ -23,6 +24,7 @@ if ARGV[4] == '' then
   local input = redis.call('HGET', KEYS[1], 'input') or ''
   redis.call('HSET', KEYS[1], 'record.' .. request.revision, request.record, 'input.' .. request.revision, input)
   redis.call('HSET', KEYS[1], 'record', ARGV[5], 'mac', ARGV[6], 'input', ARGV[7], 'revision', ARGV[8], 'digest', ARGV[9], 'changes', ARGV[10])
+  if ARGV[12] == '' then redis.call('ZREM', KEYS[5], ARGV[1]) else redis.call('ZADD', KEYS[5], ARGV[12], ARGV[1]) end
 end
 announce(KEYS[4], ARGV[11], now, ARGV[1], 'revised', 'pending')
 return {'revised', now, state}

@@ -19,14 +19,14 @@ PROBE_KEY = "verify_value"
 PLAIN = "zq-plain-7"
 """A value that nothing takes for personal data."""
 
-_TELLING = frozenset({"notify", "notifiers", "remind", "reminders", "escalate", "escalation"})
+_TELLING = frozenset({"notify", "notifiers"})
 """Keys that would tell real people."""
 
 
 def base(document: Document, **sections: Json) -> dict[str, Json]:
-    """The policy with nothing of its tools, rules and limits, under calm levels; `sections` stand in place of its own."""
+    """The policy under calm levels, asking as usual, with none of its tools, rules and limits; `sections` stand in place of its own."""
     whole = document.model_dump(mode="json", exclude_none=True, by_alias=True)
-    bare = {"tools": {}, "rules": [], "limits": {}, "risk": CALM}
+    bare = {"tools": {}, "rules": [], "limits": {}, "asking": {}, "risk": CALM}
     whole = {key: value for key, value in whole.items() if key != "mode"}
     return {**_silent(whole), **bare, **sections}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from agentguard.approval import Steps
 from agentguard.cli.verifying.alone import QUIET, at, base, written
 from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.trials import OUTSIDER, Ground, Observed, Trial, member
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _TOOL = "verify_asks"
 _DEADLINE_SECONDS = 1
+_STEP_SECONDS = 1
+_LITTLE_SECONDS = 0.02
 
 
 async def approvers(ground: Ground, clause: Present) -> Proof:
@@ -144,15 +147,71 @@ async def deadline(ground: Ground, clause: Present) -> Proof:
     )
 
 
+async def remind(ground: Ground, clause: Present) -> Proof:
+    """When so much time passed people are reminded, once; and not before."""
+    owner: ApprovalEntry = clause.owner
+    async with ground.trial(_alone(clause, remind=owner.remind)) as trial:
+        seen = await trial.call(_TOOL, {})
+        request = None if seen.stored is None else seen.stored.request
+        as_often = request is not None and await _next_step(trial) == request.opened_ms + owner.remind_seconds * 1000
+        await Steps(channel=trial.desk.channel).take_due()
+        early = await _told(trial, "reminded")
+        await _hurry(trial)
+        for _ in range(2):
+            await Steps(channel=trial.desk.channel).take_due()
+        told = await _told(trial, "reminded")
+    return Proof(holds=as_often and told == 1, spares=early == 0, told=f"people are reminded every {owner.remind}")
+
+
+async def escalate(ground: Ground, clause: Present) -> Proof:
+    """Whom the first step adds may decide from then on, and not before."""
+    owner: ApprovalEntry = clause.owner
+    kind, _, name = owner.escalate[0].to[0].partition(":")
+    added = name if kind == "person" else member(name, 0)
+    step: Json = {"after": f"{_STEP_SECONDS}s", "to": list(owner.escalate[0].to)}
+    async with ground.trial(_alone(clause, escalate=[step])) as trial:
+        seen = await trial.call(_TOOL, {})
+        for person in _enough(owner)[:-1]:
+            await trial.vote(seen, person)
+        early = await trial.vote(seen, added)
+        await asyncio.sleep(_STEP_SECONDS + _LITTLE_SECONDS)
+        ended = await trial.end(seen) if await trial.vote(seen, added) else seen
+    return Proof(
+        holds=ended.ran, spares=not early, told=f"{owner.escalate[0].to[0]} may decide after the step, not before"
+    )
+
+
+async def _next_step(trial: Trial) -> int:
+    """When the next step of the only request is due."""
+    channel = trial.desk.channel
+    found = await channel.connection.execute("ZRANGE", channel.names.steps, 0, 0, "WITHSCORES")
+    return int(found[0][1]) if found else 0
+
+
+async def _hurry(trial: Trial) -> None:
+    """Let the next step be due now."""
+    channel = trial.desk.channel
+    for request_id in await channel.connection.execute("ZRANGE", channel.names.steps, 0, -1):
+        await channel.connection.execute("ZADD", channel.names.steps, channel.clock.now_ms() - 1, request_id.decode())
+
+
+async def _told(trial: Trial, kind: str) -> int:
+    """How often this was said."""
+    channel = trial.desk.channel
+    events = await channel.connection.read_stream(channel.names.events, "0-0", 1)
+    return sum(event["kind"] == kind.encode() for _, event in events)
+
+
 def _alone(clause: Present, **says: Json) -> dict[str, Json]:
     """A tool that asks for this approval."""
     name = str(clause.path[1])
     document = base(clause.document, tools={_TOOL: {**QUIET, "ask": name}})
     entry = {**written(clause.owner), **says}
-    return {**document, "approvals": {name: {key: value for key, value in entry.items() if key in _KEPT}}}
+    return {**document, "approvals": {name: {key: value for key, value in entry.items() if key in _KEPT | says.keys()}}}
 
 
 _KEPT = frozenset({"approvers", "quorum", "reject_quorum", "from_each", "deadline", "edit"})
+"""Keys of an approval that each trial takes over; what the others say is added where they are tried."""
 
 
 def _enough(owner: ApprovalEntry, many: int = 0) -> list[str]:

@@ -264,7 +264,8 @@ def _write(policies: Path, document: Mapping[str, Json]) -> dict[str, SigningKey
     (policies / "policy.yaml").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
     people: dict[str, list[str]] = {USER: [], OUTSIDER: []}
     for approval in document.get("approvals", {}).values():
-        for approver in approval["approvers"]:
+        added = [approver for step in approval.get("escalate", ()) for approver in step["to"]]
+        for approver in (*approval["approvers"], *added):
             kind, _, name = approver.partition(":")
             if kind == "person":
                 people.setdefault(name, [])

@@ -2,7 +2,7 @@
 
 Rules:
 - one message a request, however many servers tell it: who posts has the request's place in Redis first;
-- a request that is over before it could be posted is not posted;
+- a request that is over before it could be posted is not posted; one that still waits is called to mind below its card;
 - Slack down or slow is told by NotDelivered, and tried again; the request is open all the same.
 """
 
@@ -68,6 +68,8 @@ class SlackNotifier:
         posted = await self.connection.execute("GET", place)
         if posted is not None and posted != b"":
             await self._call(self.client.chat_update(channel=self.channel, ts=posted.decode(), **told))
+            if turn.urges:
+                await self._urge(turn, push_text(face), posted.decode())
             return
         if not face.is_open:
             return
@@ -79,6 +81,22 @@ class SlackNotifier:
             await self.connection.execute("DEL", place)
             raise
         await self.connection.execute("SET", place, ts, "PX", KEPT_MS)
+
+    async def _urge(self, turn: Turn, text: str, ts: str) -> None:
+        """A word below the card, since a card that changes moves nobody; once for each message id."""
+        place = self.names.posted(self.channel, turn.message_id)
+        if not await self.connection.execute("SET", place, ts, "NX", "PX", KEPT_MS):
+            return
+        who = "still waits" if turn.kind == "request.reminded" else "more people may decide now"
+        try:
+            await self._call(
+                self.client.chat_postMessage(
+                    channel=self.channel, thread_ts=ts, reply_broadcast=True, text=f"{who}: {text}", unfurl_links=False
+                )
+            )
+        except NotDelivered:
+            await self.connection.execute("DEL", place)
+            raise
 
     def link(self, request_id: str) -> str:
         """The page of a request."""
