@@ -32,19 +32,22 @@ class Entry(Record):
     line: int
 
 
-def read(directory: Path, since_ms: int | None = None) -> Iterator[Entry]:
-    """The entries of all writers, merged in order of time, from `since_ms` on. Lazy: a journal may be large."""
-    writers = [_entries(files, since_ms or 0) for files in segments(directory).values()]
+def read(directory: Path, since_ms: int | None = None, *, holding: bytes = b"") -> Iterator[Entry]:
+    """The entries of all writers, merged in order of time, from `since_ms` on. Lazy: a journal may be large.
+
+    `holding`: only lines with these bytes in them, which is quick to tell.
+    """
+    writers = [_entries(files, since_ms or 0, holding) for files in segments(directory).values()]
     for _, entry in heapq.merge(*writers, key=lambda timed: timed[0]):
         if since_ms is None or entry.time_ms >= since_ms:
             yield entry
 
 
-def _entries(files: Sequence[SegmentFile], since_ms: int) -> Iterator[tuple[int, Entry]]:
+def _entries(files: Sequence[SegmentFile], since_ms: int, holding: bytes) -> Iterator[tuple[int, Entry]]:
     """One writer's entries in their own order, each with a time that never goes back, whatever the clock did."""
     latest = 0
     for file in _from(files, since_ms):
-        for entry in _lines(file, latest):
+        for entry in _lines(file, latest, holding):
             latest = max(latest, entry.time_ms)
             yield latest, entry
 
@@ -55,9 +58,11 @@ def _from(files: Sequence[SegmentFile], since_ms: int) -> list[SegmentFile]:
     return [file for file in files if file.path not in over]
 
 
-def _lines(file: SegmentFile, latest: int) -> Iterator[Entry]:
+def _lines(file: SegmentFile, latest: int, holding: bytes) -> Iterator[Entry]:
     with file.path.open("rb") as lines:
         for number, raw in enumerate(lines, start=1):
+            if holding not in raw:
+                continue
             entry = _entry(raw, file, number, latest)
             latest = entry.time_ms
             yield entry

@@ -44,7 +44,7 @@ from agentguard.server.office import Office
 from agentguard.server.oidc import Provider
 from agentguard.server.order_routes import orders
 from agentguard.server.outbox import LEASE_MS, Outbox
-from agentguard.server.pace import Paces, TooMany
+from agentguard.server.pace import Paces, Pacing, TooMany
 from agentguard.server.pages import pages
 from agentguard.server.records import Records
 from agentguard.server.rendering import page
@@ -121,7 +121,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(orders)
     for router in (health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages, slack_router):
         app.include_router(router, include_in_schema=False)
-    app.add_middleware(Door, credentials=credentials, paces=parts.paces)
+    app.add_middleware(Door, credentials=credentials)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, metrics=parts.metrics)
     app.state.entrance = Entrance(
@@ -150,7 +150,7 @@ async def _open(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
             key=parts.key,
             now_ms=parts.now_ms,
             step_up_seconds=parts.step_up_seconds,
-            paces=parts.paces,
+            pacing=Pacing(connection=connection, names=channel.names, paces=parts.paces),
             metrics=parts.metrics,
             unmasking=parts.unmasking,
         )
@@ -213,7 +213,7 @@ async def _refused(request: Request, error: DecisionRefused) -> Response:
 async def _unavailable(request: Request, error: Exception) -> Response:
     _log.error("unavailable: %s", error)
     detail = "something that the server needs is away or broken; nothing was decided that you were not told"
-    return _shown(request, problems.problem(503, "unavailable", detail, headers={"retry-after": "5"}))
+    return _shown(request, problems.unavailable(detail))
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:

@@ -19,10 +19,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentguard.approval import Roster
-from agentguard.errors import ConfigurationError
+from agentguard.errors import ConfigurationError, GuardUnavailable
 from agentguard.server.identity import Identity
-from agentguard.server.pace import Paces, TooMany
-from agentguard.server.problems import not_authenticated, problem, too_many
+from agentguard.server.pace import Pacing, TooMany
+from agentguard.server.problems import not_authenticated, problem, too_many, unavailable
 from agentguard.server.tokens import Token, holder
 
 API = "/api"
@@ -69,7 +69,6 @@ class Door:
 
     app: ASGIApp
     credentials: Credentials
-    paces: Paces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -86,14 +85,13 @@ class Door:
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            identity = self._identity(scope)
+            identity = await self._identity(scope)
         except TooMany as error:
             await too_many(error)(scope, receive, send)
             return
-        except ConfigurationError as error:
+        except (ConfigurationError, GuardUnavailable) as error:
             _log.error("nobody can be let in: %s", error)  # the message says which file and what
-            told = "the server can't tell who you are now; see its log"
-            await problem(503, "unavailable", told)(scope, receive, send)
+            await unavailable("the server can't tell who you are now; see its log")(scope, receive, send)
             return
         if identity is None:
             await not_authenticated()(scope, receive, send)
@@ -104,13 +102,14 @@ class Door:
         else:
             await self._carry(scope, receive, send, JSON)
 
-    def _identity(self, scope: Scope) -> Identity | None:
-        """Who calls, counted: by person, or where that is nobody by address. Raises TooMany, ConfigurationError."""
+    async def _identity(self, scope: Scope) -> Identity | None:
+        """Who calls, counted: by person, or where that is nobody by address. Raises TooMany, ConfigurationError, GuardUnavailable."""
         identity = self.credentials.identity(Headers(scope=scope))
+        pacing: Pacing = scope["app"].state.office.pacing
         if identity is None:
-            self.paces.failing.take(str((scope.get("client") or ("",))[0]))
+            await pacing.take("failing", str((scope.get("client") or ("",))[0]))
         else:
-            self.paces.reading.take(identity.person)
+            await pacing.take("reading", identity.person)
         return identity
 
     async def _carry(self, scope: Scope, receive: Receive, send: Send, kind: str) -> None:

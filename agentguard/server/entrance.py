@@ -63,7 +63,7 @@ class Entrance:
             return None
         if await office.channel.connection.execute("EXISTS", office.channel.names.logged_out(identity.session)):
             return None
-        office.paces.reading.take(identity.person)
+        await office.pacing.take("reading", identity.person)
         return identity
 
     def enter(self, reply: Response, person: str, **more: object) -> None:
@@ -170,7 +170,7 @@ async def enter_locally(request: Request, entrance: TheEntrance, office: TheOffi
     fields = await fields_of(request)
     known = entrance.local.person in entrance.roster().people
     if not known or not entrance.local.opens(request, fields.get("secret", "")):
-        office.paces.failing.take(request.client.host if request.client else "")
+        await office.pacing.take("failing", request.client.host if request.client else "")
         told = "open the link that `agentguard serve` printed last; this one is not it"
         return page("local.html.j2", status=403, person=entrance.local.person, notice=told)
     reply = RedirectResponse("/", status_code=303)
@@ -222,7 +222,7 @@ def written(fields: Mapping[str, str]) -> str:
 
 
 async def _failed(request: Request, entrance: Entrance, office: Office, told: str) -> Response:
-    office.paces.failing.take(request.client.host if request.client else "")
+    await office.pacing.take("failing", request.client.host if request.client else "")
     office.metrics.count("agentguard_logins_total", how="oidc", outcome="refused")
     reply = _login_page(entrance, "/", told, status=403)
     entrance.cookies.take_back(reply, LOGIN)

@@ -14,7 +14,7 @@ from agentguard.model.record import Json
 from agentguard.model.verdicts import Risk
 from agentguard.server.identity import Identity
 from agentguard.server.metrics import Metrics
-from agentguard.server.pace import Paces
+from agentguard.server.pace import Pacing
 from agentguard.server.settings import STEP_UP_SECONDS
 from agentguard.server.unmasking import Unmasking
 from agentguard.store.keys import SigningKey
@@ -36,8 +36,8 @@ class Office:
     signer: str
     key: SigningKey
     now_ms: Callable[[], int]
+    pacing: Pacing
     step_up_seconds: int = STEP_UP_SECONDS
-    paces: Paces = field(default_factory=Paces)
     metrics: Metrics = field(default_factory=Metrics)
     unmasking: Unmasking | None = None
     at_work: list[asyncio.Task[None]] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Office:
         self, identity: Identity, decision: Decision, request_ids: Collection[str]
     ) -> AsyncIterator[None]:
         """Check that this person may decide now, and count what comes of it. Raises DecisionRefused, TooMany."""
-        self.paces.deciding.take(identity.person)
+        await self.pacing.take("deciding", identity.person)
         outcome = "failed"
         try:
             self._check_scope(identity)
@@ -125,7 +125,7 @@ class Office:
 
         Among its codes: edit_refused, and edit_waits where the agent has not answered yet; the request tells of both.
         """
-        self.paces.deciding.take(identity.person)
+        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
         desk = self.desk()
         desk.may_decide(await self.channel.read(request_id), identity.person, identity.groups)
@@ -142,7 +142,7 @@ class Office:
 
     async def settle(self, request_id: str, identity: Identity, found: Found, *, comment: str) -> Settlement:
         """Put one person's word on a run that may have happened. Raises DecisionRefused, TooMany."""
-        self.paces.deciding.take(identity.person)
+        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
         return await self.desk().settle(
             request_id, found, person=identity.person, key=self.key, signer=self.signer, comment=comment
@@ -154,7 +154,7 @@ class Office:
 
     async def unmask(self, request_id: str, identity: Identity, argument: str) -> Json:
         """The real value of an argument, once it is on record who looks. Raises DecisionRefused, GuardUnavailable, TooMany."""
-        self.paces.deciding.take(identity.person)
+        await self.pacing.take("deciding", identity.person)
         if self.unmasking is None or not self.may_unmask(identity):
             raise DecisionRefused("not_entitled", f"{identity.person} may not look at real values")
         if not self.is_fresh(identity):
@@ -167,7 +167,7 @@ class Office:
 
     async def freeze(self, identity: Identity, scope: Scope, name: str, *, reason: str) -> Freeze:
         """Stop calls in one person's name. Raises DecisionRefused, TooMany."""
-        self.paces.deciding.take(identity.person)
+        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
         if scope not in FREEZABLE:
             raise DecisionRefused("bad_scope", "an agent, a tool or the whole tenant can be frozen here")
@@ -177,7 +177,7 @@ class Office:
 
     async def lift(self, identity: Identity, freeze_id: str, *, reason: str) -> None:
         """Let calls go on in a second person's name. Raises DecisionRefused, TooMany."""
-        self.paces.deciding.take(identity.person)
+        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
         brake = self.brake()
         standing = {freeze.id: freeze for freeze in await brake.standing()}
@@ -191,7 +191,7 @@ class Office:
 
     async def revoke(self, identity: Identity, grant_id: str, *, reason: str) -> None:
         """End a grant in one person's name. Raises RequestNotFound, DecisionRefused, TooMany."""
-        self.paces.deciding.take(identity.person)
+        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
         await Grants(channel=self.channel).revoke(
             grant_id, self.roster(), person=identity.person, key=self.key, signer=self.signer, reason=reason

@@ -1,19 +1,25 @@
-"""How often one caller may call: a bucket of tokens for each, filled as time goes by.
+"""How often one caller may call: a bucket for each, filled as time goes by, in Redis, so that all servers of a tenant count together.
 
 Rules:
 - who is authenticated is counted by person, whatever address they come from; who is not, by address, and only where they fail:
   nobody's failures keep anybody else out;
-- buckets are this process's own, and bounded in number: the caller seen longest ago is forgotten.
+- the time is Redis's; a bucket that is full again is gone, so there are no more of them than callers of the last minutes;
+- what can't be counted is not let through: GuardUnavailable.
 """
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Literal
 
-CALLERS_KEPT = 10_000
+from agentguard.store.names import Names
+from agentguard.store.redis import Connection, Script
+
+Kind = Literal["reading", "deciding", "failing"]
+
+_PACE = Script("pace", (files("agentguard.server") / "scripts" / "pace.lua").read_text(encoding="utf-8"))
 
 
 class TooMany(Exception):
@@ -24,32 +30,35 @@ class TooMany(Exception):
         self.seconds = seconds
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Pace:
     """`burst` calls at once, and `per_minute` in the long run."""
 
-    per_minute: float
+    per_minute: int
     burst: int
-    clock: Callable[[], float] = time.monotonic
-    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
-
-    def take(self, caller: str) -> None:
-        """Count one call. Raises TooMany."""
-        now = self.clock()
-        left, since = self._buckets.pop(caller, (float(self.burst), now))
-        left = min(float(self.burst), left + (now - since) * self.per_minute / 60)
-        allowed = left >= 1
-        self._buckets[caller] = (left - 1 if allowed else left, now)
-        while len(self._buckets) > CALLERS_KEPT:
-            self._buckets.popitem(last=False)
-        if not allowed:
-            raise TooMany(max(1, round((1 - left) * 60 / self.per_minute)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paces:
-    """The paces of one server."""
+    """What callers may."""
 
-    reading: Pace = field(default_factory=lambda: Pace(per_minute=1200, burst=300))
-    deciding: Pace = field(default_factory=lambda: Pace(per_minute=60, burst=60))
-    failing: Pace = field(default_factory=lambda: Pace(per_minute=30, burst=60))
+    reading: Pace = Pace(per_minute=1200, burst=300)
+    deciding: Pace = Pace(per_minute=60, burst=60)
+    failing: Pace = Pace(per_minute=30, burst=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pacing:
+    """Counts the callers of one tenant."""
+
+    connection: Connection
+    names: Names
+    paces: Paces = field(default_factory=Paces)
+
+    async def take(self, kind: Kind, caller: str) -> None:
+        """Count one call. Raises TooMany, GuardUnavailable."""
+        pace: Pace = getattr(self.paces, kind)
+        each = f"{60_000 / pace.per_minute:.6f}"
+        wait_ms = await self.connection.run(_PACE, [self.names.pace(kind, caller)], [each, pace.burst])
+        if wait_ms:
+            raise TooMany(math.ceil(wait_ms / 1000))

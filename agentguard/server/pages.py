@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -20,8 +20,8 @@ from agentguard.server.frame import framed
 from agentguard.server.live import Live
 from agentguard.server.office import Office
 from agentguard.server.pace import TooMany
-from agentguard.server.records import TheRecords
-from agentguard.server.rendering import static_file
+from agentguard.server.records import Records, TheRecords
+from agentguard.server.rendering import page, static_file
 from agentguard.server.routes import the_live
 from agentguard.server.rows import rows_of
 
@@ -77,24 +77,33 @@ async def inbox(
 
 
 @pages.get("/requests/{request_id}/session")
-async def session_of(entrance: TheEntrance, office: TheOffice, viewer: TheViewer, request_id: str) -> Response:
-    """What else the session of a request asked for, and what its results brought."""
+async def session_of(
+    entrance: TheEntrance, office: TheOffice, viewer: TheViewer, records: TheRecords, request_id: str
+) -> Response:
+    """What else the session of a request did and asked for, and what its results brought."""
+    values = await _session_values(office, records, request_id)
+    return await framed(entrance, office, viewer, "session.html.j2", **values)
+
+
+@pages.get("/requests/{request_id}/session/part")
+async def session_part(office: TheOffice, viewer: TheViewer, records: TheRecords, request_id: str) -> Response:
+    """The same, for a page that is open."""
+    return page("session_part.html.j2", viewer=viewer, **await _session_values(office, records, request_id))
+
+
+async def _session_values(office: Office, records: Records, request_id: str) -> dict[str, Any]:
     shown = await office.desk().show(request_id)
-    wanted = shown.stored.request.principal.session
+    principal = shown.stored.request.principal
     found = await office.pages.page(
-        tuple(State), at_most=ROWS, wanted=lambda stored: stored.request.principal.session == wanted
+        tuple(State), at_most=ROWS, wanted=lambda stored: stored.request.principal.session == principal.session
     )
-    members = await office.channel.connection.execute("SMEMBERS", office.channel.names.labels(wanted))
-    labels = sorted(member.decode(errors="replace") for member in members)
-    return await framed(
-        entrance,
-        office,
-        viewer,
-        "session.html.j2",
-        face=face_of(shown),
-        briefs=_briefs(found.requests),
-        labels=list(map(line, labels)),
-    )
+    members = await office.channel.connection.execute("SMEMBERS", office.channel.names.labels(principal.session))
+    return {
+        "face": face_of(shown),
+        "briefs": _briefs(found.requests),
+        "labels": [line(member.decode(errors="replace")) for member in sorted(members)],
+        "earlier": await records.earlier(principal, shown.stored.request.opened_ms),
+    }
 
 
 @pages.get("/history")

@@ -110,6 +110,11 @@ def not_authenticated() -> Response:
     return problem(401, "not_authenticated", detail, headers={"www-authenticate": "Bearer"})
 
 
+def unavailable(detail: str) -> Response:
+    """Something that the server needs is away; it may be there again soon."""
+    return problem(503, "unavailable", detail, headers={"retry-after": "5"})
+
+
 def too_many(error: TooMany) -> Response:
     """A caller that must wait."""
     return problem(429, "too_many", str(error), headers={"retry-after": str(error.seconds)})

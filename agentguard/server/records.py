@@ -21,7 +21,9 @@ from agentguard.audit import read, verify
 from agentguard.audit.reading import Entry
 from agentguard.cards import Line
 from agentguard.errors import ConfigurationError
+from agentguard.model.calls import Principal
 from agentguard.model.record import Record
+from agentguard.server.earlier import Earlier, earlier_calls
 
 VERIFIED_SECONDS = 10.0
 _TOLD = ("effect", "risk", "reason", "outcome", "request", "component", "code", "cause", "arguments")
@@ -60,6 +62,10 @@ class Records:
             if not self._last or time.monotonic() - self._last[0][0] > VERIFIED_SECONDS:
                 self._last[:] = [(time.monotonic(), await asyncio.to_thread(self._look, at_most))]
             return self._last[0][1]
+
+    async def earlier(self, principal: Principal, before_ms: int) -> Earlier:
+        """What a session did before."""
+        return await asyncio.to_thread(earlier_calls, self.directory, principal, before_ms)
 
     def _look(self, at_most: int) -> Looked:
         if not self.directory.is_dir():

@@ -20,7 +20,7 @@ _AGENT_WRITES = (
     "recipients:* usual:* asking:* erasures said:* brought:* sources:* counts:*"
 ).split()
 _APPROVERS_WRITE = (
-    "votes:* settled:* freezes lift:* revoked:* repeat:* logged-out:* posted:* press:* events:webhooks:*"
+    "votes:* settled:* freezes lift:* revoked:* repeat:* pace:* logged-out:* posted:* press:* events:webhooks:*"
 ).split()
 _BOTH_WRITE = "pending steps ended undone events".split()
 _AGENT_READS = "votes:* settled:* freezes lift:* revoked:*".split()

@@ -191,6 +191,10 @@ class Names:
         """The answer that a caller of the API got under an idempotency key."""
         return f"{self.prefix}repeat:{_part(person)}:{_part(key)}"
 
+    def pace(self, kind: str, caller: str) -> str:
+        """How much of their pace a caller has used; the approvers' side writes it."""
+        return f"{self.prefix}pace:{_part(kind)}:{_part(caller)}"
+
     def logged_out(self, login: str) -> str:
         """Mark of a login in the browser that its person ended."""
         return f"{self.prefix}logged-out:{_part(login)}"

@@ -42,9 +42,11 @@ def filled(path: str, request: Request) -> str:
 
 
 async def everything(connection: Connection, agent: Channel) -> dict[bytes, bytes]:
-    """All that the tenant has in Redis, but for events."""
-    keys = await connection.execute("KEYS", agent.names.events.removesuffix("events") + "*")
-    return {key: await connection.execute("DUMP", key) for key in sorted(keys)}
+    """All that the tenant has in Redis, but for how often whom has called."""
+    prefix = agent.names.events.removesuffix("events")
+    keys = await connection.execute("KEYS", prefix + "*")
+    counts = f"{prefix}pace:".encode()
+    return {key: await connection.execute("DUMP", key) for key in sorted(keys) if not key.startswith(counts)}
 
 
 async def raw(base: str, *parts: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from agentguard.approval import Channel, Cursor, Pages
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import State
-from agentguard.server.pace import CALLERS_KEPT, Pace, Paces, TooMany
+from agentguard.server.pace import Pace, Paces, Pacing, TooMany
 from agentguard.server.tokens import Token
 from agentguard.store.redis import Connection
 from tests.approval.people import ONE
@@ -22,46 +23,48 @@ from tests.server.test_door import everything
 pytestmark = pytest.mark.anyio
 
 
-class Clock:
-    """A clock that stands still."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
-
-
 class TestPace:
     """One bucket for each caller."""
 
-    def test_a_burst_and_then_as_time_goes_by(self) -> None:
-        """And how long to wait."""
-        clock = Clock()
-        pace = Pace(per_minute=60, burst=3, clock=clock)
-        for _ in range(3):
-            pace.take("ann")
-        with pytest.raises(TooMany) as many:
-            pace.take("ann")
-        pace.take("bob")
-        assert many.value.seconds == 1
-        clock.now = 1.0
-        pace.take("ann")
-        with pytest.raises(TooMany):
-            pace.take("ann")
+    def pacing(self, agent: Channel, **changed: Pace) -> Pacing:
+        """A server's count of the tenant's callers; as many as are made count together."""
+        return Pacing(connection=agent.connection, names=agent.names, paces=Paces(**changed))
 
-    def test_it_forgets_whom_it_saw_longest_ago(self) -> None:
-        """Callers are anybody's to choose; memory is not."""
-        pace = Pace(per_minute=60, burst=1)
-        for caller_ in range(CALLERS_KEPT + 100):
-            pace.take(str(caller_))
-        assert len(pace._buckets) == CALLERS_KEPT
+    async def test_a_burst_and_how_long_to_wait_then(self, agent: Channel) -> None:
+        """Each caller for themselves."""
+        pacing = self.pacing(agent, deciding=Pace(per_minute=6, burst=3))
+        for _ in range(3):
+            await pacing.take("deciding", "ann")
+        with pytest.raises(TooMany) as many:
+            await pacing.take("deciding", "ann")
+        await pacing.take("deciding", "bob")
+        await pacing.take("reading", "ann")
+        assert 9 <= many.value.seconds <= 10
+
+    async def test_it_fills_up_as_time_goes_by(self, agent: Channel) -> None:
+        """On Redis's clock; a bucket that is full again is not kept."""
+        pacing = self.pacing(agent, deciding=Pace(per_minute=1200, burst=1))
+        await pacing.take("deciding", "ann")
+        name = agent.names.pace("deciding", "ann")
+        assert 0 < await agent.connection.execute("PTTL", name) <= 50
+        async with asyncio.timeout(10):
+            while await agent.connection.execute("EXISTS", name):
+                await asyncio.sleep(0.01)
+        await pacing.take("deciding", "ann")
+
+    async def test_t19_servers_count_together(self, agent: Channel) -> None:
+        """Whoever goes from one to the next, all at once, gets no more."""
+        pacings = [self.pacing(agent, deciding=Pace(per_minute=1, burst=5)) for _ in range(4)]
+        replies = await asyncio.gather(
+            *(each.take("deciding", "ann") for each in pacings for _ in range(5)), return_exceptions=True
+        )
+        assert [isinstance(reply, TooMany) for reply in replies].count(False) == 5
 
     async def test_t19_over_it_the_answer_is_429(self, valkey_url: str) -> None:
         """For a person, and for an address that fails; a good token comes in all the same."""
         slow = Pace(per_minute=1, burst=2)
         paces = Paces(reading=Pace(per_minute=1, burst=3), deciding=UNHURRIED, failing=slow)
-        with serving(parts(valkey_url, "paced", paces=paces)) as base:
+        with serving(parts(valkey_url, f"paced-{secrets.token_hex(4)}", paces=paces)) as base:
             async with caller(base) as nobody, caller(base, "ann") as ann, caller(base, "bob") as bob:
                 failed = [(await nobody.get("/api/v1/requests")) for _ in range(3)]
                 read = [(await ann.get("/api/v1/requests")).status_code for _ in range(4)]

@@ -26,6 +26,7 @@ def all_names(names: Names, part: str) -> list[str]:
         names.call(part, part, part),
         names.join(part, part),
         names.turn(part),
+        names.pace(part, part),
         names.erasures,
         names.vault(part),
         names.labels(part),

@@ -126,6 +126,19 @@ function rewritten(fresh, old) { // on the card that takes its place; what was t
 }
 
 const refocused = [];
+let filled = null; // what stands in a part that is fetched once somebody opens it
+
+async function fill(details) {
+  const place = details.querySelector("[data-fill]");
+  if (!details.open || !place || place.dataset.filled) return;
+  place.dataset.filled = "1";
+  filled = filled || parsed(await fetched(place.dataset.fill)).firstElementChild;
+  place.replaceChildren(filled);
+  localTimes(place);
+  tick();
+}
+
+document.addEventListener("toggle", (event) => { fill(event.target).catch(() => {}); }, true);
 
 async function cardAnew() {
   const fresh = parsed(await fetched(body.dataset.part)).firstElementChild;
