@@ -43,9 +43,15 @@ class Page:
     `starts` are the offsets where a part begins, in order, and `keys` what is said of each part; it ends at the next one.
     """
 
-    def __init__(self, text: str, starts: Sequence[int] = (0,), keys: Sequence[Key] = (NO_KEY,)) -> None:
+    def __init__(
+        self,
+        text: str,
+        starts: Sequence[int] = (0,),
+        keys: Sequence[Key] = (NO_KEY,),
+        anchors: frozenset[int] | None = None,
+    ) -> None:
         self.text = text
-        self.anchors = anchors_in(text)
+        self.anchors = anchors_in(text) if anchors is None else anchors
         self._starts, self._keys = starts, keys
         self._digit_runs: list[DigitRun] | None = None
 

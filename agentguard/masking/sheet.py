@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import add, itemgetter
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-from agentguard.masking.anchors import Anchor
+from agentguard.masking.anchors import Anchor, anchors_in
 from agentguard.masking.disguises import readings, tagged
 from agentguard.masking.embedded import Inner, Spelling, fields_in
 from agentguard.masking.fields import NO_KEY, Fields, Key, Said, Scope
@@ -20,6 +20,7 @@ from agentguard.masking.limits import refused
 from agentguard.masking.page import SEPARATOR, Page
 from agentguard.masking.phrases import half_of
 from agentguard.masking.views import View, encoded_words, may_need_view, plain_view
+from agentguard.masking.windows import plain_views, views_of
 
 _DEEPEST_TEXT = 4
 _DEEPEST_ENCODING = 2
@@ -130,9 +131,9 @@ class Sheet:
         self._starts = list(map(add, lengths, range(len(self._texts))))
         return SEPARATOR.join(self._texts)
 
-    def _page(self, joined: str) -> Page:
+    def _page(self, joined: str, anchors: frozenset[int] | None = None) -> Page:
         if not self._inner:
-            return Page(joined, self._starts, self._keys)
+            return Page(joined, self._starts, self._keys, anchors)
         starts, keys, done = list[int](), list[Key](), 0
         for at in sorted(self._inner):
             bounds, said = self._inner[at]
@@ -142,7 +143,7 @@ class Sheet:
             keys += self._keys[done : at + 1]
             keys += said
             done = at + 1
-        return Page(joined, starts + self._starts[done:], keys + self._keys[done:])
+        return Page(joined, starts + self._starts[done:], keys + self._keys[done:], anchors)
 
     def _settle(self) -> dict[int, Placed]:
         """Take the leaves off the page that are what their key promises and plainly nothing else."""
@@ -167,16 +168,16 @@ class Sheet:
     def _lay(self, at: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
         """Put a text in its place, and behind all others the texts inside it that are written in another way."""
         for start, end, hidden in tagged(text):
-            self._lay_behind(self._leaf_of[at], View.whole(hidden, start, end, view))
+            self._lay_behind(self._leaf_of[at], [View.whole(hidden, start, end, view)])
         inner = fields_in(text, self._fields, (key, scope))
-        seen = plain_view(text, view) if may_need_view(text) else None
-        if seen is not None and not inner:
-            text, view = seen.text, seen
-            inner = fields_in(text, self._fields, (key, scope))
-        elif seen is not None:
-            self._lay_behind(self._leaf_of[at], seen)
+        if may_need_view(text):
+            if inner:
+                self._lay_behind(self._leaf_of[at], plain_views(text, view))
+            elif (seen := plain_view(text, view)) is not None:
+                text, view = seen.text, seen
+                inner = fields_in(text, self._fields, (key, scope))
         for changes in readings(text):
-            self._lay_behind(self._leaf_of[at], View.of(text, changes, view))
+            self._lay_behind(self._leaf_of[at], views_of(text, changes, view))
         if view is not None:
             self._views[at] = view
         self._texts[at] = text
@@ -209,12 +210,13 @@ class Sheet:
         changes = _UNDO[part.spelling](text[part.start : part.end])
         self._lay_further(leaf, View.inside(text, part.start, part.end, changes, view), part.key, part.scope, depth)
 
-    def _lay_behind(self, leaf: int, view: View) -> None:
-        """Lay down another way to read a text whose fields are read as it is written."""
-        self._texts.append(view.text)
-        self._keys.append(NO_KEY)
-        self._leaf_of.append(leaf)
-        self._views[len(self._texts) - 1] = view
+    def _lay_behind(self, leaf: int, views: Iterable[View]) -> None:
+        """Lay down other ways to read a text whose fields are read as it is written."""
+        for view in views:
+            self._views[len(self._texts)] = view
+            self._texts.append(view.text)
+            self._keys.append(NO_KEY)
+            self._leaf_of.append(leaf)
 
     def _lay_encoded(self, said: Sequence[Said]) -> None:
         """Words in base64 or hex, once more where they hold another: each is laid down decoded."""
@@ -227,7 +229,8 @@ class Sheet:
                 self._lay_further(self._leaf_of[at], view, *said[self._leaf_of[at]], 1)
             if len(self._texts) == last:
                 return
-            self.page = self._page(self._join())
+            joined = self._join()
+            self.page = self._page(joined, self.page.anchors | anchors_in(joined[self._starts[last] :]))
             first = last
 
     def _lay_further(self, leaf: int, view: View, key: Key, scope: Scope, depth: int) -> None:

@@ -118,6 +118,15 @@ def plain_view(text: str, parent: View | None = None) -> View | None:
     return _unicode_view(text, view) or (None if view is parent else view)
 
 
+def changed_in(text: str) -> list[tuple[int, int]]:
+    """Where a text is not in plain form, in order. What is escaped twice stands where it is escaped once."""
+    changes = _escape_changes(text)
+    if not text.isascii():
+        changes += _character_changes(text)
+        changes += _homoglyph_changes(text) if _FOREIGN.search(text) else ()
+    return sorted(change[:2] for change in changes)
+
+
 def _unicode_view(text: str, parent: View | None) -> View | None:
     if text.isascii() or (_ODD.search(text) is None and unicodedata.is_normalized("NFKC", text)):
         return None
@@ -199,7 +208,8 @@ class Encoded(NamedTuple):
     text: str
 
 
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{15,}={0,2}")
+# Begins with its class, and only then looks back whether a word begins: `re` looks for the first character of a class fast.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-](?<![A-Za-z0-9+/_\-]{2})[A-Za-z0-9+/_\-]{14,}={0,2}")
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
 _LOOKED_AT, _MOSTLY = 10_000, 4  # a few characters that show nothing are no reason to look away
 _LINE_MARKS = re.compile(r"[\n\r\t]+")
