@@ -12,11 +12,17 @@ from agentguard.masking.embedded.inner import Region
 from agentguard.masking.fields import Fields, Said
 from agentguard.masking.limits import refused
 
+_SPACE = r"[ \t\r\n]*"
+_OPEN_TEXT = r"""(?:"[^"\\]*(?:\\.[^"\\]*)*"?|'[^'\\]*(?:\\.[^'\\]*)*'?)"""
+_TEXT = r"""(?:"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')"""
 _TOKEN = re.compile(
-    r"""[ \t\r\n]*(?:("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)|([{}\[\](),:])"""
-    r"""|([^\s{}\[\](),:"']+(?:\((?:[^()"'\n]|'[^'\n]*')*\))?))""",
+    rf"""{_SPACE}(?:({_OPEN_TEXT})|([{{}}\[\](),:])|([^\s{{}}\[\](),:"']+(?:\((?:[^()"'\n]|'[^'\n]*')*\))?))""",
     re.DOTALL,
 )
+# Most of a text is values that hold no others, each with its key and the comma behind it: they are taken at once.
+_VALUE = rf"(?:({_TEXT})|(-?[0-9][0-9.eE+\-]*|true|false|null|None|True|False)(?=[ \t\r\n,}}\]]))(?:{_SPACE},)?"
+_ITEM = re.compile(_SPACE + _VALUE, re.DOTALL)
+_ENTRY = re.compile(rf"{_SPACE}({_TEXT}){_SPACE}:{_SPACE}{_VALUE}", re.DOTALL)
 _START = re.compile(r"""[{\[](?=[ \t\r\n]*(?:["'{\[(]))""")
 _BARE = re.compile(
     r"-?(?:[0-9][0-9.eE+\-]*|Infinity)\Z|true\Z|false\Z|null\Z|None\Z|True\Z|False\Z|NaN\Z|nan\Z|[A-Za-z_.]+\("
@@ -51,12 +57,25 @@ class _Reading:
         self.closed = False
         self.end = start
         while not self.closed:
+            if self._stack:
+                self._take_plain(self._stack[-1][0], text)
             match = _TOKEN.match(text, self.end)
             if match is None or not self._took(match, text):
                 break
             self.end = match.end()
         if not self.closed and self.end < len(text.rstrip()):
             self.root = None
+
+    def _take_plain(self, frame: Frame, text: str) -> None:
+        """Take as many values as stand here in a row and hold no others."""
+        if frame.is_list:
+            while (match := _ITEM.match(text, self.end)) is not None:
+                frame.entries.append(("", _value(match, 1)))
+                self.end = match.end()
+        elif frame.name is None:
+            while (match := _ENTRY.match(text, self.end)) is not None:
+                frame.entries.append((_name(match.group(1)), _value(match, 2)))
+                self.end = match.end()
 
     def _took(self, match: re.Match[str], text: str) -> bool:
         """Whether a token can stand here."""
@@ -98,6 +117,12 @@ class _Reading:
         if len(self._stack) > _DEEPEST and self._is_all:
             raise refused(f"JSON text nested deeper than {_DEEPEST} levels")
         return len(self._stack) <= _DEEPEST
+
+
+def _value(match: re.Match[str], text_group: int) -> Span:
+    """The value that was matched: text in this group, or a number or a word in the next."""
+    start, end = match.span(text_group)
+    return Span(start + 1, end - 1) if start >= 0 else Span(*match.span(text_group + 1), bare=True)
 
 
 def _name(token: str) -> str:
