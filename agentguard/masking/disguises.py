@@ -17,12 +17,14 @@ Changes = list[tuple[int, int, str]]
 """(start, end, new) of a text, in order and apart."""
 
 _MEANT = {"at": "@", "@": "@", "dot": ".", ".": ".", "dash": "-", "minus": "-", "hyphen": "-", "space": " "}
-_BRACKETED = re.compile(r"\s{0,2}[\[({]\s?(at|dot|dash|minus|hyphen|space|[@.])\s?[\])}]\s{0,2}", re.IGNORECASE)
+# What a pattern begins with is one class of characters, because `re` looks for the first of them fast.
+_BRACKETED = re.compile(r"[\[({]\s?(at|dot|dash|minus|hyphen|space|[@.])\s?[\])}]\s{0,2}", re.IGNORECASE)
+_SPACES_BEFORE = re.compile(r"\s{1,2}\Z")
 _SAID = re.compile(
     r"(?<=[\w.+-]) at (?=[\w-]{1,63}(?: dot [\w-]{1,63})+)|(?<=[\w.+-]) dot (?=[\w-]{1,63}(?: dot | at |\b))",
     re.IGNORECASE,
 )
-_MARKS = re.compile(r"(?<=[\w@.\-])(?:\*{1,3}|`{1,3}|~~|__)(?=[\w@.\-])")
+_MARKS = re.compile(r"[*`~_](?<=[\w@.\-].)(?:(?<=\*)\*{0,2}|(?<=`)`{0,2}|(?<=~)~|(?<=_)_)(?=[\w@.\-])")
 _PRINTABLE = re.compile(r"(?:=[0-9A-F]{2})+|=\r?\n")
 _TAGS = re.compile(r"[\U000e0020-\U000e007e]{5,}")
 
@@ -40,8 +42,12 @@ def readings(text: str) -> Iterator[Changes]:
 
 
 def _bracketed(text: str) -> Iterator[tuple[int, int, str]]:
+    done = 0
     for match in _BRACKETED.finditer(text):
-        yield match.start(), match.end(), _MEANT[match.group(1).lower()]
+        first = max(done, match.start() - 2)
+        before = _SPACES_BEFORE.search(text[first : match.start()])
+        start, done = first + before.start() if before else match.start(), match.end()
+        yield start, done, _MEANT[match.group(1).lower()]
 
 
 def _printable(text: str) -> Iterator[tuple[int, int, str]]:

@@ -58,8 +58,14 @@ class Words:
             self.words = [word.replace(_ACCENT.encode(), b"") for word in self.words]
 
     @cached_property
-    def _spans(self) -> list[tuple[int, int]]:
-        return [match.span() for match in _WRITTEN_WORD.finditer(self._written.decode())]
+    def _starts(self) -> list[int]:
+        """Where words begin. No span is kept for each: so many small tuples are what a collection of garbage walks through."""
+        return list(map(re.Match.start, _WRITTEN_WORD.finditer(self._spelled)))
+
+    @cached_property
+    def _spelled(self) -> str:
+        """All the words with a space for each mark, character by character as the text."""
+        return self._written.decode()
 
     def among(self, wanted: Set[bytes]) -> list[int]:
         """The numbers of the words that are wanted."""
@@ -67,15 +73,16 @@ class Words:
 
     def start(self, number: int) -> int:
         """Where a word begins in the text."""
-        return self._spans[number][0]
+        return self._starts[number]
 
     def end(self, number: int) -> int:
         """Where a word ends in the text."""
-        return self._spans[number][1]
+        end = self._spelled.find(" ", self._starts[number])
+        return end if end != -1 else len(self._spelled)
 
     def is_capital(self, number: int) -> bool:
         """Whether a word begins with a capital letter."""
-        return self.text[self._spans[number][0]].isupper()
+        return self.text[self._starts[number]].isupper()
 
     def near(self, number: int, step: int = 1) -> int | None:
         """The word after this one (before it, with step -1), of the same leaf and at most a few marks away."""
@@ -101,7 +108,7 @@ class Words:
         return not before or not before[-1].isalnum()
 
     def _gap(self, first: int, last: int) -> str:
-        return self.text[self._spans[first][1] : self._spans[last][0]]
+        return self.text[self.end(first) : self._starts[last]]
 
     def _is_joined(self, first: int, last: int) -> bool:
         gap = self._gap(first, last)

@@ -12,6 +12,8 @@ from agentguard.masking.page import Page
 _FORM = re.compile(r"(?<![0-9])[0-9]{3}([ .-]?)[0-9]{2}\1[0-9]{4}(?![0-9])")
 _SSN = re.compile(r"\b(?:ssn|ssns|social security|social insurance|soc sec|ss ?#|socialsecurity)")
 _ITIN = re.compile(r"\b(?:itin|taxpayer|tax id)")
+_IN_SSN, _IN_ITIN = ("ss", "soc"), ("itin", "tax")
+"""One of these stands in whatever those match: bare numbers are many, and words like these beside them few."""
 # A letter that a scanner read for a digit, told apart from codes only by the word before it.
 _MISREAD = re.compile(
     r"\b(?:ssn|social security(?: number| no\.?)?)\b\W{0,4}(?:is )?"
@@ -46,9 +48,9 @@ class UsNumbers:
         if _glued(page.text, start, end) or digits[:3] == "000":
             return
         words = page.context(start, end)
-        if _SSN.search(words):
+        if _says(words, _IN_SSN, _SSN):
             yield Finding(start, end, "US_SSN", 0.95, self.name)
-        elif _ITIN.search(words):
+        elif _says(words, _IN_ITIN, _ITIN):
             yield Finding(start, end, "US_ITIN", 0.9, self.name)
         elif digits[0] == "9" and int(digits[3:5]) in _ITIN_GROUPS:
             yield Finding(start, end, "US_ITIN", 0.6 if dashed else 0.2, self.name)
@@ -56,6 +58,10 @@ class UsNumbers:
             yield Finding(start, end, "US_SSN", 0.3 if dashed else 0.1, self.name)
         else:
             yield Finding(start, end, "US_SSN", 0.7 if dashed else 0.2, self.name)
+
+
+def _says(words: str, pieces: tuple[str, str], form: re.Pattern[str]) -> bool:
+    return (pieces[0] in words or pieces[1] in words) and form.search(words) is not None
 
 
 def _glued(text: str, start: int, end: int) -> bool:

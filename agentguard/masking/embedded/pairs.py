@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from operator import itemgetter
 
 from agentguard.masking.embedded.inner import Inner
 from agentguard.masking.fields import Fields, Key, Said, Scope
@@ -31,7 +31,7 @@ _NAME_VALUE = re.compile(
     r"[^\W\d_][\w'’.\-]*(?: (?:(?:de|da|del|van|von|bin|al|la|der|den|di) )*[^\W\d_a-z][\w'’.\-]*){0,4}"
 )
 _LONGEST_VALUE = 200
-_START_OF = itemgetter(0)
+_NO_SPAN = (sys.maxsize, sys.maxsize)
 _BY_PATTERN = frozenset(
     {"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE", "IP_ADDRESS", "MAC_ADDRESS"}
 )
@@ -62,16 +62,24 @@ def pair_fields(text: str, fields: Fields, scope: Scope, taken: Sequence[tuple[i
     return found
 
 
-def _is_in(spans: Sequence[tuple[int, int]], at: int) -> bool:
-    """Whether one of these spans, in order and apart, holds this place."""
-    before = bisect_right(spans, at, key=_START_OF)
-    return before > 0 and spans[before - 1][1] > at
-
-
 def pairs_in(text: str, taken: Sequence[tuple[int, int]] = ()) -> list[tuple[str, int]]:
     """Each name that stands before a colon or an equals sign outside of what is taken, and where that mark is."""
-    spots = (at for at in (match.start() for match in _PAIR.finditer(text)) if not _is_in(taken, at))
-    return [(name, at) for at in spots if (name := _name_before(text, at))]
+    return [
+        (name, at)
+        for at in _outside(map(re.Match.start, _PAIR.finditer(text)), taken)
+        if (name := _name_before(text, at))
+    ]
+
+
+def _outside(places: Iterable[int], spans: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """The places that none of these spans holds. Both are in order, and the spans apart."""
+    ends = iter(spans)
+    start, end = next(ends, _NO_SPAN)
+    for at in places:
+        while end <= at:
+            start, end = next(ends, _NO_SPAN)
+        if at < start:
+            yield at
 
 
 def _said(text: str, pairs: list[tuple[str, int]], fields: Fields, scope: Scope) -> Iterator[tuple[int, Said]]:
