@@ -57,6 +57,9 @@ LONGEST = (
 settings.register_profile("steady", derandomize=True)
 """The same examples each time: in CI a change is judged, and not the luck of a run. Elsewhere every run looks for new ones."""
 
+settings.register_profile("thorough", max_examples=3000)
+"""Thirty times as many: `pytest --hypothesis-profile=thorough FILE`."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process an environment of its own, before any test module is imported."""

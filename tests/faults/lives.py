@@ -84,6 +84,7 @@ class AgentLife:
     recorder: Recorder
     is_dead: Callable[[], bool] = lambda: False
     made: int = 0
+    ran: bool = False
 
     async def live(self) -> None:
         """Make every call, and again where it got no answer that ends it."""
@@ -95,7 +96,7 @@ class AgentLife:
                     return
                 if not self._goes_on(task, result):
                     break
-                await asyncio.sleep(LOOK_SECONDS * (1 + attempt))
+                await asyncio.sleep(LOOK_SECONDS * (1 + attempt) if self.ran else LOOK_SECONDS * 3**attempt)
 
     def _goes_on(self, task: Task, result: str) -> bool:
         """Whether a model calls again: after a fault, a wait, a freeze; under new ids whatever it was told."""
@@ -163,6 +164,7 @@ class AgentLife:
     async def _run(self, task: Task, permit: Permit, about: dict[str, str]) -> str:
         if self.is_dead():
             raise asyncio.CancelledError
+        self.ran = True
         request = permit.claim.request_id if permit.claim is not None else ""
         self.recorder.at_once("run", request=request, revision=1, **about)
         match task.manner:

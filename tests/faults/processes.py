@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import random
 import shutil
@@ -48,6 +49,7 @@ def live_as_agent(
     stage: Path, folder: Path, url: str, machine: Path, who: str, tasks: Sequence[Task], seed: str
 ) -> None:
     """What a process of the agent does."""
+    logging.disable(logging.CRITICAL)
     guard = Stage(stage).guard(url, "default", machine)
     life = AgentLife(
         who=who, guard=guard, tasks=tasks, chance=random.Random(seed), recorder=Recorder(folder / "history")
@@ -58,6 +60,7 @@ def live_as_agent(
 
 def live_as_person(stage: Path, folder: Path, url: str, who: str, seed: str) -> None:
     """What a person's client does."""
+    logging.disable(logging.CRITICAL)
     life = DeciderLife(
         who=who,
         stage=Stage(stage),
@@ -172,9 +175,11 @@ class Ordeal:
     ) -> bool:
         """Whether a process was killed before it ended by itself."""
         process: BaseProcess = FORKS.Process(target=live, args=given)
+        killed = asyncio.Event()
 
         def die() -> None:
             if process.is_alive():
+                killed.set()
                 process.kill()
                 self.recorder.at_once("death", who=who)
 
@@ -189,11 +194,10 @@ class Ordeal:
                 killing.cancel()
             process.kill()
             await asyncio.to_thread(process.join)
-        was_killed = process.exitcode == -9
-        self.kills += was_killed
-        if process.exitcode not in (0, -9):
+        self.kills += killed.is_set()
+        if process.exitcode and not killed.is_set():
             raise RuntimeError(f"{who} ended with {process.exitcode}")
-        return was_killed
+        return killed.is_set()
 
     async def _trouble_the_server(self) -> None:
         for kind, after, lasts in self.trouble.server:

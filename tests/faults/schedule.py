@@ -96,7 +96,7 @@ class Plan:
         """A plan in which a reply is lost, the tool's or one of Redis, and the model calls again and again under new ids."""
         chance = random.Random(f"once {seed}")
         manner = chance.choice([Manner.RAISES, Manner.RAISES, Manner.RETURNS])
-        task = Task(tool=chance.choice(["pay", "wire"]), order=1, manner=manner, attempts=6, new_ids=True)
+        task = Task(tool=chance.choice(["pay", "wire"]), order=1, manner=manner, attempts=7, new_ids=True)
         lost = chance.choices([Fault.LOSE, Fault.SWALLOW], [20, 1], k=chance.choice([1, 2]))
         parts = tuple(
             Part(

@@ -10,7 +10,8 @@
 -- - only a pending request takes votes; one at or after its deadline is not pending;
 -- - a vote on another revision or digest is refused;
 -- - the answer holds only for the votes it was made of: another version is "changed", and nothing is written;
--- - a person has one vote on a request; a later one takes its place.
+-- - a person has one vote on a request; a later one takes its place;
+-- - all votes are put, or none.
 
 local now = now_ms()
 local person, retention_ms, events_max = ARGV[1], tonumber(ARGV[2]), ARGV[3]
