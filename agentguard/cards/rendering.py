@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from shlex import quote
 from unicodedata import combining, east_asian_width
 
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
@@ -29,7 +30,7 @@ def environment(loader: BaseLoader | None = None, *, is_html: bool) -> Environme
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    made.filters |= {"cut": cut, "gutter": gutter, "clock": _clock, "placed": _placed}
+    made.filters |= {"cut": cut, "gutter": gutter, "clock": _clock, "placed": _placed, "quoted": quote}
     return made
 
 

@@ -64,10 +64,17 @@ def message_of(face: Face, link: str) -> dict[str, Any]:
         "version": "1.5",
         "msteams": {"width": "Full"},
         "body": [*_head(face), *(_facts(face) if face.is_open else [])],
-        "actions": [_open("Look and decide" if face.is_open else "Look", link), *_together(face, link)],
+        "actions": [_open(_what_for(face), link), *_together(face, link)],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _what_for(face: Face) -> str:
+    """What the page of a request is opened for."""
+    if face.ending == "may have run":
+        return "It did, it did not, or freeze the agent"
+    return "Look and decide" if face.is_open else "Look"
 
 
 def _together(face: Face, link: str) -> list[dict[str, Any]]:

@@ -43,7 +43,8 @@ def message_blocks(face: Face, link: str) -> list[Block]:
     """The card in the channel."""
     blocks = [*_head(face)]
     if not face.is_open:
-        return [*blocks, _actions([_link("Look", link)])]
+        may_have_run = face.ending == "may have run"
+        return [*blocks, _actions([_link("It did, it did not, or freeze the agent" if may_have_run else "Look", link)])]
     blocks += [*_why(face), *_arguments(face, SHOWN_MAX), *_people(face)]
     return [*blocks, _actions(_buttons(face, link))]
 
