@@ -7,6 +7,7 @@ from agentguard.approval.desk import Desk, Shown
 from agentguard.approval.edits import changes_of, check_edit
 from agentguard.approval.freezes import Freezes
 from agentguard.approval.grants import Granted, Grants, Listed, granted_by, holds
+from agentguard.approval.notifier import CALLS_PEOPLE, Kind, NotDelivered, Notifier, Place, Turn, routed
 from agentguard.approval.paging import Cursor, Page, Pages
 from agentguard.approval.roster import Person, Roster, Signer
 from agentguard.approval.roster_file import read_roster
@@ -17,6 +18,7 @@ from agentguard.approval.votes import check_vote, recount, sign_vote
 from agentguard.approval.waiting import Waiters
 
 __all__ = [
+    "CALLS_PEOPLE",
     "Attempt",
     "Brake",
     "Channel",
@@ -28,11 +30,15 @@ __all__ = [
     "Grants",
     "How",
     "InTheWay",
+    "Kind",
     "Listed",
+    "NotDelivered",
+    "Notifier",
     "Opened",
     "Page",
     "Pages",
     "Person",
+    "Place",
     "RecordMac",
     "Restraint",
     "Roster",
@@ -44,6 +50,7 @@ __all__ = [
     "Steps",
     "Stored",
     "Tally",
+    "Turn",
     "Uncounted",
     "Waiters",
     "changes_of",
@@ -54,6 +61,7 @@ __all__ = [
     "obstacles",
     "read_roster",
     "recount",
+    "routed",
     "sign_vote",
     "tally",
 ]

@@ -25,6 +25,7 @@ from agentguard.cli import (
     serve,
     slack,
     vault,
+    webhooks,
 )
 from agentguard.cli.screen import complain, say
 from agentguard.errors import AgentGuardError, ConfigurationError
@@ -71,6 +72,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(vault.app, name="vault")
 app.add_typer(serve.tokens_app, name="token")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:

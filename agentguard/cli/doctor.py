@@ -16,7 +16,9 @@ from agentguard.cli.options import Policies
 from agentguard.cli.screen import say
 from agentguard.config import Settings, journal_keys, open_connection, read_policies
 from agentguard.errors import AgentGuardError, ConfigurationError
+from agentguard.server.outbox import Outbox
 from agentguard.store.embedded import stop_left_over
+from agentguard.store.names import Names
 
 
 def doctor(
@@ -41,6 +43,7 @@ def _checks(settings: Settings, policies: Path) -> Iterator[tuple[str, Callable[
     yield "in force", lambda: _in_force(settings)
     yield "redis", lambda: anyio.run(_redis, settings)
     yield "journal", lambda: _journal(settings)
+    yield "messages", lambda: anyio.run(_messages, settings)
 
 
 def _checked(name: str, check: Callable[[], str]) -> bool:
@@ -92,6 +95,17 @@ async def _redis(settings: Settings) -> str:
     if wrong:
         raise ConfigurationError("; ".join(wrong))
     return ", ".join(f"{name} {value}" for name, value in found.items())
+
+
+async def _messages(settings: Settings) -> str:
+    """Whether everything that others were to be told was sent."""
+    async with open_connection(settings) as connection:
+        waiting, dead = await Outbox(connection=connection, names=Names("default")).counts()
+    if dead:
+        raise ConfigurationError(
+            f"{dead} could not be sent to webhooks or chats; `agentguard webhooks dead` lists them, and `redeliver` sends them again"
+        )
+    return f"{waiting} wait to be sent to webhooks and chats, none was given up"
 
 
 def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from agentguard.approval import Roster
 from agentguard.approval import read_roster as roster_of
 from agentguard.config.masking import masking_checks
+from agentguard.config.notifiers import notifier_checks
 from agentguard.config.warnings import idle_reveals, idle_types, lonely_approvals
 from agentguard.errors import ConfigurationError
 from agentguard.model.problems import Problem
@@ -175,11 +176,11 @@ def _is_policy(file: Path) -> bool:
 
 
 def _checks(roster: Roster) -> list[Check]:
-    return [*roster.checks(), *masking_checks()]
+    return [*roster.checks(), *masking_checks(), *notifier_checks()]
 
 
 def _library_checks(folder: Path) -> list[Check]:
-    return _checks(read_roster(folder)) if has_people(folder) else masking_checks()
+    return _checks(read_roster(folder)) if has_people(folder) else [*masking_checks(), *notifier_checks()]
 
 
 def _folder(path: Path) -> Path:

@@ -203,6 +203,7 @@ class Asking:
             redeem_by_ms=0,
             may_defer=may_defer,
             assurance=self.assurance,
+            notify=case.notify,
             box=self.editing.box.public if all(need.edit for need in case.verdict.needs) else "",
             turn=self.binding.turn(case.call, case.principal),
         )

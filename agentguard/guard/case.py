@@ -21,8 +21,8 @@ class Case:
     """One call on its way to people and back.
 
     `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear, `put` what. `card` is what
-    people are shown. `bill`: what is held of limits meanwhile. `changes`: what people changed of the model's own arguments, which `call`
-    keeps. Once approved, `verdict` is the one that people were shown.
+    people are shown. `bill`: what is held of limits meanwhile. `notify`: the places that are told. `changes`: what
+    people changed of the model's own arguments, which `call` keeps. Once approved, `verdict` is the one that people were shown.
     """
 
     call: ToolCall
@@ -36,4 +36,5 @@ class Case:
     revealed: Mapping[str, tuple[str, ...]]
     put: Sequence[Put]
     bill: Bill
+    notify: tuple[str, ...] = ()
     changes: Mapping[str, Json] = field(default_factory=dict)

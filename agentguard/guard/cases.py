@@ -58,6 +58,7 @@ class Cases:
             card=card.model_copy(update={"grant": offer}),
             revealed=restored.revealed,
             put=restored.put,
+            notify=rules.policy.notified(judged.verdict),
             bill=judged.bill,
         )
 

@@ -104,6 +104,7 @@ class Editing:
                 "card": edited.card,
                 "verdict": edited.verdict,
                 "facts": edited.facts,
+                "notify": edited.notify,
             }
         )
 

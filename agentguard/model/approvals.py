@@ -16,6 +16,10 @@ Assurance = Literal["same-user", "separate"]
 """Whether the agent runs as the very user who approves (then a signature stops nobody who controls that user), or apart."""
 
 
+BESIDE = "*"
+"""Among the names of places that a request is sent to: every place without a name, too."""
+
+
 class State(StrEnum):
     """The life of a request: pending, then approved or an end; approved, then executing, then an end."""
 
@@ -113,8 +117,9 @@ class Request(Record):
     `digest` binds the exact call (see guard.binding); `model_digest` is over the model's own arguments, so that the same call after
     a restart is recognised. The three times stand on Redis's clock and are set by the channel when it opens the request:
     votes count before `deadline_ms`, a permit must be redeemed before `redeem_by_ms`. `may_defer`: its caller may leave, and the same call
-    come back for the answer. `box`: what letters to the agent's side are written to; empty where arguments can't be edited. `turn`: what
-    requests of one message of the model's share; each is still decided on its own.
+    come back for the answer. `notify`: the places that policy sends it to, empty for all that are told of everything.
+    `box`: what letters to the agent's side are written to; empty where arguments can't be edited. `turn`: what requests of one message of
+    the model's share; each is still decided on its own.
     """
 
     id: str
@@ -132,6 +137,7 @@ class Request(Record):
     redeem_by_ms: int = 0
     may_defer: bool = False
     assurance: Assurance
+    notify: tuple[str, ...] = ()
     box: str = ""
     turn: str = ""
 

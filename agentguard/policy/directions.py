@@ -117,6 +117,7 @@ _RULE: dict[str, Judge] = {
     "risk": of_risk,
     "once": there_is(Way.STRICTER),
     "wait": nothing,
+    "notify": nothing,
     "mode": of_mode,
 }
 _LIMIT: dict[str, Judge] = {
@@ -134,6 +135,7 @@ _APPROVAL: dict[str, Judge] = {
     "reject_quorum": more_is(Way.LAXER),
     "from_each": there_is(Way.STRICTER),
     "edit": there_is(Way.LAXER),
+    "notify": nothing,
     "deadline_seconds": more_is(Way.LAXER),
     "remind_seconds": nothing,
     "escalate": wider_is(Way.LAXER),

@@ -81,6 +81,15 @@ ArgumentPath = Annotated[
 Approver = Annotated[
     str, Form(r"(group|person):[a-z0-9][a-z0-9._-]{0,63}", "an approver", "write group:NAME or person:NAME")
 ]
+NotifierName = Annotated[
+    str,
+    Form(
+        r"[a-z][a-z0-9_-]{0,31}(:#?[a-z0-9][a-z0-9._-]{0,79})?",
+        "a place to tell",
+        "write a kind such as slack, teams or webhook, or one with a name: slack:#data-approvals",
+    ),
+]
+Notified = Annotated[tuple[NotifierName, ...], Field(min_length=1)]
 UseEntry = Annotated[
     str,
     Form(
@@ -216,6 +225,7 @@ class RuleEntry(Record):
     risk: Risk | None = None
     once: OncePath | None = None
     wait: Wait | None = None
+    notify: Notified | None = None
     reason: Sentence | None = None
     mode: Mode | None = None
 
@@ -261,13 +271,17 @@ class EscalateEntry(Record):
 
 
 class ApprovalEntry(Record):
-    """Who approves, how many of them, and how long there is; how often they are reminded, and who may decide too after a while."""
+    """Who approves, how many of them, and how long there is; how often they are reminded, and who may decide too after a while.
+
+    `notify`: which places are told; none: all that have no name.
+    """
 
     approvers: tuple[Approver, ...]
     quorum: Annotated[int, Field(ge=1, le=1000)] = 1
     reject_quorum: Annotated[int, Field(ge=1, le=1000)] = 1
     from_each: bool = False
     edit: bool = True
+    notify: Notified | None = None
     deadline: Duration
     remind: Duration | None = None
     escalate: tuple[EscalateEntry, ...] = ()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from agentguard.model.approvals import BESIDE
 from agentguard.model.facts import Facts
 from agentguard.model.verdicts import CONFIRM, Clause, Effect, Mode, Need, Verdict
 from agentguard.policy.deeds import Once
@@ -18,6 +19,7 @@ def explain(
     once: Iterable[Once] = (),
     *,
     is_deferred: bool = False,
+    notified: Sequence[str] = (),
     read: Mapping[str, str] | None = None,
     parts: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
@@ -37,6 +39,10 @@ def explain(
     lines += [f"  needs {_need(need)}" for need in verdict.needs]
     if is_deferred and verdict.effect is Effect.ASK:
         lines.append("  the agent does not wait: it is told to come back")
+    if notified:
+        lines.append(
+            f"  told of it: {', '.join(notified)}{' (*: every place without a name)' if BESIDE in notified else ''}"
+        )
     if verdict.shadow is not None:
         shadowed = [clause for clause in verdict.shadow.clauses if clause.mode is Mode.SHADOW]
         lines.append(f"  with what is in shadow it {_WORDS[verdict.shadow.effect]}; risk {verdict.shadow.risk}")

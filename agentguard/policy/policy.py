@@ -31,6 +31,7 @@ from agentguard.policy.explain import explain, facts_read
 from agentguard.policy.highlights import read_arguments
 from agentguard.policy.layout import Layout
 from agentguard.policy.masking_section import MaskingSection
+from agentguard.policy.notifying import notified
 from agentguard.policy.patterns import is_tool_name
 from agentguard.policy.pins import Pins
 from agentguard.policy.planning import Planner
@@ -137,6 +138,10 @@ class Policy:
         """Whether the call is told to come back while people are asked."""
         return defers(self.document, verdict)
 
+    def notified(self, verdict: Verdict) -> tuple[str, ...]:
+        """The places that are told of a request with this verdict; empty for those that are told of everything."""
+        return notified(self.document, verdict)
+
     def pin_state(self, tool: Tool) -> PinState:
         """How a tool compares with what was pinned of it; where nothing is pinned, with what an integration first saw of it."""
         if self.pins is not None:
@@ -216,7 +221,12 @@ class Policy:
             {} if facts is None else {id: told for id, text in self._texts.items() if (told := facts_read(text, facts))}
         )
         return explain(
-            verdict, once_of(self.document, verdict), is_deferred=self.defers(verdict), read=read, parts=parts
+            verdict,
+            once_of(self.document, verdict),
+            is_deferred=self.defers(verdict),
+            notified=self.notified(verdict),
+            read=read,
+            parts=parts,
         )
 
     def _reading(

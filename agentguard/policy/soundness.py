@@ -196,6 +196,8 @@ def _check_rules(document: Document) -> Iterator[Found]:
         if rule.ask is None and rule.deny is None and rule.risk is None and rule.once is None:
             instead = "add ask: NAME, deny: true, risk: LEVEL or once: args.NAME"
             yield ("rules", index), f"the rule {rule.id!r} does nothing", instead
+        if rule.deny and rule.notify:
+            yield ("rules", index, "notify"), "a call that is denied opens no request to tell of", "remove notify"
 
 
 def _check_limit(path: Path, limit: LimitEntry) -> Iterator[Found]:

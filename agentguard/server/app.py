@@ -24,9 +24,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from agentguard import __version__
-from agentguard.approval import Channel, Roster
+from agentguard.approval import Channel, Place, Roster
 from agentguard.errors import ConfigurationError, DecisionRefused, GuardUnavailable
 from agentguard.server import problems
+from agentguard.server.addressing import Addressing
 from agentguard.server.cookies import Cookies
 from agentguard.server.deadlines import Deadlines
 from agentguard.server.deliveries import Deliveries
@@ -39,7 +40,6 @@ from agentguard.server.lasting import lasting
 from agentguard.server.live import Live
 from agentguard.server.local_login import LocalLogin
 from agentguard.server.metrics import Measured, Metrics
-from agentguard.server.notifiers import Notifier
 from agentguard.server.office import Office
 from agentguard.server.oidc import Provider
 from agentguard.server.order_routes import orders
@@ -68,8 +68,8 @@ class SlackDesk(Protocol):
     """What is open of Slack while the server runs."""
 
     @property
-    def notifier(self) -> Notifier:
-        """What posts the cards."""
+    def places(self) -> Sequence[Place]:
+        """The channels that get the cards."""
         ...
 
 
@@ -94,6 +94,7 @@ class Parts:
     now_ms: Callable[[], int]
     webhooks: Webhooks | None = None
     slack: SlackOffice | None = None
+    places: Sequence[Place] = ()
     is_https: bool = False
     provider: Provider | None = None
     local: LocalLogin | None = None
@@ -165,23 +166,25 @@ async def _open(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         await stack.enter_async_context(_beside(office, lasting("telling of deadlines", deadlines.tell)))
         await stack.enter_async_context(_beside(office, lasting("telling open screens", live.tell)))
         desk = None if parts.slack is None else await stack.enter_async_context(parts.slack.open(office))
-        notifiers = [] if parts.webhooks is None else await stack.enter_async_context(parts.webhooks.open())
-        deliveries = _deliveries(parts, office, [*notifiers, *([desk.notifier] if desk is not None else [])])
-        if deliveries.notifiers:
+        sent_to = [] if parts.webhooks is None else await stack.enter_async_context(parts.webhooks.open())
+        places = [*sent_to, *(desk.places if desk is not None else []), *parts.places]
+        deliveries = _deliveries(parts, office, places)
+        if places:
             await stack.enter_async_context(_beside(office, deliveries.run()))
         app.state.office, app.state.live, app.state.slack = office, live, desk
         yield
 
 
-def _deliveries(parts: Parts, office: Office, notifiers: Sequence[Notifier]) -> Deliveries:
+def _deliveries(parts: Parts, office: Office, places: Sequence[Place]) -> Deliveries:
     """What tells these places."""
     channel, webhooks = office.channel, parts.webhooks
+    outbox = Outbox(
+        connection=channel.connection, names=channel.names, lease_ms=webhooks.lease_ms if webhooks else LEASE_MS
+    )
     return Deliveries(
-        outbox=Outbox(
-            connection=channel.connection, names=channel.names, lease_ms=webhooks.lease_ms if webhooks else LEASE_MS
-        ),
+        addressing=Addressing(channel=channel, outbox=outbox, places=places),
         desk=office.desk,
-        notifiers=notifiers,
+        metrics=office.metrics,
         retry_seconds=webhooks.retry_seconds if webhooks else RETRY_SECONDS,
     )
 

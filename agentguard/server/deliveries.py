@@ -3,7 +3,6 @@
 Rules:
 - an endpoint that is slow or down holds up no other message: each delivery waits for its own next attempt;
 - what a message says is read from the record when it is sent, with its votes verified; a forged one is not sent;
-- nobody is urged to decide what is decided by now;
 - a message that no attempt could deliver, and one that nothing can be said of, is a dead letter and in the log.
 """
 
@@ -11,17 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from agentguard.approval import Desk, Shown
+from agentguard.approval import Desk, NotDelivered, Place, Shown, Turn
 from agentguard.errors import ConfigurationError, DecisionRefused, GuardUnavailable
 from agentguard.model.approvals import State
+from agentguard.server.addressing import Addressing
 from agentguard.server.lasting import lasting, pause
-from agentguard.server.messages import Turn, supported, turn_of
-from agentguard.server.notifiers import Notifier
+from agentguard.server.messages import supported
+from agentguard.server.metrics import Metrics
 from agentguard.server.outbox import Delivery, Outbox
-from agentguard.server.outgoing import NotDelivered
 
 AT_ONCE = 16
 """Attempts that run at the same time."""
@@ -41,10 +40,10 @@ class NothingToSay(Exception):
 class Deliveries:
     """What one tenant's places are told. `desk` gives the desk with today's roster."""
 
-    outbox: Outbox
+    addressing: Addressing
     desk: Callable[[], Desk]
-    notifiers: Sequence[Notifier]
     retry_seconds: Sequence[float]
+    metrics: Metrics = field(default_factory=Metrics)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,8 +59,7 @@ class Deliveries:
         events = await self.outbox.connection.read_stream(self.outbox.names.events, after, BLOCK_MS)
         if not events:
             return
-        turns = [turn for _, event in events if (turn := _turn(event)) is not None]
-        made = [Delivery(endpoint=each.id, turn=turn) for turn in turns for each in self.notifiers if each.wants(turn)]
+        made = await self.addressing.deliveries([event for _, event in events])
         await self.outbox.take(after, events[-1][0], made)
         self._news.set()
 
@@ -93,10 +91,10 @@ class Deliveries:
     async def _attempt(self, delivery: Delivery) -> Exception | None:
         """None where it was sent, else why not."""
         try:
-            notifier, shown = self._notifier(delivery), await self._shown(delivery.turn)
+            place, shown = self._place(delivery), await self._shown(delivery.turn)
             if delivery.turn.urges and shown.stored.state is not State.PENDING:
                 return None
-            await notifier.tell(delivery.turn, shown)
+            await place.notifier.tell(delivery.turn, shown)
         except (NotDelivered, NothingToSay) as failure:
             return failure
         except ConfigurationError:
@@ -105,17 +103,20 @@ class Deliveries:
 
     async def _settle(self, delivery: Delivery, failure: Exception | None) -> None:
         if failure is None:
+            self.metrics.count("agentguard_messages_total", outcome="sent")
             await self.outbox.settle(delivery, "sent")
             return
         failed = delivery.model_copy(update={"attempts": delivery.attempts + 1, "trouble": str(failure)[:300]})
-        where = self._places.get(delivery.endpoint, "an endpoint that is no longer configured")
+        where = delivery.where
         useless = isinstance(failure, NothingToSay) or (isinstance(failure, NotDelivered) and failure.gone)
         if useless or delivery.attempts >= len(self.retry_seconds):
             _log.error("notice %s to %s given up after %s attempts: %s", failed.id, where, failed.attempts, failure)
+            self.metrics.count("agentguard_messages_total", outcome="given_up")
             await self.outbox.settle(failed, "dead")
             return
         delay = self.retry_seconds[delivery.attempts]
         _log.warning("notice %s to %s: %s; next attempt in %g s", failed.id, where, failure, delay)
+        self.metrics.count("agentguard_messages_total", outcome="failed")
         await self.outbox.settle(failed, "again", delay_ms=int(delay * 1000))
         self._news.set()
 
@@ -129,20 +130,13 @@ class Deliveries:
             raise NothingToSay(f"its votes do not make it {turn.state}")
         return shown
 
-    def _notifier(self, delivery: Delivery) -> Notifier:
-        for notifier in self.notifiers:
-            if notifier.id == delivery.endpoint:
-                return notifier
-        raise NothingToSay("its endpoint is no longer configured")
+    def _place(self, delivery: Delivery) -> Place:
+        for place in self.addressing.places:
+            if place.id == delivery.endpoint:
+                return place
+        raise NothingToSay("its place is no longer configured")
 
     @property
-    def _places(self) -> Mapping[str, str]:
-        return {notifier.id: notifier.where for notifier in self.notifiers}
-
-
-def _turn(event: Mapping[str, bytes]) -> Turn | None:
-    """What an event tells; None also for one that agentguard did not write."""
-    request, kind, state, when = (
-        event.get(name, b"").decode(errors="replace") for name in ("request", "kind", "state", "time_ms")
-    )
-    return turn_of(request, kind, state, int(when)) if when.isdecimal() and when.isascii() and len(when) < 16 else None
+    def outbox(self) -> Outbox:
+        """What is still to be sent."""
+        return self.addressing.outbox

@@ -1,50 +1,30 @@
 """What a webhook says: that a request opened, that people are done with it, or how its call ended.
 
 Rules:
-- facts of the card only, masked as the card is; no argument, no result, no comment, no signature;
+- facts of the card only, masked and escaped as the card is; no argument, no result, no comment, no signature;
 - one message for each turn of a request: the same id however often it is sent, so that a receiver can tell repeats;
 - that people approved or rejected is told only if their verified votes say so today.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
 
-from agentguard.approval import Shown
+from agentguard.approval import Kind, Shown, Turn
+from agentguard.cards import Line
 from agentguard.model.approvals import Request, State
 from agentguard.model.record import Record
 
-Kind = Literal[
-    "request.opened", "request.reminded", "request.escalated", "request.changed", "request.ended", "request.finished"
-]
-"""`changed` is for places that show a request as it is now; no webhook is told of it."""
-
 _ENDED = frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.WITHDRAWN})
 _CHANGES = frozenset({"voted", "edited", "revised", "redeemed", "settled"})
-_SEVERAL = frozenset({"request.reminded", "request.escalated", "request.changed"})
-_URGING = frozenset({"request.reminded", "request.escalated"})
+_CALLING: Mapping[str, Kind] = {
+    "opened": "request.opened",
+    "undelivered": "request.undelivered",
+    "reminded": "request.reminded",
+    "escalated": "request.escalated",
+}
 _FINISHED = frozenset({State.DONE, State.FAILED, State.UNKNOWN})
-
-
-class Turn(Record):
-    """Something that happened to a request and that others are told."""
-
-    kind: Kind
-    request: str
-    state: State
-    time_ms: int
-
-    @property
-    def urges(self) -> bool:
-        """Whether it only asks people to decide: of a request that is decided by now it tells nothing."""
-        return self.kind in _URGING
-
-    @property
-    def message_id(self) -> str:
-        """The same for every attempt, and for every other server that tells it."""
-        of = f"_{self.time_ms}" if self.kind in _SEVERAL else ""
-        return f"msg_{self.request}_{self.state}{of}"
 
 
 class Facts(Record):
@@ -56,13 +36,13 @@ class Facts(Record):
     request: str
     tenant: str
     state: State
-    title: str
-    tool: str
-    risk: str
-    agent: str
-    user: str | None
-    deployment: str
-    reasons: tuple[str, ...]
+    title: Line
+    tool: Line
+    risk: Line
+    agent: Line
+    user: Line | None
+    deployment: Line
+    reasons: tuple[Line, ...]
     approvers: tuple[str, ...]
     by: tuple[str, ...]
     opened_ms: int
@@ -121,10 +101,8 @@ def supported(turn: Turn, shown: Shown) -> bool:
 
 
 def _kind(event: str, state: State) -> Kind | None:
-    if event == "opened":
-        return "request.opened"
-    if event in ("reminded", "escalated"):
-        return "request.reminded" if event == "reminded" else "request.escalated"
+    if event in _CALLING:
+        return _CALLING[event]
     if event == "finished" and state in _FINISHED:
         return "request.finished"
     if state in _ENDED:

@@ -14,6 +14,7 @@ from agentguard.model.record import Json
 from agentguard.model.verdicts import Risk
 from agentguard.server.identity import Identity
 from agentguard.server.metrics import Metrics
+from agentguard.server.outbox import Outbox
 from agentguard.server.pace import Pacing
 from agentguard.server.settings import STEP_UP_SECONDS
 from agentguard.server.unmasking import Unmasking
@@ -50,6 +51,11 @@ class Office:
     def pages(self) -> Pages:
         """The requests page by page."""
         return Pages(channel=self.channel)
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is still to be told to others, and what could not be."""
+        return Outbox(connection=self.channel.connection, names=self.channel.names)
 
     async def decide(
         self,

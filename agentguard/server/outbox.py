@@ -4,27 +4,33 @@ Rules:
 - the cursor in the tenant's event stream and the deliveries that its events make move in one step, so none is lost or doubled;
 - a delivery is claimed for as long as an attempt may last, then it is due again: at least once;
 - the first server that ever has webhooks begins with the events from then on;
-- dead letters are kept up to a number, and as long as ended requests are.
+- dead letters are kept up to a number, and as long as ended requests are; a person may have them sent again;
+- what failed stands under its request until it is sent, and after some attempts an event says so, once.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
-from agentguard.approval.channel import RETENTION_MS
+from pydantic import ValidationError
+
+from agentguard.approval import Turn
+from agentguard.approval.channel import EVENTS_MAX, RETENTION_MS
 from agentguard.model.record import Record
-from agentguard.server.messages import Turn
 from agentguard.store.names import Names
-from agentguard.store.redis import Connection, Script
+from agentguard.store.redis import Connection, Part, Script
 
 LEASE_MS = 20_000
 """Longer than one attempt may last."""
 
 DEAD_MAX = 10_000
+
+SAID_AFTER = 2
+"""After so many failed attempts to tell a place that a request waits, others are told."""
 
 _log = logging.getLogger("agentguard.server")
 
@@ -32,9 +38,10 @@ Outcome = Literal["sent", "again", "dead"]
 
 
 class Delivery(Record):
-    """One message for one endpoint. `attempts` are those that failed; `trouble` is how the last one did."""
+    """One message for one place. `where` is for people. `attempts` are those that failed; `trouble` is how the last one did."""
 
     endpoint: str
+    where: str = ""
     turn: Turn
     attempts: int = 0
     trouble: str = ""
@@ -61,11 +68,19 @@ def _read(delivery_id: bytes, text: bytes) -> Delivery:
     return delivery
 
 
+def _readable(text: bytes) -> Delivery | None:
+    try:
+        return Delivery.read(text)
+    except ValidationError:
+        _log.error("a message that agentguard did not write lies among those that could not be sent")  # no value
+        return None
+
+
 def _script(name: str) -> Script:
     return Script(name, (files("agentguard.server") / "scripts" / f"{name}.lua").read_text(encoding="utf-8"))
 
 
-_TAKE, _CLAIM, _SETTLE = map(_script, ("take", "claim", "settle"))
+_TAKE, _CLAIM, _SETTLE, _REDELIVER = map(_script, ("take", "claim", "settle", "redeliver"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,16 +120,50 @@ class Outbox:
 
     async def settle(self, delivery: Delivery, outcome: Outcome, *, delay_ms: int = 0) -> None:
         """Say how an attempt ended: sent, to be tried again after `delay_ms`, or a dead letter."""
-        await self.connection.run(
-            _SETTLE,
-            [*self._kept, self._key("dead")],
-            [delivery.id, outcome, delivery.canonical(), delay_ms, DEAD_MAX, RETENTION_MS],
-        )
+        turn = delivery.turn
+        is_due = delivery.attempts == SAID_AFTER or (outcome == "dead" and delivery.attempts < SAID_AFTER)
+        says = outcome != "sent" and turn.kind == "request.opened" and is_due
+        keys = [*self._kept, self._key("dead"), self.names.undelivered(turn.request), self.names.events]
+        args: list[Part] = [delivery.id, outcome, delivery.canonical(), delay_ms, DEAD_MAX, RETENTION_MS]
+        args += ["1" if says else "", turn.request, turn.state.value, delivery.endpoint, EVENTS_MAX]
+        await self.connection.run(_SETTLE, keys, args)
 
     async def dead_letters(self, at_most: int = 100) -> Sequence[Delivery]:
-        """What was given up, the newest first."""
+        """What was given up, the newest first. What agentguard did not write is left out, and said in the log."""
         kept = await self.connection.execute("LRANGE", self._key("dead"), 0, at_most - 1)
-        return [Delivery.read(text) for text in kept]
+        return [delivery for text in kept if (delivery := _readable(text)) is not None]
+
+    async def redeliver(self, letter: Delivery) -> bool:
+        """Have a dead letter sent again, under the same id; False where it is none any more."""
+        fresh = letter.model_copy(update={"attempts": 0})
+        args: list[Part] = [letter.id, letter.canonical(), fresh.canonical(), RETENTION_MS]
+        return bool(await self.connection.run(_REDELIVER, [*self._kept, self._key("dead")], args))
+
+    async def undelivered(self, request: str) -> Sequence[Delivery]:
+        """What of a request could not be told so far, by place."""
+        kept = await self.connection.execute("HVALS", self.names.undelivered(request))
+        found = [delivery for text in kept if (delivery := _readable(text)) is not None]
+        return sorted(found, key=lambda delivery: (delivery.where, delivery.turn.time_ms))
+
+    async def counts(self) -> tuple[int, int]:
+        """How many messages wait to be sent, and how many are dead letters."""
+        waiting, dead = await self.connection.pipeline([("ZCARD", self._key("due")), ("LLEN", self._key("dead"))])
+        return int(waiting), int(dead)
+
+    async def told(self, requests: Sequence[str]) -> dict[str, Set[str]]:
+        """The places that each request was told, by their ids."""
+        found = await self.connection.pipeline([("SMEMBERS", self.names.told(request)) for request in requests])
+        return {
+            request: frozenset(one.decode(errors="replace") for one in members)
+            for request, members in zip(requests, found, strict=True)
+        }
+
+    async def remember_told(self, more: Mapping[str, Set[str]]) -> None:
+        """Add places to those that requests were told."""
+        keys = {self.names.told(request): sorted(ids) for request, ids in more.items() if ids}
+        await self.connection.pipeline(
+            [command for key, ids in keys.items() for command in (("SADD", key, *ids), ("PEXPIRE", key, RETENTION_MS))]
+        )
 
     async def _drop(self, delivery_id: bytes) -> None:
         due, deliveries = self._kept

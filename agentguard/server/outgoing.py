@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from agentguard.approval import NotDelivered
 from agentguard.server.destinations import DestinationRefused, check_address, host_of
 
 CONNECT_SECONDS = 5.0
@@ -26,14 +27,6 @@ ATTEMPT_SECONDS = 15.0
 PORTS = {"https": 443, "http": 80}
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-
-
-class NotDelivered(Exception):
-    """An attempt failed. The message says how, without the URL's path or a byte of the reply. `gone`: trying again is useless."""
-
-    def __init__(self, message: str, *, gone: bool = False) -> None:
-        super().__init__(message)
-        self.gone = gone
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:

@@ -27,6 +27,7 @@ from agentguard.server.granting import chosen
 from agentguard.server.identity import Identity
 from agentguard.server.office import Office
 from agentguard.server.rendering import page
+from agentguard.server.views import untold_of
 
 CHARACTERS_SHOWN = 1_200
 """Of each text on a card, unless all of it is asked for."""
@@ -174,6 +175,7 @@ async def _card_values(
         "whole": whole,
         "most": CHARACTERS_SHOWN,
         "may": choices_of(entrance, office, stored, viewer, f"/requests/{stored.request.id}"),
+        "untold": untold_of(await office.outbox.undelivered(request_id)),
         "version": hashlib.sha256(seen.encode()).hexdigest()[:16],
         "form_token": lambda *purpose: entrance.cookies.form_token(viewer.session, *purpose),
     }

@@ -80,8 +80,9 @@ async def list_requests(office: TheOffice, caller: TheCaller, query: Annotated[L
 
 @api.get("/requests/{request_id}", responses=documented(404, 409))
 async def show_request(office: TheOffice, caller: TheCaller, request_id: RequestId) -> RequestView:
-    """One request whole, with the digest of its card that a decision must name."""
-    return view_of(await office.desk().show(request_id))
+    """One request whole, with the digest of its card that a decision must name, and which places could not be told of it."""
+    shown = await office.desk().show(request_id)
+    return view_of(shown, await office.outbox.undelivered(request_id))
 
 
 @api.post("/requests/{request_id}/approve", response_model=Resolution, responses=DECIDING)
@@ -186,6 +187,8 @@ async def metrics(request: Request, office: TheOffice) -> Response:
     """Counts for Prometheus."""
     gauges = {"agentguard_requests_waiting": float(await office.waiting())}
     gauges["agentguard_open_screens"] = float(the_live(request).listeners)
+    waiting, dead = await office.outbox.counts()
+    gauges |= {"agentguard_messages_waiting": float(waiting), "agentguard_dead_letters": float(dead)}
     return Response(office.metrics.written(gauges), headers={"content-type": MEDIA_TYPE})
 
 

@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from agentguard.approval import Roster
 from agentguard.audit import Journal
 from agentguard.config import APPROVERS, Settings, journal_keys, keyring_of, open_connection, read_roster
+from agentguard.config.notifiers import installed_place
 from agentguard.errors import ConfigurationError, Fault
 from agentguard.server import tokens
 from agentguard.server.app import Parts, SlackOffice, create_app
@@ -33,7 +34,7 @@ from agentguard.server.oidc import provider_of
 from agentguard.server.records import Records
 from agentguard.server.settings import ServerSettings, token_path
 from agentguard.server.unmasking import Unmasking
-from agentguard.server.webhooks import webhooks_of
+from agentguard.server.webhooks import page_at, webhooks_of
 from agentguard.store.keys import SigningKey
 from agentguard.store.seal import Sealer
 
@@ -90,6 +91,7 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         now_ms=_now_ms,
         webhooks=webhooks_of(server, public_url),
         slack=_slack(server, public_url),
+        places=tuple(installed_place(name, page_at(public_url)) for name in dict.fromkeys(server.notifiers)),
         is_https=public_url.startswith("https:"),
         provider=provider_of(server, public_url),
         records=Records(directory=settings.state_dir / "journal", keys=lambda: _journal_keys(settings)),

@@ -78,7 +78,8 @@ class ServerSettings(BaseSettings):
     """The group of approvers.yaml whose people may look at real values. Empty: nobody; else the server needs the agent side's keyring."""
 
     webhook_urls: Annotated[tuple[str, ...], NoDecode, Listed] = ()
-    """Where a request's opening and end are told. https, unless the host is in `webhook_allow_hosts`."""
+    """Where a request's opening and end are told: `URL`, or `NAME=URL` for what policy sends to `webhook:NAME`. https, unless the host is
+    in `webhook_allow_hosts`."""
 
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Listed] = ()
     """`whsec_...`, newest first; each message carries a signature of every one, so that a secret can be rotated."""
@@ -87,7 +88,10 @@ class ServerSettings(BaseSettings):
     """Hosts that webhooks may reach by http, and at loopback and private addresses."""
 
     teams_urls: Annotated[tuple[SecretStr, ...], NoDecode, Listed] = ()
-    """Workflows webhooks of Teams channels, where a card links to each request's page."""
+    """Workflows webhooks of Teams channels, where a card links to each request's page: `URL`, or `NAME=URL` for `teams:NAME`."""
+
+    notifiers: Annotated[tuple[str, ...], NoDecode, Listed] = ()
+    """Channels of installed packages (entry points in the group `agentguard.notifiers`), by name."""
 
     slack_bot_token: SecretStr = SecretStr("")
     """`xoxb-...` of the Slack app. Empty: no Slack."""
@@ -100,6 +104,9 @@ class ServerSettings(BaseSettings):
 
     slack_channel: str = Field(default="", pattern=r"^[A-Z0-9]{0,32}$")
     """The id of the channel that gets the cards, such as C012AB3CD."""
+
+    slack_channels: Annotated[tuple[str, ...], NoDecode, Listed] = ()
+    """`NAME=ID`: more channels, which get the cards that policy sends to `slack:NAME`."""
 
     slack_team: str = Field(default="", pattern=r"^[A-Z0-9]{0,32}$")
     """The id of the workspace, such as T012AB3CD: presses of people of others count for nothing."""

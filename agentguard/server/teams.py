@@ -8,17 +8,15 @@ Rules:
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from agentguard.approval import Shown
+from agentguard.approval import Shown, Turn
 from agentguard.cards import Face, cut, face_of
-from agentguard.server.destinations import host_of
-from agentguard.server.messages import Turn
 from agentguard.server.outgoing import Outgoing
 
 ARGUMENT_MAX = 400
@@ -33,17 +31,7 @@ class TeamsNotifier:
 
     url: httpx.URL
     outgoing: Outgoing
-    public_url: str
-
-    @property
-    def id(self) -> str:
-        """See Notifier."""
-        return "teams-" + hashlib.sha256(str(self.url).encode()).hexdigest()[:16]
-
-    @property
-    def where(self) -> str:
-        """See Notifier."""
-        return f"Teams by {host_of(self.url)}"
+    link: Callable[[str], str]
 
     def wants(self, turn: Turn) -> bool:
         """That a request opened, and how it ended."""
@@ -51,8 +39,7 @@ class TeamsNotifier:
 
     async def tell(self, turn: Turn, shown: Shown) -> None:
         """See Notifier."""
-        link = f"{self.public_url.rstrip('/')}/requests/{turn.request}"
-        body = json.dumps(message_of(face_of(shown), link)).encode()
+        body = json.dumps(message_of(face_of(shown), self.link(turn.request))).encode()
         await self.outgoing.post(self.url, body, {})
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from agentguard.approval import Listed, Shown, Standing, Stored
+from collections.abc import Sequence
+
+from agentguard.approval import Kind, Listed, Shown, Standing, Stored
 from agentguard.cards import Block, Brief, Line, Said, face_of
 from agentguard.cards.outcome import Ending
 from agentguard.model.approvals import Assurance, Card, Found, Freeze, Resolution, Scope, Settlement, State
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Need
+from agentguard.server.outbox import Delivery
 
 
 class Listing(Record):
@@ -29,6 +32,15 @@ class EditView(Record):
     refused: Line
 
 
+class Untold(Record):
+    """A place that could not be told of a request so far: of what, how often it was tried, and how that failed."""
+
+    where: Line
+    kind: Kind
+    attempts: int
+    trouble: Line
+
+
 class RequestView(Record):
     """A request whole. `now_ms` is the clock that `deadline_ms` stands on; `obstacles` say why nobody could approve it now.
 
@@ -48,6 +60,7 @@ class RequestView(Record):
     votes: tuple[Said, ...]
     edit: EditView | None
     obstacles: tuple[Line, ...]
+    untold: tuple[Untold, ...]
     assurance: Assurance
     opened_ms: int
     deadline_ms: int
@@ -113,8 +126,16 @@ class Resolutions(Record):
     resolutions: tuple[Resolution, ...]
 
 
-def view_of(shown: Shown) -> RequestView:
-    """A request whole."""
+def untold_of(undelivered: Sequence[Delivery]) -> tuple[Untold, ...]:
+    """The places that could not be told."""
+    return tuple(
+        Untold(where=each.where, kind=each.turn.kind, attempts=each.attempts, trouble=each.trouble)
+        for each in undelivered
+    )
+
+
+def view_of(shown: Shown, undelivered: Sequence[Delivery] = ()) -> RequestView:
+    """A request whole, and what of it could not be told."""
     stored, request, face = shown.stored, shown.stored.request, face_of(shown)
     return RequestView(
         id=request.id,
@@ -130,6 +151,7 @@ def view_of(shown: Shown) -> RequestView:
         votes=face.votes,
         edit=_edit_of(stored),
         obstacles=shown.tally.obstacles,
+        untold=untold_of(undelivered),
         assurance=request.assurance,
         opened_ms=request.opened_ms,
         deadline_ms=request.deadline_ms,

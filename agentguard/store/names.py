@@ -57,6 +57,14 @@ class Names:
         """That somebody's press in a chat was acted on; the approvers' side writes it."""
         return f"{self.prefix}press:{_part(digest)}"
 
+    def undelivered(self, request_id: str) -> str:
+        """Hash of what of a request could not be told so far; the approvers' side writes it."""
+        return f"{self.events}:webhooks:undelivered:{_part(request_id)}"
+
+    def told(self, request_id: str) -> str:
+        """Set of the places that a request was told; the approvers' side writes it."""
+        return f"{self.events}:webhooks:told:{_part(request_id)}"
+
     def request(self, request_id: str) -> str:
         """Hash of a request; the agent's side writes it."""
         return f"{self.prefix}request:{_part(request_id)}"

@@ -54,7 +54,7 @@ rules:
   - {id: carried, tools: [send_email], when: '"find_customer" in data.origins', ask: on-call, mode: shadow}
   - {id: unnamed, tools: [send_email], when: 'params.recipient.exists(r, !user_wrote(r))', ask: on-call}
   - {id: often, tools: [read_page], when: session.counts.read_page > 2, deny: true}
-  - {id: always, tools: [close_account], ask: on-call, wait: defer}
+  - {id: always, tools: [close_account], ask: on-call, wait: defer, notify: ["webhook:pager"]}
   - {id: one-payment, tools: ["pay_*"], once: params.amount}
 limits:
   calls: {tools: [read_page], max: 100, over: 1h, per: user, deny: true, reason: Too many pages}
@@ -69,7 +69,7 @@ approvals:
     deadline: 10m
     remind: 2m
     escalate: [{after: 5m, to: [group:leads]}]
-  board: {approvers: [group:data, group:security], from_each: true, deadline: 4h, edit: false}
+  board: {approvers: [group:data, group:security], from_each: true, deadline: 4h, edit: false, notify: ["slack:#board", teams]}
 asking: {pending: 20, per_minute: 10, pause: 2m, after_rejection: 1h}
 masking:
   fields: {"**.badge": EMPLOYEE_ID}
@@ -268,6 +268,7 @@ BROKEN = [
     pytest.param(by_policy(charges=lambda *_: ()), ["limits.calls.max", "limits.paid.ask", "limits.paid.sum"], id="limits"),
     pytest.param(by_policy(charges=lambda *_: ()), ["limits.people.distinct", "limits.people.per"], id="subjects"),
     pytest.param(unrestrained, ["asking.pending", "asking.per_minute", "asking.pause", "asking.after_rejection"], id="asking"),
+    pytest.param(by_policy(notified=lambda *_: ()), ["approvals.board.notify", "rules.always.notify"], id="notify"),
     pytest.param(by_masker(fields={}), ["masking.fields"], id="fields"),
     pytest.param(by_masker(actions={"*": "token"}), ["masking.actions"], id="actions"),
 ]  # fmt: skip

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agentguard.server.outgoing import NotDelivered, Outgoing, open_outgoing
+from agentguard.approval import NotDelivered
+from agentguard.server.outgoing import Outgoing, open_outgoing
 from tests.server.certificates import Authority
 from tests.server.receiver import receiving
 

@@ -11,7 +11,7 @@ import pytest
 
 from agentguard.approval import Channel
 from agentguard.server.outbox import Outbox
-from agentguard.server.webhooks import Webhooks
+from agentguard.server.webhooks import Endpoint, Webhooks
 from tests.approval.people import ONE, a_request
 from tests.server.receiver import Receiver, receiving
 from tests.server.serving import opened, parts, serving
@@ -31,7 +31,7 @@ def telling(receiver: Receiver) -> Webhooks:
     return Webhooks(
         endpoints=(),
         secrets=(),
-        teams=(httpx.URL(receiver.url),),
+        teams=(Endpoint(url=httpx.URL(receiver.url)),),
         retry_seconds=(0.01, 0.02),
         public_url="https://approvals.acme.example/",
         allowed_hosts={"127.0.0.1"},

@@ -20,7 +20,7 @@ from agentguard.model.approvals import Card, Request, State
 from agentguard.model.verdicts import Step
 from agentguard.server.outbox import Delivery, Outbox
 from agentguard.server.signatures import WebhookSecret
-from agentguard.server.webhooks import Webhooks
+from agentguard.server.webhooks import Endpoint, Webhooks
 from agentguard.store.redis import Connection
 from tests.approval.people import KEYS, ONE, TWO, a_vote
 from tests.server.receiver import Received, Receiver, receiving
@@ -44,7 +44,7 @@ def serve(valkey_url: str, tenant: str) -> Serve:
 
     def serve(*receivers: Receiver, **changed: Any) -> AbstractContextManager[str]:
         given: dict[str, Any] = {
-            "endpoints": [httpx.URL(receiver.url) for receiver in receivers],
+            "endpoints": [Endpoint(url=httpx.URL(receiver.url)) for receiver in receivers],
             "secrets": [NEW, OLD],
             "retry_seconds": (0.01, 0.02, 0.03),
             "public_url": "https://approvals.acme.example/",

@@ -28,7 +28,7 @@ def base(document: Document, **sections: Json) -> dict[str, Json]:
     whole = document.model_dump(mode="json", exclude_none=True, by_alias=True)
     bare = {"tools": {}, "rules": [], "limits": {}, "asking": {}, "risk": CALM}
     whole = {key: value for key, value in whole.items() if key != "mode"}
-    return {**_silent(whole), **bare, **sections}
+    return {**silent(whole), **bare, **sections}
 
 
 def written(entry: Any) -> dict[str, Json]:
@@ -55,7 +55,8 @@ def at(path: str, value: Json) -> dict[str, Json]:
     return {first: at(rest, value) if rest else value}
 
 
-def _silent(value: Json) -> Json:
+def silent(value: Any) -> Any:
+    """The same without what would tell real people."""
     if isinstance(value, dict):
-        return {key: _silent(inner) for key, inner in value.items() if key not in _TELLING}
-    return [_silent(each) for each in value] if isinstance(value, list) else value
+        return {key: silent(inner) for key, inner in value.items() if key not in _TELLING}
+    return [silent(each) for each in value] if isinstance(value, list) else value

@@ -117,6 +117,7 @@ VERIFIERS: dict[Key, Verifier] = {
     (ApprovalEntry, "deadline"): of_approvals.deadline,
     (ApprovalEntry, "reject_quorum"): of_approvals.reject_quorum,
     (ApprovalEntry, "edit"): of_approvals.edit,
+    (ApprovalEntry, "notify"): of_approvals.notify,
     (ApprovalEntry, "remind"): of_approvals.remind,
     (ApprovalEntry, "escalate"): of_approvals.escalate,
     **{(EscalateEntry, key): _because("it is verified with its ladder") for key in ("after", "to")},
@@ -127,6 +128,7 @@ VERIFIERS: dict[Key, Verifier] = {
     (ToolEntry, "once"): of_tools.once,
     (ToolEntry, "wait"): of_tools.wait,
     (RuleEntry, "wait"): of_rules.wait,
+    (RuleEntry, "notify"): of_rules.notify,
     (ToolEntry, "grants"): of_approvals.grants,
     **{
         (GrantsEntry, key): _because("it is verified with its grants")

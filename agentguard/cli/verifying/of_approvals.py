@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from agentguard.approval import Steps
-from agentguard.cli.verifying.alone import QUIET, at, base, written
+from agentguard.cli.verifying.alone import QUIET, at, base, silent, written
 from agentguard.cli.verifying.proof import NotApplicable, Proof
-from agentguard.cli.verifying.trials import OUTSIDER, Ground, Observed, Trial, member
+from agentguard.cli.verifying.trials import OUTSIDER, Ground, Observed, Trial, member, told_of
 from agentguard.model.approvals import Decision, Grant
 from agentguard.model.record import Json
 from agentguard.policy.document import ApprovalEntry, GrantsEntry
@@ -83,6 +83,22 @@ async def from_each(ground: Ground, clause: Present) -> Proof:
             await trial.vote(seen, person)
         ended = await trial.end(seen)
     return Proof(holds=ended.ran, spares=not early, told="needs votes of each group")
+
+
+async def notify(ground: Ground, clause: Present) -> Proof:
+    """A request goes to these places alone; without the clause it goes to those without a name. Nobody real is told."""
+    names: tuple[str, ...] = clause.owner.notify
+    others = (*names, "verify", "verify:named")
+    async with ground.trial(_alone(clause, notify=list(names))) as trial:
+        told = told_of(await trial.call(_TOOL, {}), others)
+    async with ground.trial(_alone(clause)) as trial:
+        unsaid = told_of(await trial.call(_TOOL, {}), others)
+    named = {name for name in others if ":" in name}
+    return Proof(
+        holds=told == set(names),
+        spares=unsaid == set(others) - named,
+        told=f"goes to {', '.join(names)}, and nowhere else",
+    )
 
 
 async def edit(ground: Ground, clause: Present) -> Proof:
@@ -206,7 +222,7 @@ def _alone(clause: Present, **says: Json) -> dict[str, Json]:
     """A tool that asks for this approval."""
     name = str(clause.path[1])
     document = base(clause.document, tools={_TOOL: {**QUIET, "ask": name}})
-    entry = {**written(clause.owner), **says}
+    entry = {**silent(written(clause.owner)), **says}
     return {**document, "approvals": {name: {key: value for key, value in entry.items() if key in _KEPT | says.keys()}}}
 
 

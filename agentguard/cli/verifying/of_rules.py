@@ -9,7 +9,7 @@ from agentguard.cli.verifying.alone import FEEDER, PROBE_KEY, QUIET, base, fed, 
 from agentguard.cli.verifying.of_tools import came_to, deed_path, deferred, happens_once, waits_as
 from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.search import call, pair
-from agentguard.cli.verifying.trials import USER, Ground, Observed, Trial
+from agentguard.cli.verifying.trials import USER, Ground, Observed, Trial, told_of
 from agentguard.model.record import Json
 from agentguard.model.verdicts import CONFIRM, Effect
 from agentguard.policy import Case, Policy, Source, load
@@ -60,6 +60,24 @@ async def risk(ground: Ground, clause: Present) -> Proof:
     effect, name = level_effect(clause.document.risk.of(rule.risk))
     levels = clause.document.risk.model_dump(mode="json")
     return await _conditional(ground, clause, {"risk": rule.risk.value}, effect, name, levels=levels)
+
+
+async def notify(ground: Ground, clause: Present) -> Proof:
+    """A request that the rule speaks about goes to these places; where it doesn't speak, to those without a name alone."""
+    others = (*clause.owner.notify, "verify", "verify:named")
+    told = {}
+    for speaks in (True, False):
+        tools = [clause.tool if speaks else _OTHER_TOOL]
+        rule = {"id": clause.owner.id, "tools": tools, "ask": CONFIRM, "notify": list(clause.owner.notify)}
+        document = base(clause.document, tools={clause.tool: {**QUIET, "ask": CONFIRM}}, rules=[rule])
+        async with ground.trial(document) as trial:
+            told[speaks] = told_of(await trial.call(clause.tool, {}), others)
+    unnamed = {name for name in others if ":" not in name}
+    return Proof(
+        holds=told[True] == unnamed | set(clause.owner.notify),
+        spares=told[False] == unnamed,
+        told=f"goes to {', '.join(clause.owner.notify)} too, where the rule speaks",
+    )
 
 
 async def wait(ground: Ground, clause: Present) -> Proof:

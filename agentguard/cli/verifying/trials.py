@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from agentguard.approval import Channel, Desk, Stored, read_roster
+from agentguard.approval import Channel, Desk, Place, Shown, Stored, Turn, read_roster, routed
 from agentguard.audit import read
 from agentguard.config import Settings, open_guard
 from agentguard.errors import CallRefused, DecisionRefused
@@ -278,6 +278,26 @@ def _write(policies: Path, document: Mapping[str, Json]) -> dict[str, SigningKey
     }
     (policies / "approvers.yaml").write_text(json.dumps({"people": written}), encoding="utf-8")
     return keys
+
+
+def told_of(observed: Observed, names: Iterable[str]) -> set[str]:
+    """Which places of these names a request would go to; none where nobody is asked."""
+    places = [Place(name=name, id=name, where=name, notifier=_Silent()) for name in names]
+    if observed.stored is None:
+        return set()
+    return {place.name for place in routed(observed.stored.request.notify, places)[0]}
+
+
+@dataclass(frozen=True)
+class _Silent:
+    """A made-up place, which tells nobody."""
+
+    def wants(self, turn: Turn) -> bool:
+        """Nothing."""
+        return False
+
+    async def tell(self, turn: Turn, shown: Shown) -> None:
+        """Nobody."""
 
 
 def member(group: str, number: int) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,18 +17,25 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from agentguard.approval import Place
 from agentguard.errors import ConfigurationError
 from agentguard.server.office import Office
 from agentguard.server.settings import ServerSettings
 from agentguard.server.slack.clicks import Clicks
 from agentguard.server.slack.posts import SlackNotifier
+from agentguard.server.webhooks import page_at
 
+SLACK = "slack"
+_NAMED = re.compile(r"(?P<name>#?[a-z0-9][a-z0-9._-]{0,79})=(?P<id>[A-Z0-9]{1,32})")
 _log = logging.getLogger("agentguard.server")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slack:
-    """One workspace and channel. `app_token`: Socket Mode; `signing_secret`: presses by HTTP. One of them is enough."""
+    """One workspace, its channel, and more of them by policy's names.
+
+    `app_token`: Socket Mode; `signing_secret`: presses by HTTP. One of them is enough.
+    """
 
     bot_token: str
     channel: str
@@ -37,17 +45,25 @@ class Slack:
     critical: bool
     api_url: str
     public_url: str
+    channels: Mapping[str, str] = field(default_factory=dict)
 
     @asynccontextmanager
     async def open(self, office: Office) -> AsyncIterator[SlackDesk]:
         """What posts cards and hears presses, on the running loop."""
         client = AsyncWebClient(token=self.bot_token, base_url=self.api_url, timeout=10)
-        names, connection = office.channel.names, office.channel.connection
-        notifier = SlackNotifier(
-            client=client, channel=self.channel, public_url=self.public_url, connection=connection, names=names
-        )
-        clicks = Clicks(office=office, client=client, notifier=notifier, team=self.team, critical=self.critical)
-        desk = SlackDesk(notifier=notifier, clicks=clicks, signing_secret=self.signing_secret)
+        notifiers = {
+            name: SlackNotifier(
+                client=client,
+                channel=channel,
+                link=page_at(self.public_url),
+                connection=office.channel.connection,
+                names=office.channel.names,
+            )
+            for name, channel in {"": self.channel, **self.channels}.items()
+        }
+        clicks = Clicks(office=office, client=client, notifier=notifiers[""], team=self.team, critical=self.critical)
+        places = tuple(_place(name, notifier) for name, notifier in notifiers.items())
+        desk = SlackDesk(places=places, clicks=clicks, signing_secret=self.signing_secret)
         socket = SocketModeClient(self.app_token, web_client=client) if self.app_token else None
         connecting: asyncio.Task[None] | None = None
         try:
@@ -69,7 +85,7 @@ class Slack:
 class SlackDesk:
     """Open while the server runs."""
 
-    notifier: SlackNotifier
+    places: Sequence[Place]
     clicks: Clicks
     signing_secret: str
     _acting: set[asyncio.Task[None]] = field(default_factory=set)
@@ -95,6 +111,16 @@ class SlackDesk:
     async def finish(self) -> None:
         """Let what is being acted on end."""
         await asyncio.gather(*self._acting, return_exceptions=True)
+
+
+def _place(name: str, notifier: SlackNotifier) -> Place:
+    channel = notifier.channel
+    return Place(
+        name=f"{SLACK}:{name}" if name else SLACK,
+        id=f"slack-{channel}",
+        where=f"Slack channel {name or channel}",
+        notifier=notifier,
+    )
 
 
 async def _connect(socket: SocketModeClient) -> None:
@@ -125,6 +151,7 @@ def slack_of(settings: ServerSettings, public_url: str) -> Slack | None:
     return Slack(
         bot_token=bot,
         channel=settings.slack_channel,
+        channels=_channels(settings),
         team=settings.slack_team,
         app_token=app,
         signing_secret=secret,
@@ -132,3 +159,16 @@ def slack_of(settings: ServerSettings, public_url: str) -> Slack | None:
         api_url=settings.slack_api_url,
         public_url=public_url,
     )
+
+
+def _channels(settings: ServerSettings) -> dict[str, str]:
+    """The channels in `NAME=ID`. Raises ConfigurationError."""
+    found: dict[str, str] = {}
+    for text in settings.slack_channels:
+        named = _NAMED.fullmatch(text)
+        if named is None or named["name"] in found or named["id"] in (settings.slack_channel, *found.values()):
+            raise ConfigurationError(
+                "AGENTGUARD_SERVER_SLACK_CHANNELS: write NAME=ID, such as #data-approvals=C012AB3CD, each name and id once"
+            )
+        found[named["name"]] = named["id"]
+    return found

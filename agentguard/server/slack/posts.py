@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,8 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from agentguard.approval import Shown
+from agentguard.approval import NotDelivered, Shown, Turn
 from agentguard.cards import face_of
-from agentguard.server.messages import Turn
-from agentguard.server.outgoing import NotDelivered
 from agentguard.server.slack.blocks import message_blocks, push_text
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
@@ -42,19 +41,9 @@ class SlackNotifier:
 
     client: AsyncWebClient
     channel: str
-    public_url: str
+    link: Callable[[str], str]
     connection: Connection
     names: Names
-
-    @property
-    def id(self) -> str:
-        """See Notifier."""
-        return f"slack-{self.channel}"
-
-    @property
-    def where(self) -> str:
-        """See Notifier."""
-        return f"Slack channel {self.channel}"
 
     def wants(self, turn: Turn) -> bool:
         """Everything: the card says what the request is now."""
@@ -97,10 +86,6 @@ class SlackNotifier:
         except NotDelivered:
             await self.connection.execute("DEL", place)
             raise
-
-    def link(self, request_id: str) -> str:
-        """The page of a request."""
-        return f"{self.public_url.rstrip('/')}/requests/{request_id}"
 
     async def _call(self, calling: Any) -> str:
         """The time stamp of the message that a call of Slack's API wrote. Raises NotDelivered."""
