@@ -54,6 +54,7 @@ USER = "eve@acme.example"
 NAMES = ("find_customer", "send_email", "refund", "echo", "forbidden_thing")
 ROADS = [(api, streams) for api in ("chat", "responses") for streams in (False, True)]
 ROAD_IDS = [f"{api}{'-streamed' if streams else ''}" for api, streams in ROADS]
+TWO_ROADS = pytest.mark.parametrize(("api", "streams"), [("chat", True), ("responses", False)])
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ async def test_t27_a_permitted_tool_gets_the_value_and_the_user_reads_it(
     assert await guard.answer(result.final_output) == f"Sent to {MINE}"
 
 
-@pytest.mark.parametrize(("api", "streams"), ROADS, ids=ROAD_IDS)
+@TWO_ROADS
 @pytest.mark.usefixtures("session")
 async def test_a_run_sleeps_until_people_decided_and_the_call_runs_once(
     api: str, streams: bool, guard: Guard, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
@@ -408,7 +409,7 @@ async def test_unreadable_arguments_are_told_after_a_sleep_without_asking_anybod
     assert await world.open_requests() == []
 
 
-@pytest.mark.parametrize(("api", "streams"), ROADS, ids=ROAD_IDS)
+@TWO_ROADS
 @pytest.mark.usefixtures("session")
 async def test_t23_a_tool_that_is_not_there_is_put_on_record(
     api: str, streams: bool, world: World, made: Callable[..., Agent[Any]], server: FakeOpenAI
