@@ -190,7 +190,7 @@ CRAFTED = {
 def test_t28_a_crafted_form_takes_linear_time(piece: str) -> None:
     """100 kB of beginnings are read in seconds at most, or refused."""
     text = piece * (SIZE // len(piece))
-    started = time.perf_counter()
+    started = time.thread_time()
     with suppress(GuardUnavailable):
         masked(text)
-    assert time.perf_counter() - started < 3
+    assert time.thread_time() - started < 3

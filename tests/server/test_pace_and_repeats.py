@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
+import anyio
 import httpx
 import pytest
 from hypothesis import given
@@ -168,6 +169,7 @@ class TestCursor:
         made = [(await opened(agent, ONE)) for _ in range(7)]
         for request in made[:3]:
             await agent.withdraw(request.id, "x")
+            await anyio.sleep(0.002)  # each in a millisecond of its own, as nothing else tells their order
 
         # when
         seen: list[str] = []
