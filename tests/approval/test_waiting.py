@@ -64,7 +64,7 @@ async def test_a_decision_wakes_its_waiter(agent: Channel, desk: Desk, waiters: 
 
     # when
     await approve(desk, stored)
-    answer = await asyncio.wait_for(call, 2)
+    answer = await asyncio.wait_for(call, 10)
 
     # then
     assert (answer.state, answer.sealed_input, [vote.person for vote in answer.votes]) == (
@@ -78,7 +78,7 @@ async def test_t4_what_was_decided_before_the_wait_is_seen(agent: Channel, desk:
     """No event comes any more; the first reading tells."""
     stored = await opened(agent)
     await approve(desk, stored)
-    assert (await asyncio.wait_for(waiting(waiters, stored), 2)).state is State.APPROVED
+    assert (await asyncio.wait_for(waiting(waiters, stored), 10)).state is State.APPROVED
 
 
 async def test_t38_each_call_has_its_own_answer(agent: Channel, desk: Desk, waiters: Waiters) -> None:
@@ -90,12 +90,12 @@ async def test_t38_each_call_has_its_own_answer(agent: Channel, desk: Desk, wait
 
     # when
     await approve(desk, one)
-    await asyncio.wait_for(calls[0], 2)
+    await asyncio.wait_for(calls[0], 10)
 
     # then
     assert not calls[1].done()
     await agent.withdraw(other.request.id, "")
-    assert (await asyncio.wait_for(calls[1], 2)).state is State.WITHDRAWN
+    assert (await asyncio.wait_for(calls[1], 10)).state is State.WITHDRAWN
 
 
 async def test_several_may_wait_for_one_request(agent: Channel, desk: Desk, waiters: Waiters) -> None:
@@ -104,7 +104,7 @@ async def test_several_may_wait_for_one_request(agent: Channel, desk: Desk, wait
     calls = [waiting(waiters, stored) for _ in range(5)]
     await listening(waiters)
     await approve(desk, stored)
-    assert {answer.state for answer in await asyncio.wait_for(asyncio.gather(*calls), 2)} == {State.APPROVED}
+    assert {answer.state for answer in await asyncio.wait_for(asyncio.gather(*calls), 10)} == {State.APPROVED}
 
 
 async def test_t4_without_any_event_the_record_is_read_again(agent: Channel, desk: Desk) -> None:
@@ -120,7 +120,7 @@ async def test_t4_without_any_event_the_record_is_read_again(agent: Channel, des
     await approve(deaf, stored)
 
     # then
-    assert (await asyncio.wait_for(call, 2)).state is State.APPROVED
+    assert (await asyncio.wait_for(call, 10)).state is State.APPROVED
     await waiters.close()
 
 
@@ -140,7 +140,7 @@ async def test_at_its_deadline_a_call_is_expired(agent: Channel, waiters: Waiter
     await agent.connection.execute("HSET", agent.names.request(stored.request.id), "deadline_ms", soon)
 
     # when
-    answer = await asyncio.wait_for(waiting(waiters, stored, soon), 2)
+    answer = await asyncio.wait_for(waiting(waiters, stored, soon), 10)
 
     # then
     assert (answer.state, answer.now_ms >= soon) == (State.EXPIRED, True)
@@ -167,7 +167,7 @@ async def test_a_waiter_that_is_cancelled_is_forgotten(agent: Channel, waiters: 
 async def test_waiting_for_nothing_is_not_found(agent: Channel, waiters: Waiters) -> None:
     """An id that nobody opened."""
     with pytest.raises(RequestNotFound):
-        await asyncio.wait_for(waiters.wait("nobody", agent.clock.now_ms() + 60_000), 2)
+        await asyncio.wait_for(waiters.wait("nobody", agent.clock.now_ms() + 60_000), 10)
 
 
 async def test_t32_a_forged_record_ends_the_wait(agent: Channel, waiters: Waiters) -> None:
@@ -179,7 +179,7 @@ async def test_t32_a_forged_record_ends_the_wait(agent: Channel, waiters: Waiter
 
     # when / then
     with pytest.raises(DecisionRefused) as refused:
-        await asyncio.wait_for(waiting(waiters, stored), 2)
+        await asyncio.wait_for(waiting(waiters, stored), 10)
     assert refused.value.code == "forged"
 
 
@@ -190,7 +190,7 @@ async def test_closing_tells_who_still_waits(agent: Channel, waiters: Waiters) -
     await listening(waiters)
     await waiters.close()
     with pytest.raises(GuardUnavailable):
-        await asyncio.wait_for(call, 2)
+        await asyncio.wait_for(call, 10)
 
 
 async def test_when_nobody_waits_nothing_reads(agent: Channel, desk: Desk) -> None:
@@ -200,17 +200,17 @@ async def test_when_nobody_waits_nothing_reads(agent: Channel, desk: Desk) -> No
     first, second = await opened(agent), await opened(agent)
     call = waiting(waiters, first)
     await approve(desk, first)
-    await asyncio.wait_for(call, 2)
+    await asyncio.wait_for(call, 10)
 
     # when
     readers = list(waiters._tasks)
-    await asyncio.wait_for(asyncio.gather(*readers, return_exceptions=True), 2)
+    await asyncio.wait_for(asyncio.gather(*readers, return_exceptions=True), 10)
 
     # then
     assert waiters._tasks == []
     call = waiting(waiters, second)
     await approve(desk, second)
-    assert (await asyncio.wait_for(call, 2)).state is State.APPROVED
+    assert (await asyncio.wait_for(call, 10)).state is State.APPROVED
     await waiters.close()
 
 
