@@ -12,7 +12,7 @@ from agentguard.guard.snapshot import Snapshot
 from agentguard.guard.tracing import UNTRACED, Trace
 from agentguard.guard.undertaking import NOTHING, Undertaking
 from agentguard.masking import Put
-from agentguard.model.calls import Principal, ToolCall
+from agentguard.model.calls import Principal, Returns, ToolCall
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
 
@@ -30,7 +30,8 @@ class Claim:
 class Permit:
     """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once.
 
-    `bill`: what the call takes from its limits. `put`: what the tool gets in clear. `undertaking`: what it may do once.
+    `bill`: what the call takes from its limits. `put`: what the tool gets in clear. `undertaking`: what it may do once. `returns`: what
+    the tool says it gives.
     """
 
     call: ToolCall
@@ -44,6 +45,7 @@ class Permit:
     put: Sequence[Put] = ()
     settled: list[str] = field(default_factory=list)
     trace: Trace = UNTRACED
+    returns: Returns | None = None
 
     @property
     def input(self) -> dict[str, Json]:

@@ -42,7 +42,7 @@ from agentguard.guard.tracing import UNTRACED, Trace, Tracing
 from agentguard.guard.words import WordBook
 from agentguard.masking import Masker
 from agentguard.model.approvals import State
-from agentguard.model.calls import Principal, Tool, ToolCall
+from agentguard.model.calls import Principal, Returning, Tool, ToolCall
 from agentguard.model.verdicts import Effect
 from agentguard.policy import Policy, Reveal
 
@@ -367,6 +367,7 @@ class Guard:
             bill=judged.bill,
             put=restored.put,
             trace=trace,
+            returns=tool.returns if isinstance(tool, Returning) else None,
         )
         match verdict.effect:
             case Effect.ALLOW:

@@ -27,7 +27,7 @@ from agentguard.guard.records import Records
 from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
 from agentguard.guard.words import WordBook
-from agentguard.masking import Masked, Masker, SaidAgain
+from agentguard.masking import Masked, Masker, SaidAgain, fitted
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal
 from agentguard.model.events import Ended
@@ -53,7 +53,7 @@ class Settling:
         _once(permit)
         try:
             await self.tokens.recall(permit.principal)
-            masked = _readable(lambda: self._masker(permit).mask(result, self.tokens.ids(permit.principal)))
+            masked = _readable(lambda: self._masked(permit, result))
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             labels = () if counted.withholding else await self._keep(permit, masked)
             await self.records.settled(permit, Ended.DONE, masked, counted, labels=labels)
@@ -168,6 +168,11 @@ class Settling:
         """The run was cancelled or its process is going down: nobody knows what it did."""
         _once(permit)
         await self._give_up(permit, Ended.UNKNOWN)
+
+    def _masked(self, permit: Permit, result: Any) -> Masked:
+        """The result, masked, and still what the tool says it gives."""
+        ids = self.tokens.ids(permit.principal)
+        return fitted(self._masker(permit).mask(result, ids), result, permit.returns, ids)
 
     def _masker(self, permit: Permit) -> Masker:
         """What masks the results of this call: what the tool was given in clear too, however little it looks like anything."""

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, create_model
 
 from agentguard.errors import ConfigurationError
 from agentguard.integrations.parsing import parsed, validate
-from agentguard.model.calls import Parsed
+from agentguard.model.calls import Parsed, Returns
 from agentguard.model.record import Json
 
 GATE_MARK = "__agentguard_gate__"
@@ -54,6 +54,11 @@ class FunctionTool:
         """JSON Schema of the parameters."""
         return self.model.model_json_schema()
 
+    @functools.cached_property
+    def returns(self) -> Returns | None:
+        """What its annotation says it gives; None where that says nothing, or is known in the function's own scope alone."""
+        return returns_of(self.function)
+
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments as the annotations read them. Raises InvalidArguments."""
         instance = validate(self.model, arguments, tool=self.name)
@@ -88,6 +93,18 @@ class StreamTool(FunctionTool):
                 yield piece
 
 
+def returns_of(function: Callable[..., Any]) -> Returns | None:
+    """What a function's annotation says of its result, awaited where it is async; None where it says nothing."""
+    code = _code(function)
+    annotations = inspect.get_annotations(code)
+    try:
+        given = _resolved(code, {"return": annotations["return"]})["return"]
+        schema = TypeAdapter(given).json_schema(mode="serialization")
+    except (KeyError, NameError, AttributeError, TypeError, ValueError, SyntaxError, PydanticUserError):
+        return None
+    return Returns(schema) if schema else None
+
+
 def must_have_no_gate(function: Any) -> None:
     """Raise ConfigurationError for a function that `@guard.tool` made: a second gate would judge each call twice."""
     if getattr(function, GATE_MARK, False):
@@ -116,14 +133,19 @@ def _model(function: Callable[..., Any], name: str, *, generates: bool) -> type[
 
 def _hints(code: Callable[..., Any]) -> dict[str, Any]:
     """The types of the parameters; that of the result may be known in the function's own scope alone."""
-
-    def parameters() -> None:
-        """Carries the annotations but for that of the result."""
-
     annotations = inspect.get_annotations(code)
-    parameters.__annotations__ = {name: kind for name, kind in annotations.items() if name != "return"}
+    return _resolved(code, {name: kind for name, kind in annotations.items() if name != "return"})
+
+
+def _resolved(code: Callable[..., Any], annotations: dict[str, Any]) -> dict[str, Any]:
+    """Some of the annotations of a function, as types."""
+
+    def carrying() -> None:
+        """Carries them."""
+
+    carrying.__annotations__ = annotations
     known = getattr(inspect.unwrap(code), "__globals__", {})
-    return typing.get_type_hints(parameters, globalns=known, include_extras=True)
+    return typing.get_type_hints(carrying, globalns=known, include_extras=True)
 
 
 def _fields(function: Callable[..., Any], name: str, hints: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 Rules:
 - every text of a message is masked, in content blocks, structured content, links, metadata and descriptions;
 - pictures, sound and blobs pass as they are, since nothing here can read them, if they are base64 of something that is no text;
-- they are left out only where the protocol has them: whatever else looks like one is masked like any text.
+- they are left out only where the protocol has them: whatever else looks like one is masked like any text;
+- structured content that is written out as JSON in a text beside it is written out again where the two came to differ, since a masked
+  number is a number in the one (see `masking.fitted`) and text in the other.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -18,6 +22,7 @@ from pydantic import BaseModel
 M = TypeVar("M", bound=BaseModel)
 
 Path = tuple[str | int, ...]
+_INDENT = re.compile(r"[{\[]\n( +)")
 
 
 class Taken(NamedTuple, Generic[M]):
@@ -35,7 +40,13 @@ def take_apart(message: M) -> Taken[M]:
         _at(plain, path[:-1])[path[-1]] = None
     kind = type(message)
 
+    written = dict(_written_out(plain))
+
     def put_back(masked: Any) -> M:
+        structured = masked.get("structuredContent")
+        for index, indent in written.items():
+            if _json(masked["content"][index]["text"]) != structured:
+                masked["content"][index]["text"] = json.dumps(structured, ensure_ascii=False, indent=indent)
         for path, data in binary.items():
             _at(masked, path[:-1])[path[-1]] = data
         return kind.model_validate(masked)
@@ -60,6 +71,23 @@ def _blocks(plain: dict[str, Any]) -> Iterator[Path]:
     """Where content blocks stand: in results, and in the messages of a prompt."""
     yield from (("content", index) for index in range(len(plain.get("content", []))))
     yield from (("messages", index, "content") for index in range(len(plain.get("messages", []))))
+
+
+def _written_out(plain: dict[str, Any]) -> Iterator[tuple[int, int | None]]:
+    """The content blocks that hold the structured content as JSON, and how it is indented there."""
+    structured = plain.get("structuredContent")
+    for index, block in enumerate(plain.get("content", ()) if structured is not None else ()):
+        text = block.get("text")
+        if isinstance(text, str) and _json(text) == structured:
+            indented = _INDENT.match(text)
+            yield index, len(indented[1]) if indented else None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _at(value: Any, path: Path) -> Any:

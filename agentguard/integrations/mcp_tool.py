@@ -3,7 +3,8 @@
 Rules:
 - arguments are held against the schema that the server listed; a refusal names the path and the keyword, never the value;
 - a description or schema with characters that nobody sees is listed with them written out;
-- the output schema that a client gets lets text stand wherever a masked value may come to stand.
+- a masked value keeps the type and the format that the output schema wants; only where nothing of ours can (a choice of words, a pattern of
+  its own), the schema that a client gets lets text stand too.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import validator_for
 
 from agentguard.errors import InvalidArguments
-from agentguard.masking import visible
-from agentguard.model.calls import Parsed
+from agentguard.masking import keeps_form, visible
+from agentguard.model.calls import Parsed, Returns
 
 _PROBLEMS_MAX = 5
 _NARROWING = frozenset(
@@ -64,9 +65,14 @@ class McpTool:
         schema = self.output_schema
         return schema is None or validator_of(schema).is_valid(structured)
 
+    @property
+    def returns(self) -> Returns | None:
+        """What its results are: the schema speaks of what is structured in them."""
+        return None if self.listed.output_schema is None else Returns(self.listed.output_schema, "structuredContent")
+
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:
-        """The schema of results as a client gets it: what may be masked may be text."""
+        """The schema of results as a client gets it."""
         return None if self.listed.output_schema is None else with_text(self.listed.output_schema)
 
     @cached_property
@@ -95,7 +101,7 @@ def validator_of(schema: dict[str, Any]) -> Any:
 
 
 def with_text(schema: Any) -> Any:
-    """The same JSON Schema, with text allowed wherever it wants a number or a certain kind of text."""
+    """The same JSON Schema, with text allowed wherever what is masked would not fit."""
     if isinstance(schema, list):
         return [with_text(each) for each in schema]
     if not isinstance(schema, dict):
@@ -116,12 +122,12 @@ _SCHEMAS = frozenset({"items", "prefixItems", "additionalProperties", "anyOf", "
 
 
 def _is_narrow(schema: Mapping[str, Any]) -> bool:
-    """Whether a masked value, which is text, may not fit: a number, or text of a certain form."""
+    """Whether a masked value may not fit: a number or text of a form that no stand-in has."""
     kinds = schema.get("type")
     named = {kinds} if isinstance(kinds, str) else set(kinds or ())
     if "object" in named or "array" in named:
         return False
-    return bool(named & _NUMBERS) or not _NARROWING.isdisjoint(schema)
+    return (bool(named & _NUMBERS) or not _NARROWING.isdisjoint(schema)) and not keeps_form(schema)
 
 
 def _problem(error: ValidationError) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agentguard.masking.actions import ACTIONS, Action
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Detector
 from agentguard.masking.finding import ALL, Finding
+from agentguard.masking.fitted import fitted, keeps_form
 from agentguard.masking.known import KnownValues, same_value
 from agentguard.masking.limits import Limits
 from agentguard.masking.lists import AllowList, DenyList
@@ -59,8 +60,10 @@ __all__ = [
     "by_parameter",
     "candidates",
     "canonical_value",
+    "fitted",
     "form_wanted",
     "is_stand_in",
+    "keeps_form",
     "partial",
     "restore",
     "same_value",

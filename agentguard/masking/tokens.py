@@ -119,6 +119,7 @@ class TokenIds:
         self._keyed = tuple(KeyedHash(key).digest for key in derived)
         self._made: dict[tuple[str, str], Token] = {}
         self._stand_ins: dict[str, Token] = {}
+        self._has_fitted = False
 
     def token(self, entity_type: str, value: str) -> Token:
         """The token of a value. Its `value` is the text as given; spellings of one value share the token's text."""
@@ -146,8 +147,8 @@ class TokenIds:
 
     @property
     def has_stand_ins(self) -> bool:
-        """Whether the model is given stand-ins for some types."""
-        return bool(self._forms)
+        """Whether the model is given stand-ins for some types, or was given one where a result's schema takes no token."""
+        return bool(self._forms) or self._has_fitted
 
     def stand_in(self, token: Token) -> Token | None:
         """What the model is given in place of this token, where a tool needs the value's format kept; None: the token itself.
@@ -156,8 +157,20 @@ class TokenIds:
         """
         forms = self._forms.get(token.entity_type)
         form = next((form for form in forms if has_form(token.value, form)), None) if forms else None
-        if form is None:
+        return None if form is None else self._stood_for(token, form)
+
+    def stand_in_as(self, token: Token, form: Form) -> Token | None:
+        """What the model is given in place of this token where only this form can stand; None where its value is not of that form."""
+        if not has_form(token.value, form):
             return None
+        self._has_fitted = True
+        return self._stood_for(token, form)
+
+    def nobody(self, form: Form, value: str) -> Token | None:
+        """A stand-in that stands for nobody, for a value of that form."""
+        return Token(stand_in(form, bytes(12), self._keyed[0]), "", "") if has_form(value, form) else None
+
+    def _stood_for(self, token: Token, form: Form) -> Token | None:
         seed = self._keyed[0](b"stand-in\0" + form.encode() + b"\0" + _joined(*token.identity))
         text = stand_in(form, seed, self._keyed[0])
         if len(self._stand_ins) >= _TOKENS_KEPT:

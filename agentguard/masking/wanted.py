@@ -136,6 +136,8 @@ def _without(schema: Schema, word: str) -> Schema:
 
 
 def _referred(reference: object, root: Schema) -> Schema | None:
+    if reference == "#":
+        return root
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return None
     found: Any = root

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from agentguard.model.canonical import canonical_json
 from agentguard.model.record import Record
@@ -80,4 +80,21 @@ class Tool(Protocol):
 
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments after the tool's own validation. Raises InvalidArguments."""
+        ...
+
+
+class Returns(NamedTuple):
+    """What a tool says it gives: a JSON Schema of its whole result, or of what stands under one key of it."""
+
+    schema: Mapping[str, Any]
+    key: str | None = None
+
+
+@runtime_checkable
+class Returning(Protocol):
+    """A tool that says what it gives."""
+
+    @property
+    def returns(self) -> Returns | None:
+        """None where nothing is known."""
         ...

@@ -59,6 +59,12 @@ def shop(refund_says: str = "Refund an order.") -> tuple[MCPServer[Any], list[tu
         ran.append(("send_email", (to, body)))
         return f"sent to {to}"
 
+    @server.tool()
+    def echo_account(account: int) -> int:
+        """Say a number again."""
+        ran.append(("echo_account", account))
+        return account
+
     @server.tool(description=refund_says)
     def refund(order_id: int) -> str:
         ran.append(("refund", order_id))

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.anyio
 
 SHOP = """\
   "echo_*": {risk: low, labels: []}
+  echo_account: {risk: low, labels: [], reveal: {account: [ACCOUNT_ID]}}
   mcp_read_resource: low
   mcp_get_prompt: low
 rules:
@@ -270,20 +271,57 @@ async def test_t23_a_tool_that_says_something_else_than_when_it_was_first_seen_i
     assert ran == []
 
 
+@BOTH
+async def test_a_masked_number_stays_a_number_for_clients_that_hold_results_against_the_schema(
+    guard: Guard, mode: str, connected: Connect
+) -> None:
+    """The schema is the server's own, the client's validation passes, and the number leads back to the account, for one tool alone."""
+    async with connected(guard, mode=mode) as (client, ran):
+        listed = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
+        found = await client.call_tool("find_customer", {"order_id": 1042})
+        number = found.structured_content["account_number"]
+        await client.call_tool("echo_account", {"account": number})
+        again = await client.call_tool("echo_account", {"account": 45804275})
+        elsewhere = await client.call_tool("refund", {"order_id": number})
+
+    assert listed["find_customer"]["properties"]["account_number"] == {"title": "Account Number", "type": "integer"}
+    assert isinstance(number, int)
+    assert "45804275" not in found.model_dump_json() + again.model_dump_json()
+    assert ran[1:] == [("echo_account", 45804275)] * 2
+    assert text(elsewhere).startswith("not revealed")
+
+
 @pytest.mark.parametrize(
     ("schema", "value"),
     [
-        ({"type": "integer"}, "[ACCOUNT_pwre73vg33]"),
-        ({"type": "object", "properties": {"a": {"type": "number", "minimum": 0}}}, {"a": "[PHONE_p2c00cp8gg]"}),
-        ({"type": "array", "items": {"type": "string", "format": "email"}}, ["[EMAIL_zkw0h3bryp]"]),
-        ({"$defs": {"x": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/x"}}}, {"a": "[SSN_x]"}),
-        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "[ACCOUNT_pwre73vg33]"),
+        ({"type": "object", "properties": {"a": {"type": "number", "maximum": 150}}}, {"a": "[AGE_p2c00cp8gg]"}),
+        ({"type": "array", "items": {"type": "string", "pattern": "^AC-[0-9]+$"}}, ["[ACCOUNT_zkw0h3bryp]"]),
+        ({"$defs": {"x": {"enum": [1]}}, "properties": {"a": {"$ref": "#/$defs/x"}}}, {"a": "[SSN_x]"}),
+        ({"anyOf": [{"type": "string", "const": "Mira"}, {"type": "null"}]}, "[PERSON_by7f93efza]"),
         ({"type": "string", "enum": ["Mira"]}, "[PERSON_by7f93efza]"),
+        ({"type": "string", "maxLength": 8}, "[PERSON_by7f93efza]"),
     ],
 )
-def test_a_masked_value_fits_the_schema_that_the_client_gets(schema: dict[str, Any], value: Any) -> None:
-    """Text may stand where a number or a certain kind of text stood."""
+def test_text_may_stand_where_no_stand_in_can(schema: dict[str, Any], value: Any) -> None:
+    """Only there is the schema that the client gets wider than the server's."""
     assert validator_of(with_text(schema)).is_valid(value)
+    assert not validator_of(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer"},
+        {"type": "object", "properties": {"a": {"type": "number", "minimum": 0}}},
+        {"type": "array", "items": {"type": "string", "format": "email"}},
+        {"$defs": {"x": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/x"}}},
+        {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        {"type": "string", "format": "date"},
+    ],
+)
+def test_a_schema_stays_the_servers_own_where_stand_ins_fit(schema: dict[str, Any]) -> None:
+    """Numbers and the formats that stand-ins have."""
+    assert with_text(schema) == schema
 
 
 def test_a_schema_keeps_what_masking_does_not_touch() -> None:
