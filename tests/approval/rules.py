@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tests.approval import (
     test_channel,
@@ -14,10 +12,10 @@ from tests.approval import (
     test_moves,
     test_restraint,
     test_states,
+    test_steps,
     test_together,
 )
-
-Test = Callable[..., Any]
+from tests.approval.batteries import Test
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class Row:
 _open, _defer, _deeds, _orders, _grants, _votes, _edit = (
     getattr(test_moves, f"Test{name}")() for name in ("Open", "Defer", "Deeds", "Orders", "Grants", "Vote", "Edit")
 )
+_steps = test_steps.TestTaking()
 _read, _frozen = test_moves.TestRead(), test_moves.TestRedeem()
 _opening, _vote, _withdraw, _expire, _redeem, _running = (
     getattr(test_channel, f"Test{name}")() for name in ("Open", "Vote", "Withdraw", "Expire", "Redeem", "Running")
@@ -504,6 +503,29 @@ ROWS = (
         'else "pending"',
         (_states,),
         (("now < (tonumber(request.deadline_ms)", "now <= (tonumber(request.deadline_ms)"),),
+    ),
+    Row(
+        "step",
+        "a step is taken at its time",
+        (
+            _steps.test_t8_a_clock_that_is_ahead_tells_nothing_early,
+            _steps.test_a_reminder_is_told_once_by_whichever_of_many_comes_first,
+            _steps.test_after_the_last_step_nothing_is_due,
+        ),
+        (
+            (" or now < tonumber(due)", ""),
+            ("redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])", "redis.call('ZSCORE', KEYS[4], ARGV[1])"),
+            ("if ARGV[3] == '' then redis.call('ZREM', KEYS[4], ARGV[1]) else", "if ARGV[3] ~= '' then"),
+        ),
+    ),
+    Row(
+        "step",
+        "a request that is no longer pending",
+        (_steps.test_what_no_longer_waits_is_not_urged,),
+        (
+            ("if state ~= 'pending' then", "if false then"),
+            ("  redis.call('ZREM', KEYS[4], ARGV[1])\n  return", "  return"),
+        ),
     ),
     Row(
         "use",

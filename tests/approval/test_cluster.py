@@ -154,6 +154,8 @@ async def test_every_move_is_legal_on_three_nodes(cluster: list[Noting], tenant:
     await desk.settle(first.request.id, Found.HAPPENED, person="bob", key=KEYS["bob"])  # settle
     other = (await agent.open(a_request(principal=principal), b"")).stored
     await agent.defer(other.request.id)  # defer
+    await home.execute("ZADD", names.steps, 1, other.request.id)
+    await agent.step(other.request.id, 1, None, "reminded")  # step
     await agent.withdraw(other.request.id, "")  # withdraw
     await agent.expire(other.request.id)  # expire
     deeds = Deeds(channel=agent)

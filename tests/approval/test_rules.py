@@ -6,21 +6,16 @@ with the change in place one of the tests must fail.
 
 from __future__ import annotations
 
-import inspect
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
-from typing import Any
 
 import pytest
 
-from agentguard.approval import Brake, Channel, Deeds, Desk, Freezes, RecordMac, moves
-from agentguard.store.names import EVERYBODY, Names
+from agentguard.approval import moves
 from agentguard.store.redis import Connection, Script
 from tests.approval import test_states
-from tests.approval.conftest import MAC_KEY, tenant_keys
-from tests.approval.people import ROSTER, TENANT
-from tests.approval.rules import ROWS, Row, Test
+from tests.approval.batteries import first_that_fails, sides
+from tests.approval.rules import ROWS, Row
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +57,7 @@ async def test_a_change_that_breaks_a_rule_is_noticed(
     _change(monkeypatch, row.script, old, new)
 
     # when
-    noticed = await _first_that_fails(connection, row.tests)
+    noticed = await first_that_fails(row.tests, lambda: sides(connection))
 
     # then
     assert noticed is not None
@@ -70,15 +65,8 @@ async def test_a_change_that_breaks_a_rule_is_noticed(
 
 async def test_as_the_scripts_are_no_test_of_a_rule_fails(connection: Connection) -> None:
     """Else the test above would show nothing."""
-    assert await _first_that_fails(connection, dict.fromkeys(test for row in ROWS for test in row.tests)) is None
-
-
-async def _first_that_fails(connection: Connection, tests: Iterable[Test]) -> Test | None:
-    for test in tests:
-        for given in _given(test):
-            if await _fails(connection, test, given):
-                return test
-    return None
+    tests = dict.fromkeys(test for row in ROWS for test in row.tests)
+    assert await first_that_fails(tests, lambda: sides(connection)) is None
 
 
 def _change(monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str) -> None:
@@ -89,38 +77,3 @@ def _change(monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str) -> N
             monkeypatch.setattr(moves, move, Script(script.name, source, script.writes))
     derive = test_states._DERIVE
     monkeypatch.setattr(test_states, "_DERIVE", Script("derive", derive.source.replace(SCRIPTS[name], changed)))
-
-
-async def _fails(connection: Connection, test: Test, given: Mapping[str, Any]) -> bool:
-    """Whether a test fails, run on a tenant that has nothing."""
-    if keys := await tenant_keys(connection):
-        await connection.execute("DEL", *keys)
-    await connection.execute("DEL", Names(EVERYBODY).freezes)
-    agent = Channel(connection=connection, names=Names(TENANT), mac=RecordMac(keys=[MAC_KEY]))
-    desk = Desk(channel=Channel(connection=connection, names=Names(TENANT)), roster=ROSTER)
-    there = {
-        "line": connection,
-        "agent": agent,
-        "desk": desk,
-        "deeds": Deeds(channel=agent),
-        "brake": Brake(channel=desk.channel, roster=ROSTER),
-        "freezes": Freezes(connection=connection, names=agent.names),
-        **given,
-    }
-    try:
-        await test(**{name: there[name] for name in inspect.signature(test).parameters})
-    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - whatever it is, it is noticed
-        return True
-    return False
-
-
-def _given(test: Test) -> Iterator[dict[str, Any]]:
-    """The cases of a parametrized test; else one."""
-    marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
-    if not marks:
-        yield {}
-    for mark in marks:
-        names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
-        for case in mark.args[1]:
-            values = case.values if isinstance(case, type(pytest.param())) else case if len(names) > 1 else (case,)
-            yield dict(zip((name.strip() for name in names), values, strict=True))
