@@ -3,8 +3,8 @@
 Rules:
 - under /api a token is checked before a byte of the body is read, and before it is known whether the path exists;
 - who the caller is comes from the token alone, and only if approvers.yaml still lists that person today;
-- a body is JSON there, and a plain form elsewhere; not compressed, at most 64 kB, and it arrives within 10 seconds. It is counted as it
-  arrives, whatever its header says.
+- a body is JSON there, and a plain form elsewhere; not compressed, at most 64 kB (1 MB where Slack sends back the modal that a person
+  read to its end), and it arrives within 10 seconds. It is counted as it arrives, whatever its header says.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from agentguard.server.tokens import Token, holder
 
 API = "/api"
 BODY_BYTES_MAX = 64 * 1024
+SLACK_BYTES_MAX = 1024 * 1024
+SLACK = "/slack/interactions"
 BODY_SECONDS = 10.0
 IDENTITY = "agentguard.identity"
 """Where in the scope the caller is, once they came in."""
@@ -113,7 +115,8 @@ class Door:
         return identity
 
     async def _carry(self, scope: Scope, receive: Receive, send: Send, kind: str) -> None:
-        body = await _body(Headers(scope=scope), receive, kind)
+        at_most = SLACK_BYTES_MAX if scope["path"] == SLACK else BODY_BYTES_MAX
+        body = await _body(Headers(scope=scope), receive, kind, at_most)
         if isinstance(body, Response):
             await body(scope, receive, send)
         else:
@@ -124,21 +127,21 @@ def _inside(path: str) -> bool:
     return path == API or path.startswith(API + "/")
 
 
-async def _body(headers: Headers, receive: Receive, wanted: str) -> bytes | Response:
+async def _body(headers: Headers, receive: Receive, wanted: str, at_most: int) -> bytes | Response:
     """The whole body, or what is wrong with it."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != wanted or headers.get("content-encoding", "identity").lower() != "identity":
         return problem(415, "not_json" if wanted == JSON else "not_a_form", f"send {wanted}, not compressed")
-    if _announced(headers) > BODY_BYTES_MAX:
-        return _too_large()
+    if _announced(headers, at_most) > at_most:
+        return _too_large(at_most)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _read(receive)
+            return await _read(receive, at_most)
     except TimeoutError:
         return problem(408, "too_slow", "the body did not arrive in time", headers={"connection": "close"})
 
 
-async def _read(receive: Receive) -> bytes | Response:
+async def _read(receive: Receive, at_most: int) -> bytes | Response:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -147,19 +150,19 @@ async def _read(receive: Receive) -> bytes | Response:
             return problem(400, "cut", "the body is not whole")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > BODY_BYTES_MAX:
-            return _too_large()
+        if size > at_most:
+            return _too_large(at_most)
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
-def _announced(headers: Headers) -> int:
+def _announced(headers: Headers, at_most: int) -> int:
     text = headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else BODY_BYTES_MAX + 1 if text else 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else at_most + 1 if text else 0
 
 
-def _too_large() -> Response:
-    return problem(413, "too_large", f"a body has at most {BODY_BYTES_MAX} bytes", headers={"connection": "close"})
+def _too_large(at_most: int) -> Response:
+    return problem(413, "too_large", f"a body has at most {at_most} bytes", headers={"connection": "close"})
 
 
 async def _nothing() -> Message:

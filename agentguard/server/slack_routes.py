@@ -15,12 +15,13 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from agentguard.server.door import SLACK
 from agentguard.server.problems import problem
 
 slack = APIRouter()
 
 
-@slack.post("/slack/interactions")
+@slack.post(SLACK)
 async def interactions(request: Request) -> Response:
     """One press."""
     desk = request.app.state.slack

@@ -24,7 +24,8 @@ from agentguard.server.slack.office import Slack, slack_of
 from agentguard.server.webhooks import Webhooks
 from tests.approval.people import KEYS, ONE, ROSTER, TWO, a_request
 from tests.server.fake_slack import CHANNEL, SECRET, TEAM, FakeSlack, member, press, signed, submit
-from tests.server.serving import opened, parts, serving
+from tests.server.serving import agents_side, opened, parts, serving
+from tests.server.test_door import raw
 
 pytestmark = pytest.mark.anyio
 
@@ -300,6 +301,40 @@ async def test_t17_what_slack_cannot_show_is_decided_on_its_page(base: str, slac
 
     assert f"https://approvals.acme.example/requests/{request.id}" in private["text"]
     assert all(len(block["text"]["text"]) <= 3_000 for block in posted["blocks"] if block["type"] == "section")
+
+
+async def test_t17_a_long_card_that_was_read_to_its_end_is_approved_by_http(
+    base: str, slack: FakeSlack, agent: Channel
+) -> None:
+    """Slack sends the whole modal back, which is far more than other forms hold; still more is not read."""
+    card = a_request(ONE).card.model_copy(update={"arguments": json.dumps({"body": "é " * 60_000})})
+    request = await opened(agent, ONE, card=card)
+    posted = await told(slack, "chat.postMessage")
+    await by_http(base, press(posted, READ_ALL, "U0ANN", trigger="1"))
+    modal = await told(slack, "views.open")
+    answer = await by_http(base, submit(modal["view"], "U0ANN", trigger="2"))
+    await reaches(agent, request, State.APPROVED)
+    kind = "application/x-www-form-urlencoded"
+    head = f"POST /slack/interactions HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 1048577\r\n\r\n"
+    too_much = await raw(base, head.encode())
+    assert answer.status_code == 200
+    assert too_much.startswith(b"HTTP/1.1 413")
+
+
+async def test_t35_a_button_of_another_tenants_request_decides_nothing(
+    base: str, slack: FakeSlack, agent: Channel
+) -> None:
+    """It is as absent as one that never was, though this very person may decide it elsewhere."""
+    await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    other = agents_side(agent.connection, f"other-{secrets.token_hex(4)}")
+    foreign = await opened(other, ONE)
+    payload = press(posted, APPROVE, "U0ANN", trigger="1")
+    payload["actions"][0]["value"] = json.dumps({"request": foreign.id, "card": foreign.card.digest()})
+    await by_http(base, payload)
+    private = await told(slack, "chat.postEphemeral")
+    assert private["user"] == "U0ANN"
+    assert await state_of(other, foreign) is State.PENDING
 
 
 async def test_t16_nothing_that_an_agent_writes_does_anything(base: str, slack: FakeSlack, agent: Channel) -> None:
