@@ -27,6 +27,7 @@ from agentguard.integrations.mcp_events import Events
 from agentguard.integrations.mcp_first_sight import FirstSight
 from agentguard.integrations.mcp_gate import Context, Gate, told
 from agentguard.integrations.mcp_listing import listing
+from agentguard.integrations.mcp_results import with_reason
 from agentguard.integrations.mcp_tool import McpTool
 from agentguard.integrations.mcp_virtual import AWAIT_APPROVAL, GET_PROMPT, READ_RESOURCE, RESERVED
 from agentguard.integrations.names import recorded_name
@@ -74,7 +75,8 @@ class Proxy:
 
         async def run(arguments: dict[str, Any]) -> types.CallToolResult:
             with self.events.running(ctx):
-                return await self.upstream.call_tool(params.name, arguments, progress_callback=self._progress(ctx))
+                given = await self.upstream.call_tool(params.name, arguments, progress_callback=self._progress(ctx))
+            return with_reason(given, tool.name, arguments)
 
         self.events.met(ctx)
         try:
@@ -190,7 +192,8 @@ class Proxy:
             if tool.name in changed and (known is None or known.listed != tool):
                 said = "\n".join(self.first_sight.diff(listing(tool)))
                 _LOG.warning("%s is not what it was when it was first seen:\n%s", tool.name, said)
-            self.tools[tool.name] = McpTool(listed=tool, changed=tool.name in changed)
+            reveals = self.gate.guard.reveals(tool.name)
+            self.tools[tool.name] = McpTool(listed=tool, changed=tool.name in changed, reveals=reveals)
         self.gate.guard.expect(*(self.tools[tool.name] for tool in fit))
 
     def _progress(self, ctx: Context) -> ProgressFnT:

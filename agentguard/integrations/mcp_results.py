@@ -14,12 +14,17 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import mcp_types as types
 from pydantic import BaseModel
 
+from agentguard.masking import TOKEN_PATTERN
+
 M = TypeVar("M", bound=BaseModel)
+
+_TOKEN = re.compile(TOKEN_PATTERN)
 
 Path = tuple[str | int, ...]
 _INDENT = re.compile(r"[{\[]\n( +)")
@@ -52,6 +57,31 @@ def take_apart(message: M) -> Taken[M]:
         return kind.model_validate(masked)
 
     return Taken(plain, put_back)
+
+
+def with_reason(result: types.CallToolResult, tool: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
+    """A result; where it is an error, with what may be behind it: tokens in the arguments, which the server can't read."""
+    if not result.is_error:
+        return result
+    places = ", ".join(dict.fromkeys(_token_places(arguments)))
+    if not places:
+        return result
+    told = (
+        f"not revealed: {places} holds what stands for a masked value, and policy does not give {tool} the value there."
+    )
+    return result.model_copy(update={"content": [*result.content, types.TextContent(text=told)]})
+
+
+def _token_places(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, str) and _TOKEN.fullmatch(value):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            shown = str(key) if str(key).isidentifier() and len(str(key)) <= 64 else "?"
+            yield from _token_places(inner, f"{path}.{shown}" if path else shown)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _token_places(inner, f"{path}.{index}")
 
 
 def _binary_places(plain: dict[str, Any]) -> Iterator[Path]:

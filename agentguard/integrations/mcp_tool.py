@@ -3,6 +3,7 @@
 Rules:
 - arguments are held against the schema that the server listed; a refusal names the path and the keyword, never the value;
 - a description or schema with characters that nobody sees is listed with them written out;
+- the schema that a client gets lets a token stand where the tool gets the value for it, if nothing else could stand there;
 - a masked value keeps the type and the format that the output schema wants; only where nothing of ours can (a choice of words, a pattern of
   its own), the schema that a client gets lets text stand too.
 """
@@ -20,8 +21,10 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import validator_for
 
 from agentguard.errors import InvalidArguments
+from agentguard.integrations.token_places import let_tokens_in
 from agentguard.masking import keeps_form, visible
 from agentguard.model.calls import Parsed, Returns
+from agentguard.policy import Reveal
 
 _PROBLEMS_MAX = 5
 _NARROWING = frozenset(
@@ -32,10 +35,11 @@ _NUMBERS = frozenset({"integer", "number"})
 
 @dataclass(frozen=True, kw_only=True)
 class McpTool:
-    """A tool as the server listed it. `changed`: it says something else of itself than when it was first seen."""
+    """A tool as the server listed it. `changed`: it says something else than when it was first seen. `reveals`: where it gets values."""
 
     listed: types.Tool
     changed: bool = False
+    reveals: tuple[Reveal, ...] = ()
 
     @property
     def name(self) -> str:
@@ -80,6 +84,7 @@ class McpTool:
         """The tool as a client gets it."""
         plain = self.listed.model_dump(by_alias=True, mode="json", exclude_none=True, exclude={"output_schema"})
         shown = types.Tool.model_validate(_visible(plain))
+        let_tokens_in(shown.input_schema, self.reveals)
         return shown.model_copy(update={"output_schema": self.output_schema})
 
     def _errors(self, arguments: dict[str, Any]) -> Any:

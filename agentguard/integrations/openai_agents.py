@@ -26,7 +26,7 @@ from agentguard.integrations.openai_agents_gate import Gate
 from agentguard.integrations.openai_agents_model import GuardedModel, check_runs_elsewhere
 from agentguard.integrations.openai_agents_state import opened_state, sealed_session, sealed_state
 from agentguard.integrations.openai_agents_tool import AgentsTool
-from agentguard.integrations.openai_specs import let_tokens_in
+from agentguard.integrations.token_places import let_tokens_in
 
 __all__ = ["guard_model", "guard_tools", "guarded", "opened_state", "sealed_session", "sealed_state"]
 
