@@ -114,7 +114,7 @@ class Fault(AgentGuardError):
 class GuardUnavailable(Fault):
     """A part that the guard needs is broken, late or full, so the call did not run.
 
-    `component` is one of: redis, journal, masking, vault, embedded server, keys, approvers.
+    `component` is one of: redis, journal, masking, vault, embedded server, keys, approvers, MCP server.
     """
 
     def __init__(self, component: str, message: str) -> None:

@@ -1,15 +1,16 @@
 """What a server says by itself, handed on to the clients: that a list changed, that it wants something of the user.
 
 Rules:
-- of an event only its kind passes, and the URI of a resource that a client asked about;
+- of an event only its kind passes, and the URI of a resource, if nothing in it would be masked;
 - a question for the user reaches the client whose call runs, if it is one alone; where that isn't certain, it is declined;
-- the question is shown with every hidden character written out; the answer goes to the server, and no model sees it;
+- the question is masked as for people, with every hidden character written out; the answer goes to the server, and no model sees it;
+- a question whose choices or defaults hold personal data is declined: masked, they would be others;
 - the client's model is never lent to the server (sampling), and neither are its folders (roots).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,8 +35,9 @@ from agentguard.masking import visible
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """Carries what the server says to the clients that are there."""
+    """Carries what the server says to the clients that are there. `shown` masks for people."""
 
+    shown: Callable[[Any], Any]
     bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
     _running: list[ServerSession] = field(default_factory=list)
     _legacy: dict[int, ServerSession] = field(default_factory=dict)
@@ -62,6 +64,8 @@ class Events:
 
     async def tell(self, event: ServerEvent) -> None:
         """Tell every client that something changed, each in its own protocol's way."""
+        if isinstance(event, ResourceUpdated) and self.shown(event.uri) != event.uri:
+            return
         await self.bus.publish(event)
         for key, session in list(self._legacy.items()):
             try:
@@ -77,8 +81,10 @@ class Events:
         if len(sessions) != 1 or not isinstance(params, types.ElicitRequestFormParams):
             return types.ElicitResult(action="decline")
         (session,) = sessions.values()
+        if self.shown(params.requested_schema) != params.requested_schema:
+            return types.ElicitResult(action="decline")
         try:
-            return await session.elicit_form(visible(params.message), params.requested_schema)
+            return await session.elicit_form(visible(self.shown(params.message)), params.requested_schema)
         except MCPError:
             return types.ElicitResult(action="decline")
 

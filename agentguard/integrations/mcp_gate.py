@@ -3,6 +3,7 @@
 Rules:
 - a call is admitted, run and settled in the guard's session of its client;
 - one that its user alone must confirm is put to them by the client, where it can;
+- a server that ends in the middle of a call leaves it unknown, and gets no further ones;
 - what is no call is masked, errors too.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -19,7 +21,7 @@ from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from pydantic import BaseModel
 
-from agentguard.errors import AgentGuardError, CallRefused, CallUnconfirmed, GuardUnavailable
+from agentguard.errors import AgentGuardError, CallRefused, CallUnconfirmed, GuardUnavailable, OutcomeUnknown
 from agentguard.guard.confirming import Confirmation
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
@@ -30,16 +32,23 @@ from agentguard.model.calls import Principal, Tool, ToolCall
 M = TypeVar("M", bound=BaseModel)
 Context = ServerRequestContext[Any, Any]
 
+_ENDED_MEANWHILE = "the server ended while the call ran, so it may have run. Do not repeat it."
+
+
+class _EndedMeanwhile(BaseException):
+    """The server ended in the middle of a call: no error of the tool's, since nobody knows what it did."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """One session of the guard for each client connection, on behalf of the user that the operator named."""
+    """One session of the guard for each client connection, on behalf of the user that the operator named. `ended`: the server has."""
 
     guard: Guard
     user: str | None
     autonomous: bool = False
     session: str | None = None
     hold_seconds: float = 45.0
+    ended: Event = field(default_factory=Event)
     _own: str = field(default_factory=lambda: f"mcp-{uuid4().hex}")
 
     async def gated(
@@ -51,6 +60,8 @@ class Gate:
         run: Callable[[dict[str, Any]], Awaitable[M]],
     ) -> M | types.InputRequiredResult:
         """What a call gave, masked; or what its user must confirm first. Raises AgentGuardError, or the server's error, masked."""
+        if self.ended.is_set():
+            raise GuardUnavailable("MCP server", "it has ended")
         try:
             return await self._run(ctx, call, tool, run, confirmation_of(ctx, params))
         except CallUnconfirmed as unconfirmed:
@@ -71,10 +82,23 @@ class Gate:
         taken: list[Taken[M]] = []
         with self.session_of(ctx):
             permit = await self.guard.admit(call, tool, hold_seconds=self.hold_seconds, confirmation=confirmation)
-            async with self.guard.settling(permit) as outcome:
-                taken.append(take_apart(await run(permit.arguments)))
-                outcome.result = taken[0].plain
+            try:
+                async with self.guard.settling(permit) as outcome:
+                    taken.append(take_apart(await self._answered(run(permit.arguments))))
+                    outcome.result = taken[0].plain
+            except _EndedMeanwhile:
+                raise OutcomeUnknown(_ENDED_MEANWHILE, request_id="") from None
             return taken[0].put_back(outcome.masked) if taken else outcome.masked
+
+    async def _answered(self, answer: Awaitable[M]) -> M:
+        """What a server answered. Where it ended instead, nobody knows what it did; and from then on it is not asked."""
+        try:
+            return await answer
+        except MCPError as error:
+            if error.error.code != types.CONNECTION_CLOSED:
+                raise
+        self.ended.set()
+        raise _EndedMeanwhile
 
     async def gated_or_error(
         self,

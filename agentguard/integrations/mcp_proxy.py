@@ -34,6 +34,7 @@ from agentguard.integrations.names import recorded_name
 from agentguard.integrations.refused_tool import RefusedTool, unknown
 from agentguard.masking import visible
 from agentguard.model.calls import Tool, ToolCall
+from agentguard.policy import hidden_in
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -185,16 +186,24 @@ class Proxy:
         fit = [tool for tool in listed if recorded_name(tool.name) == tool.name and tool.name not in RESERVED]
         for tool in listed:
             if tool not in fit:
-                _LOG.warning("a tool of the server is left out: %r is no name that models can call", visible(tool.name))
+                _LOG.warning(
+                    "a tool of the server is left out: %r is no name that models can call", self._told(tool.name)
+                )
         changed = set(self.first_sight.meet(map(listing, fit)))
         for tool in fit:
             known = self.tools.get(tool.name)
             if tool.name in changed and (known is None or known.listed != tool):
-                said = "\n".join(self.first_sight.diff(listing(tool)))
+                said = self._told("\n".join(self.first_sight.diff(listing(tool))))
                 _LOG.warning("%s is not what it was when it was first seen:\n%s", tool.name, said)
             reveals = self.gate.guard.reveals(tool.name)
+            if known is None and (hidden := hidden_in(listing(tool))):
+                _LOG.warning("%s has text that nobody sees: %s", tool.name, ", ".join(hidden))
             self.tools[tool.name] = McpTool(listed=tool, changed=tool.name in changed, reveals=reveals)
         self.gate.guard.expect(*(self.tools[tool.name] for tool in fit))
+
+    def _told(self, text: str) -> str:
+        """What a log may hold of what the server says."""
+        return visible(self.events.shown(text))
 
     def _progress(self, ctx: Context) -> ProgressFnT:
         async def report(progress: float, total: float | None, message: str | None) -> None:

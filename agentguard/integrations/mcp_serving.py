@@ -50,7 +50,11 @@ class Terms:
 @asynccontextmanager
 async def proxied(guard: Guard, target: Target, terms: Terms) -> AsyncIterator[Server[Any]]:
     """A server that stands in for the one at `target`, connected as long as the block lasts. Raises ConfigurationError."""
-    events = Events()
+
+    def shown(value: Any) -> Any:
+        return guard.masker.for_people(value)
+
+    events = Events(shown=shown)
     client = Client(target, elicitation_callback=events.asked, message_handler=events.heard, cache=None)
     try:
         await client.__aenter__()
@@ -79,6 +83,7 @@ def server_of(proxy: Proxy) -> Server[Any]:
     """A server with the handlers for what the one behind it can do."""
     there = proxy.upstream.server_capabilities
     info, said = proxy.upstream.server_info, proxy.upstream.instructions
+    shown = proxy.events.shown
     offered: dict[str, Any] = {"on_subscriptions_listen": ListenHandler(proxy.events.bus)}
     if there.tools is not None:
         offered |= {"on_list_tools": proxy.list_tools, "on_call_tool": proxy.call_tool}
@@ -95,9 +100,9 @@ def server_of(proxy: Proxy) -> Server[Any]:
     if there.completions is not None:
         offered |= {"on_completion": proxy.complete}
     return Server(
-        info.name if info else "agentguard",
-        version=info.version if info else __version__,
-        instructions=None if said is None else visible(said),
+        visible(shown(info.name)) if info else "agentguard",
+        version=visible(shown(info.version)) if info else __version__,
+        instructions=None if said is None else visible(shown(said)),
         **offered,
     )
 

@@ -30,6 +30,7 @@ _PROBLEMS_MAX = 5
 _NARROWING = frozenset(
     {"const", "enum", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf"}
 )
+_NOTHING: dict[str, Any] = {"not": {}}
 _NUMBERS = frozenset({"integer", "number"})
 
 
@@ -66,8 +67,7 @@ class McpTool:
 
     def fits(self, structured: Any) -> bool:
         """Whether a masked result is one that a client accepts."""
-        schema = self.output_schema
-        return schema is None or validator_of(schema).is_valid(structured)
+        return self.output_schema is None or self._output_validator.is_valid(structured)
 
     @property
     def returns(self) -> Returns | None:
@@ -86,6 +86,14 @@ class McpTool:
         shown = types.Tool.model_validate(_visible(plain))
         let_tokens_in(shown.input_schema, self.reveals)
         return shown.model_copy(update={"output_schema": self.output_schema})
+
+    @cached_property
+    def _output_validator(self) -> Any:
+        """What checks results; nothing fits a schema that is none."""
+        try:
+            return validator_of(self.output_schema or {})
+        except SchemaError:
+            return Draft202012Validator(_NOTHING)
 
     def _errors(self, arguments: dict[str, Any]) -> Any:
         return self._validator.iter_errors(arguments)
@@ -137,12 +145,12 @@ def _is_narrow(schema: Mapping[str, Any]) -> bool:
 
 def _problem(error: ValidationError) -> tuple[str, str]:
     """Where, and which keyword of the schema: never the message, which holds the value."""
-    path = ".".join(str(part) for part in error.absolute_path)
+    path = ".".join(map(_step, error.absolute_path))
     wanted: Any = error.validator_value
     match error.validator:
         case "required":
             given: Any = error.instance
-            missing = [str(name) for name in wanted if name not in given]
+            missing = [_step(name) for name in wanted if name not in given]
             return path, f"{', '.join(missing)} is missing"
         case "additionalProperties":
             return path, "an argument that the tool doesn't have"
@@ -150,6 +158,11 @@ def _problem(error: ValidationError) -> tuple[str, str]:
             return path, f"is no {wanted}"
         case keyword:
             return path, f"does not fit the schema's {keyword}"
+
+
+def _step(step: str | int) -> str:
+    """A step of a path; a key that does not look like a name may be a value."""
+    return str(step) if isinstance(step, int) or (step.isidentifier() and len(step) <= 64) else "?"
 
 
 def _visible(value: Any) -> Any:

@@ -11,7 +11,7 @@ from agentguard.policy.limits import BadAmount, amounts
 from agentguard.policy.lint import lint
 from agentguard.policy.loading import Source, load
 from agentguard.policy.masking_section import MaskingSection
-from agentguard.policy.pins import Lock, Pins, pin, read_lock, unpinnable, write_lock
+from agentguard.policy.pins import Lock, Pins, hidden_in, pin, read_lock, unpinnable, write_lock
 from agentguard.policy.policy import Policy
 from agentguard.policy.replaying import Undecided, judge_kept
 from agentguard.policy.roles import role_values
@@ -43,6 +43,7 @@ __all__ = [
     "amounts",
     "between",
     "compare",
+    "hidden_in",
     "judge_kept",
     "lint",
     "load",

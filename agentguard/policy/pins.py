@@ -175,11 +175,15 @@ def unpinnable(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
             told = "is listed twice" if seen[look] == name else f"could be taken for {seen[look]}"
             yield shown, f"{told}; rename one of them"
         seen.setdefault(look, name)
-        hidden = {
-            each for text in _texts([listing.description, listing.input_schema]) for each in hidden_characters(text)
-        }
+        hidden = hidden_in(listing)
         if hidden:
-            yield shown, f"has text that nobody sees: {', '.join(sorted(hidden))}"
+            yield shown, f"has text that nobody sees: {', '.join(hidden)}"
+
+
+def hidden_in(listing: Listing) -> list[str]:
+    """The characters in what a tool says of itself that nobody sees, as U+XXXX."""
+    texts = _texts([listing.description, listing.input_schema])
+    return sorted({each for text in texts for each in hidden_characters(text)})
 
 
 def hidden_characters(text: str) -> set[str]:
