@@ -99,6 +99,18 @@ FORMS = {
         '<input name="full_name" value="Ann Lee"><input name="q" value="Blue Moon">',
         '<input name="full_name" value="{a}"><input name="q" value="Blue Moon">',
     ),
+    "html-label-last": (
+        "<table><tr><th>Id</th><td>1</td></tr></table><b>Full name:</b> Bo Ray",
+        "<table><tr><th>Id</th><td>1</td></tr></table><b>Full name:</b> {b}",
+    ),
+    "html-label-and-paragraph": (
+        "<b>Full name:</b> Bo Ray\n\nBlue Moon rose. <b>Full name:</b> Ann Lee\n \nBlue Moon <i>set</i>.",
+        "<b>Full name:</b> {b}\n\nBlue Moon rose. <b>Full name:</b> {a}\n \nBlue Moon <i>set</i>.",
+    ),
+    "html-label-and-much-more": (
+        "<b>Full name:</b> Blue Moon" + " and so on" * 40,
+        "<b>Full name:</b> Blue Moon" + " and so on" * 40,
+    ),
     "html-paragraph": (
         "<p>Full name: <b>Ann Lee</b></p><p>Note: <b>Blue Moon</b></p>",
         "<p>Full name: <b>{a}</b></p><p>Note: <b>Blue Moon</b></p>",

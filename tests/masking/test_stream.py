@@ -72,6 +72,7 @@ FORMS = {
     "log": '12:01 INFO saved {"full_name": "Ann Lee", "tags": []} in 3 ms\n12:02 user.full_name="Bo Ray" x=1\n',
     "xml": "<r><item><full_name>Ann Lee</full_name><id>1</id></item><item><name>Bo Ray</name><email>-</email></item></r> ok",
     "html": "<table><tr><th>Id</th><th>Full name</th></tr><tr><td></td><td>Ann Lee</td></tr></table><b>Full name:</b> Bo Ray",
+    "html-label": "<p>Found:</p> <b>Full name:</b> Bo Ray\n\n<b>City:</b> Oslo\nand <i>so</i> on. <b>Full name:</b> Ann Lee\nsaid no more.",
     "insert": "INSERT INTO t (id, `full_name`) VALUES (1, 'Ann Lee'),\n(2, 'Bo Ray');\nSELECT 1",
     "yaml": "customer:\n  name: Ann Lee\n  since: 2020\nother:\n  full_name: Bo Ray\n\ntext: bye",
     "query": "GET /a?full_name=Ann+Lee&n=1&other=Blue%20Moon HTTP/1.1",

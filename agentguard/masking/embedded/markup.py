@@ -3,7 +3,8 @@
 Rules:
 - the name of an element says what its text is, as a key does, and the elements beside it are the keys beside it;
 - in a table of HTML the header says it for each row, and `<th>` beside `<td>` for its value;
-- `<dt>` says it for `<dd>`, and what is marked as strong and ends in a colon for the text behind it.
+- `<dt>` says it for `<dd>`, and what is marked as strong and ends in a colon for the text behind it, to the next tag or to the end of its
+  paragraph; behind the last tag, where nothing says how far the value goes, for a short text alone.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _LABELS = ("name", "key", "itemprop", "property", "label", "id")
 _LONGEST_NAME = 60
 _DEEPEST = 200
 _NEAR = 400
+_LONGEST_REST = 280
+_PARAGRAPH = re.compile(r"[ \t\r]*\n[ \t\r]*\n")
 
 
 class _Piece(NamedTuple):
@@ -55,7 +58,7 @@ def markup_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
     parts = [*resolved(tree.root, text, fields, said), *_of_html(tree, text, fields, said)]
     named = [part for part in parts if part.key.entity is not None or part.key.words]
     for part in sorted(named, key=lambda part: part.start):
-        yield Region(part.start, part.end, (part,))
+        yield Region(part.start, part.end, (part,), open=part.start == tree.going_on, is_markup=True)
 
 
 class _Cell(NamedTuple):
@@ -79,6 +82,7 @@ class _Tree:
             self._text(text, self.end, match.start())
             self.end = match.end()
             self._tag(match)
+        self.going_on = self._rest(text)
         self.is_open = any(name not in _SAYING_NOTHING for name, _ in self._stack[1:])
 
     def _text(self, text: str, start: int, end: int) -> None:
@@ -98,6 +102,16 @@ class _Tree:
         self.pieces.append(piece)
         if self.rows and self.rows[-1] and any(name in _CELLS for name, _ in self._stack):
             self.rows[-1][-1].pieces.append(piece)
+
+    def _rest(self, text: str) -> int | None:
+        """Take in what stands behind the last tag, if it is short; where it begins, if more of it may come."""
+        rest = text[self.end : self.end + _LONGEST_REST]
+        start, end = self.end + len(rest) - len(rest.lstrip()), self.end + len(rest)
+        ended = _paragraph_end(text, start, end)
+        if ended == end < len(text):
+            return None
+        self._text(text, start, ended)
+        return start if ended == len(text) else None
 
     def _tag(self, match: re.Match[str]) -> None:
         closing, name, attributes, alone = match.groups()
@@ -170,7 +184,8 @@ def _of_html(tree: _Tree, text: str, fields: Fields, said: Said) -> Iterator[Inn
     apart = [piece for piece in tree.pieces if piece not in in_rows]
     for name, value in pairwise(apart):
         if value.start - name.end < _NEAR and _names(text, name, value):
-            pairs.append((_name(text, name), value))
+            end = value.end if name.tag == "dt" else _paragraph_end(text, value.start, value.end)
+            pairs.append((_name(text, name), value._replace(end=end)))
     named = [*((name, Span(piece.start, piece.end)) for name, piece in pairs), *tree.labelled]
     for (_, span), its in zip(named, fields.keys(said[1], tuple(name for name, _ in named)), strict=True):
         yield Inner(span.start, span.end, *its)
@@ -183,6 +198,12 @@ def _names(text: str, name: _Piece, value: _Piece) -> bool:
     if name.tag in _STRONG:
         return (text[name.end - 1] == ":" or name.tag == "label") and value.tag not in _STRONG
     return text[name.end - 1] == ":" and name.end - name.start <= _LONGEST_NAME and value.tag in _STRONG
+
+
+def _paragraph_end(text: str, start: int, end: int) -> int:
+    """Where the first paragraph of a stretch ends."""
+    found = _PARAGRAPH.search(text, start, end)
+    return end if found is None else found.start()
 
 
 def _title(text: str, cell: _Cell) -> str:
