@@ -33,6 +33,7 @@ from agentguard.policy.cases import Case, Expectation
 from agentguard.policy.conditions import Language
 from agentguard.policy.document import Root
 from agentguard.policy.unenforced import CLAUSES
+from agentguard.server.decision_routes import incoming
 from agentguard.server.entrance import logins
 from agentguard.server.freeze_pages import freeze_pages
 from agentguard.server.grant_pages import grant_pages
@@ -53,7 +54,7 @@ POLICY, APPROVERS, MASKING, ERRORS, SERVER = (
     ROOT / "docs" / f"{name}.md" for name in ("policy", "approvers", "masking", "errors", "server")
 )
 BIN = Path(sys.executable).parent
-ROUTERS = (api, orders, health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages)
+ROUTERS = (api, incoming, orders, health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages)
 NEEDS_A_REQUEST_OR_A_SERVER = re.compile(r"\bID\b|agentguard (init|serve|token)|^(make|pip) ")
 """Commands of the README that are run elsewhere, or need what a test of documents does not have."""
 NEEDS_A_SHELL = re.compile(r" [|>] ")

@@ -34,6 +34,9 @@ from agentguard.store.keys import SigningKey
 ANSWER_SECONDS = 10.0
 """How long a person waits for the agent's side to answer their edit."""
 
+CAST_MS = 300_000
+"""How long after it was signed a vote may be put that was signed elsewhere."""
+
 _LOOK_SECONDS = 0.05
 
 
@@ -151,6 +154,56 @@ class Desk:
         )
         (resolution,) = await self._decide({request_id: card_digest}, ballot)
         return resolution
+
+    async def ballot(self, request_id: str, person: str) -> Vote:
+        """What a person would sign now to approve a request; not signed. Raises RequestNotFound, and DecisionRefused: ended, ..."""
+        name, stored = self.roster.person(person), await self.channel.read(request_id)
+        self._must_be_pending(stored)
+        request = stored.request
+        return Vote(
+            tenant=request.principal.tenant,
+            request=request.id,
+            revision=request.revision,
+            digest=request.digest,
+            card_digest=request.card.digest(),
+            approvals=tuple(self.may_decide(stored, name)),
+            person=name,
+            groups=self.roster.groups_of(name),
+            decision=Decision.APPROVE,
+            time_ms=self.channel.clock.now_ms(),
+            signer=name,
+        )
+
+    async def cast(self, vote: Vote) -> Resolution:
+        """Put a vote that its person signed elsewhere with a key of their own, and how the request stands then.
+
+        Raises RequestNotFound, and DecisionRefused: ended, self_approval, not_entitled, bad_comment, bad_signature, no_key, other_card,
+        other_person, other_..., late, stale_vote, changed, forged, bad_grant.
+        """
+        check_comment(vote.comment)
+        stored = await self.channel.read(vote.request)
+        if stored.state is State.PENDING:
+            self._count(stored, stored.votes)
+        if vote in stored.votes:
+            return stored.resolution
+        self._must_be_pending(stored)
+        check_vote(vote, stored.request, self.roster)
+        self._check_cast(stored, vote)
+        others = [other for other in stored.votes if other.person != vote.person]
+        becomes = self._count(stored, [*others, vote]).state
+        await self.channel.vote(vote, stored.version, becomes)
+        return (await self.channel.read(vote.request)).resolution
+
+    def _check_cast(self, stored: Stored, vote: Vote) -> None:
+        """Return if this vote is its person's own, theirs to cast, and their newest word. Raises DecisionRefused."""
+        if vote.signer != vote.person:
+            raise DecisionRefused("other_person", "a vote from outside is signed with its person's own key")
+        if not vote.approvals or not set(vote.approvals) <= set(self.may_decide(stored, vote.person)):
+            raise DecisionRefused("not_entitled", f"{vote.person} does not decide all that the vote is about")
+        if abs(vote.time_ms - self.channel.clock.now_ms()) > CAST_MS or any(
+            other.person == vote.person and other.time_ms >= vote.time_ms for other in stored.votes
+        ):
+            raise DecisionRefused("stale_vote", "the vote is too old, or older than what its person said since")
 
     async def decide_together(
         self,
@@ -286,10 +339,7 @@ class Desk:
 
     def _cast(self, stored: Stored, ballot: Ballot, card_digest: str) -> Cast:
         """The vote of a ballot on one request, signed, and what it makes of it. Raises DecisionRefused."""
-        if stored.state is not State.PENDING:
-            raise DecisionRefused(
-                "ended", f"request {stored.request.id} is already {stored.state}; nothing was decided"
-            )
+        self._must_be_pending(stored)
         needs = self.may_decide(stored, ballot.person, ballot.within)
         check_grant(ballot.grant, ballot.decision, stored.request)
         if not hmac.compare_digest(card_digest.encode(), stored.request.card.digest().encode()):
@@ -297,6 +347,13 @@ class Desk:
         vote = self._signed(stored, ballot, card_digest, needs)
         others = [other for other in stored.votes if other.person != ballot.person]
         return Cast(vote=vote, version=stored.version, becomes=self._count(stored, [*others, vote]).state)
+
+    @staticmethod
+    def _must_be_pending(stored: Stored) -> None:
+        if stored.state is not State.PENDING:
+            raise DecisionRefused(
+                "ended", f"request {stored.request.id} is already {stored.state}; nothing was decided"
+            )
 
     def _signed(self, stored: Stored, ballot: Ballot, card_digest: str, needs: Sequence[str]) -> Vote:
         vote = sign_vote(

@@ -30,12 +30,14 @@ from agentguard.server import problems
 from agentguard.server.addressing import Addressing
 from agentguard.server.cookies import Cookies
 from agentguard.server.deadlines import Deadlines
+from agentguard.server.decision_routes import incoming
 from agentguard.server.deliveries import Deliveries
 from agentguard.server.door import API, Credentials, Door
 from agentguard.server.entrance import Entrance, FormRefused, NotHere, logins
 from agentguard.server.freeze_pages import freeze_pages
 from agentguard.server.grant_pages import grant_pages
 from agentguard.server.headers import SecurityHeaders
+from agentguard.server.incoming import NotSigned
 from agentguard.server.lasting import lasting
 from agentguard.server.live import Live
 from agentguard.server.local_login import LocalLogin
@@ -119,6 +121,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     credentials = Credentials(tokens=parts.tokens, roster=parts.roster, now_ms=parts.now_ms)
     app.include_router(api)
+    app.include_router(incoming)
     app.include_router(orders)
     for router in (health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages, slack_router):
         app.include_router(router, include_in_schema=False)
@@ -247,6 +250,11 @@ async def _form_refused(request: Request, error: FormRefused) -> Response:
     return _shown(request, problems.problem(403, "form", detail))
 
 
+async def _not_signed(request: Request, error: NotSigned) -> Response:
+    _log.warning("a decision from outside was refused: %s", error.code)
+    return problems.not_signed(error)
+
+
 async def _too_many(request: Request, error: TooMany) -> Response:
     return _shown(request, problems.too_many(error))
 
@@ -277,5 +285,6 @@ _REPLIES: Mapping[type[Exception], Any] = {
     NotHere: _not_here,
     FormRefused: _form_refused,
     TooMany: _too_many,
+    NotSigned: _not_signed,
     Exception: _failed,
 }

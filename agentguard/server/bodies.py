@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
 from agentguard.approval.channel import TURN_MAX
 from agentguard.approval.signing import COMMENT_MAX
 from agentguard.errors import NotCanonical
-from agentguard.model.approvals import Grant, State
+from agentguard.model.approvals import Decision, Grant, State, Vote
 from agentguard.model.canonical import canonical_json
 from agentguard.model.record import Json, Record
 
@@ -51,6 +51,36 @@ class TogetherBody(Record):
     decision: Literal["approve", "reject"]
     cards: dict[RequestName, CardDigest] = Field(min_length=1, max_length=TURN_MAX)
     comment: Comment = ""
+
+
+class SignedDecision(Record):
+    """A decision of an outside system, on the card that its person saw; this server signs the vote in their name."""
+
+    request: RequestName
+    decision: Decision
+    card_digest: CardDigest
+    comment: Comment = ""
+    grant: Grant | None = None
+
+    @property
+    def about(self) -> str:
+        """The request that is decided."""
+        return self.request
+
+
+class SignedVote(Record):
+    """A whole vote, which its person signed with their own key."""
+
+    vote: Vote
+
+    @property
+    def about(self) -> str:
+        """The request that is decided."""
+        return self.vote.request
+
+
+class SignedBody(RootModel[SignedDecision | SignedVote]):
+    """What an outside system sends: a decision, or a vote that is signed already."""
 
 
 class EditBody(Record):

@@ -3,8 +3,9 @@
 Rules:
 - under /api a token is checked before a byte of the body is read, and before it is known whether the path exists;
 - who the caller is comes from the token alone, and only if approvers.yaml still lists that person today;
-- a body is JSON there, and a plain form elsewhere; not compressed, at most 64 kB (1 MB where Slack sends back the modal that a person
-  read to its end), and it arrives within 10 seconds. It is counted as it arrives, whatever its header says.
+- a body is JSON there and where outside systems decide, and a plain form elsewhere; not compressed, at most 64 kB (1 MB where Slack
+  sends back the modal that a person read to its end), and it arrives within 10 seconds. It is counted as it arrives, whatever its
+  header says.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ SLACK = "/slack/interactions"
 BODY_SECONDS = 10.0
 IDENTITY = "agentguard.identity"
 """Where in the scope the caller is, once they came in."""
+
+DECISIONS = "/webhooks/decisions"
+"""Where outside systems decide, by a signature in place of a token."""
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
@@ -83,7 +87,7 @@ class Door:
         elif scope["method"] in _BODILESS:
             await self.app(scope, receive, send)
         else:
-            await self._carry(scope, receive, send, FORM)
+            await self._carry(scope, receive, send, JSON if scope["path"] == DECISIONS else FORM)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from agentguard.model.record import Record
 
-How = Literal["token", "oidc", "local", "slack"]
+How = Literal["token", "oidc", "local", "slack", "key"]
 
 
 class Identity(Record):

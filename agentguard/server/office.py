@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from agentguard.approval import Brake, Channel, Desk, Grants, Listed, Pages, Roster
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision, Found, Freeze, Grant, Resolution, Scope, Settlement
+from agentguard.model.approvals import Decision, Found, Freeze, Grant, Resolution, Scope, Settlement, Vote
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Risk
 from agentguard.server.identity import Identity
@@ -80,6 +80,13 @@ class Office:
                 within=identity.groups,
                 grant=grant,
             )
+
+    async def cast(self, vote: Vote, identity: Identity) -> Resolution:
+        """Put a vote that its person signed elsewhere. Raises DecisionRefused, GuardUnavailable, TooMany."""
+        async with self._deciding(identity, vote.decision, [vote.request]):
+            if vote.person != identity.person:
+                raise DecisionRefused("other_person", "the vote is not that of the person whose key signed the message")
+            return await self.desk().cast(vote)
 
     async def decide_together(
         self, cards: Mapping[str, str], identity: Identity, decision: Decision, *, comment: str

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from agentguard.errors import DecisionRefused
 from agentguard.model.record import Json
 from agentguard.server.headers import SECURITY
+from agentguard.server.incoming import NotSigned
 from agentguard.server.pace import TooMany
 
 _STATUS = {
@@ -24,6 +25,11 @@ _STATUS = {
     "changed": 409,
     "other_card": 409,
     "late": 409,
+    "other_tenant": 404,
+    "other_request": 404,
+    "other_revision": 409,
+    "other_call": 409,
+    "stale_vote": 409,
     "edit_refused": 409,
     "still_runs": 409,
     "settled_otherwise": 409,
@@ -113,6 +119,11 @@ def not_authenticated() -> Response:
 def unavailable(detail: str) -> Response:
     """Something that the server needs is away; it may be there again soon."""
     return problem(503, "unavailable", detail, headers={"retry-after": "5"})
+
+
+def not_signed(error: NotSigned) -> Response:
+    """A message that nobody of approvers.yaml signed, or not now."""
+    return problem(401, error.code, str(error), headers={"www-authenticate": "v1a"})
 
 
 def too_many(error: TooMany) -> Response:

@@ -23,7 +23,16 @@ from agentguard.server.metrics import MEDIA_TYPE
 from agentguard.server.office import Office
 from agentguard.server.problems import documented, problem, refused
 from agentguard.server.repeats import Repeats
-from agentguard.server.views import Listing, RequestView, Resolutions, SettlementView, settlement_of, view_of
+from agentguard.server.views import (
+    BallotView,
+    Listing,
+    RequestView,
+    Resolutions,
+    SettlementView,
+    ballot_of,
+    settlement_of,
+    view_of,
+)
 
 _log = logging.getLogger("agentguard.server")
 BEARER = HTTPBearer(auto_error=False, description="A token of `agentguard token create NAME`; it decides as NAME.")
@@ -83,6 +92,12 @@ async def show_request(office: TheOffice, caller: TheCaller, request_id: Request
     """One request whole, with the digest of its card that a decision must name, and which places could not be told of it."""
     shown = await office.desk().show(request_id)
     return view_of(shown, await office.outbox.undelivered(request_id))
+
+
+@api.get("/requests/{request_id}/ballot", responses=documented(403, 404, 409))
+async def ballot(office: TheOffice, caller: TheCaller, request_id: RequestId) -> BallotView:
+    """What the token's person would sign now, to vote with a key of their own; their decision and comment come to it."""
+    return ballot_of(await office.desk().ballot(request_id, caller.person))
 
 
 @api.post("/requests/{request_id}/approve", response_model=Resolution, responses=DECIDING)
@@ -225,14 +240,14 @@ async def once(
             return await answer()
         except DecisionRefused as error:
             _log.info("what %s wanted was refused: %s", caller.person, error.code)
-            return await _refused(office, request_id, error)
+            return await refused_of(office, request_id, error)
 
     repeats = Repeats(connection=office.channel.connection, names=office.channel.names)
     return await repeats.once(key, caller.person, call, answer_or_refuse)
 
 
-async def _refused(office: Office, request_id: str, error: DecisionRefused) -> Response:
-    """Why; and where the one request that it is about ended, in which state."""
+async def refused_of(office: Office, request_id: str, error: DecisionRefused) -> Response:
+    """Why a decision was not taken; and where the one request that it is about ended, in which state."""
     if error.code != "ended" or not request_id:
         return refused(error)
     stored = await office.channel.read(request_id)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from agentguard.approval import Kind, Listed, Shown, Standing, Stored
 from agentguard.cards import Block, Brief, Line, Said, face_of
 from agentguard.cards.outcome import Ending
-from agentguard.model.approvals import Assurance, Card, Found, Freeze, Resolution, Scope, Settlement, State
+from agentguard.model.approvals import Assurance, Card, Found, Freeze, Resolution, Scope, Settlement, State, Vote
 from agentguard.model.record import Record
 from agentguard.model.verdicts import Need
 from agentguard.server.outbox import Delivery
@@ -30,6 +30,21 @@ class EditView(Record):
     comment: Block
     waits: bool
     refused: Line
+
+
+class BallotView(Record):
+    """A vote without its decision, comment, grant and signature. `digest` is keyed, over the call; `time_ms` is Redis's clock now."""
+
+    tenant: str
+    person: str
+    time_ms: int
+    signer: str
+    request: str
+    revision: int
+    digest: str
+    card_digest: str
+    approvals: tuple[str, ...]
+    groups: tuple[str, ...]
 
 
 class Untold(Record):
@@ -124,6 +139,12 @@ class Resolutions(Record):
     """How each of several requests stands after one decision on all of them."""
 
     resolutions: tuple[Resolution, ...]
+
+
+def ballot_of(vote: Vote) -> BallotView:
+    """What of a vote is there before its person decides."""
+    given = {name: getattr(vote, name) for name in BallotView.model_fields}
+    return BallotView(**given)
 
 
 def untold_of(undelivered: Sequence[Delivery]) -> tuple[Untold, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+import statistics
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,25 @@ def test_t31_the_hash_of_a_token_is_no_token(file: Path) -> None:
     """Who reads the file holds nothing that opens."""
     line, _ = create(file, "ann", ROSTER, now_ms=1_000)
     assert holder(read(file), line.sha256, now_ms=2_000) is None
+
+
+def test_t31_how_nearly_right_a_token_is_can_not_be_told_by_the_time(file: Path) -> None:
+    """One that differs in its last character takes as long as one that differs in all: medians of rounds that take turns."""
+    # given
+    _, secret = create(file, "ann", ROSTER, now_ms=1_000)
+    tokens = read(file)
+    wrong = {"near": secret[:-1] + ("a" if secret[-1] != "a" else "b"), "far": "x" * len(secret)}
+    took: dict[str, list[int]] = {"near": [], "far": []}
+
+    # when
+    for name, shown in [*wrong.items()] * 400:
+        begun = time.perf_counter_ns()
+        for _ in range(20):
+            holder(tokens, shown, now_ms=2_000)
+        took[name].append(time.perf_counter_ns() - begun)
+
+    # then
+    assert 0.7 < statistics.median(took["near"]) / statistics.median(took["far"]) < 1.4
 
 
 def test_no_file_means_no_token(file: Path) -> None:
