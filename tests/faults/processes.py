@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+import os
 import random
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -32,6 +34,12 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.faults.processes"])
 
 ENDS_WITHIN_SECONDS = 120.0
+PAUSE_SECONDS = 0.7
+"""How long a paused process of an agent stands still: over several of its looks at freezes."""
+
+Moments = tuple[float | None, float | None]
+NOTHING_AFTER: tuple[dict[int, Fault], Moments] = ({}, (None, None))
+"""What happens to a process that is started in a dead one's place."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +83,10 @@ def live_as_person(stage: Path, folder: Path, url: str, who: str, seed: str) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """What happens to processes and the server, by the seed: kills after so many seconds, and the server's own fate."""
+    """What happens to processes and the server, by the seed: kills and pauses after so many seconds, and the server's own fate."""
 
     agents_die: tuple[float | None, ...]
+    agents_pause: tuple[float | None, ...]
     people_die: tuple[float | None, ...]
     server: tuple[tuple[str, float, float], ...]
 
@@ -86,16 +95,22 @@ class Trouble:
         """At least one kill: of the server, where no process is to die."""
         chance = random.Random(f"trouble {seed}")
         agents = tuple(_moment(chance, 0.6) for _ in plan.agents)
+        pauses = tuple(_moment(chance, 0.25) for _ in plan.agents)
         people = tuple(_moment(chance, 0.2) for _ in plan.deciders)
         kinds = chance.choices(["kill", "stop", "full", "flush"], [4, 3, 1, 1], k=chance.choice([0, 1, 1, 2]))
         if not any(moment is not None for moment in agents):
             kinds = ["kill", *kinds]
         server = tuple((kind, chance.uniform(0.02, 0.5), chance.uniform(0.05, 0.6)) for kind in kinds)
-        return cls(agents_die=agents, people_die=people, server=server)
+        return cls(agents_die=agents, agents_pause=pauses, people_die=people, server=server)
 
 
 def _moment(chance: random.Random, likely: float) -> float | None:
     return chance.uniform(0.02, 0.6) if chance.random() < likely else None
+
+
+def _signal(process: BaseProcess, number: signal.Signals) -> None:
+    if process.pid is not None and process.is_alive():
+        os.kill(process.pid, number)
 
 
 @dataclass(kw_only=True)
@@ -149,8 +164,8 @@ class Ordeal:
         await asyncio.gather(*people)
 
     async def _agent(self, lines: AsyncExitStack, number: int, dies: float | None) -> None:
-        part = self.plan.agents[number]
-        for life, (faults, moment) in enumerate([(part.faults, dies), ({}, None)]):
+        part, pause = self.plan.agents[number], self.trouble.agents_pause[number]
+        for life, (faults, moments) in enumerate([(part.faults, (dies, pause)), NOTHING_AFTER]):
             proxy = await self._proxy(lines, f"{part.who}-{life}", faults)
             given = (
                 self.stage.folder,
@@ -160,20 +175,19 @@ class Ordeal:
                 f"{part.who}-{life}",
                 part.tasks,
             )
-            if not await self._lived(proxy, f"{part.who}-{life}", moment, live_as_agent, *given, f"{self.plan.seed}"):
+            if not await self._lived(proxy, f"{part.who}-{life}", moments, live_as_agent, *given, f"{self.plan.seed}"):
                 return
 
     async def _person(self, lines: AsyncExitStack, who: str, faults: dict[int, Fault], dies: float | None) -> None:
-        for life, (some, moment) in enumerate([(faults, dies), ({}, None)]):
+        for life, (some, moments) in enumerate([(faults, (dies, None)), NOTHING_AFTER]):
             proxy = await self._proxy(lines, f"{who}-{life}", some)
             given = (self.stage.folder, self.folder, proxy.url, who, f"{self.plan.seed} {who} {life}")
-            if not await self._lived(proxy, who, moment, live_as_person, *given):
+            if not await self._lived(proxy, who, moments, live_as_person, *given):
                 return
 
-    async def _lived(
-        self, proxy: Proxy, who: str, moment: float | None, live: Callable[..., None], *given: object
-    ) -> bool:
-        """Whether a process was killed before it ended by itself."""
+    async def _lived(self, proxy: Proxy, who: str, moments: Moments, live: Callable[..., None], *given: object) -> bool:
+        """Whether a process was killed before it ended by itself. `moments`: when it is killed, and when it is paused."""
+        dies, pauses = moments
         process: BaseProcess = FORKS.Process(target=live, args=given)
         killed = asyncio.Event()
 
@@ -185,13 +199,19 @@ class Ordeal:
 
         await asyncio.to_thread(process.start)
         proxy.on_kill = die
-        killing = asyncio.get_running_loop().call_later(moment, proxy.kill) if moment is not None else None
+        later = asyncio.get_running_loop().call_later
+        coming = [later(dies, proxy.kill)] if dies is not None else []
+        if pauses is not None:
+            coming += [
+                later(pauses, _signal, process, signal.SIGSTOP),
+                later(pauses + PAUSE_SECONDS, _signal, process, signal.SIGCONT),
+            ]
         try:
             while process.is_alive():
                 await asyncio.sleep(0.01)
         finally:
-            if killing is not None:
-                killing.cancel()
+            for each in coming:
+                each.cancel()
             process.kill()
             await asyncio.to_thread(process.join)
         self.kills += killed.is_set()

@@ -88,15 +88,15 @@ def trio(tmp_path: Path) -> Iterator[Trio]:
 async def line(trio: Trio) -> AsyncIterator[Connection]:
     """A connection by way of the sentinel, that waits for one replica, once there is one."""
     primary, _, sentinel = trio.ports
-    await _says(primary, "online", "INFO", "replication")
+    await says(primary, "online", "INFO", "replication")
     trio.watch()
-    await _says(sentinel, "slave-repl-offset", "SENTINEL", "REPLICAS", "main")
+    await says(sentinel, "slave-repl-offset", "SENTINEL", "REPLICAS", "main")
     opened = await _opened(trio.url, replicas=1)
     yield opened
     await opened.close()
 
 
-async def _says(port: int, word: str, *command: str) -> None:
+async def says(port: int, word: str, *command: str) -> None:
     """Wait until a server's answer has a word."""
     asked = await _opened(f"redis://127.0.0.1:{port}", replicas=0)
     async with asyncio.timeout(20):
