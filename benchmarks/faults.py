@@ -6,7 +6,8 @@ jumps. `--once`: a tool's reply is lost, or one of Redis, and the model calls ag
 client, dies at each message, a reply is lost at each, a call is cancelled at each of its awaits. `--kills` are played by processes of their
 own on a server of their own, and processes or server are killed.
 
-A schedule follows from its seed: what is printed of a broken one plays it again. Exit code 1 where a promise was broken.
+What happens in a schedule follows from its seed, and when exactly is up to the machine: what is printed of a broken one plays it again.
+Exit code 1 where a promise was broken.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Figures:
         self.effects[sum(event.kind == "run" for event in played.history)] += 1
         if played.broken:
             self.broken += 1
-            print(f"BROKEN, seed {played.seed}; again: {again}", *played.broken, *played.history, sep="\n  ")
+            print(
+                f"BROKEN, seed {played.seed}; again: {again}", *played.broken, *played.history, sep="\n  ", flush=True
+            )
 
 
 async def in_this_process(seeds: Iterable[int], plan: Callable[[int], Plan], again: str) -> Figures:
@@ -103,24 +106,41 @@ async def _many(play: Callable[[int], Awaitable[None]], seeds: Iterable[int], at
             group.create_task(worker())
 
 
-def _asked(given: argparse.Namespace) -> Iterator[tuple[str, Iterable[int], Callable[[int], Plan] | None]]:
-    """What to play: its name, its seeds, and the plan of each; None: by processes."""
-    yield "schedules", _seeds(given, given.schedules), Plan.of
-    yield "jumping", _seeds(given, given.jumping), partial(Plan.of, jumps=True)
-    yield "once", _seeds(given, given.once), Plan.once
-    for kind, last in EVERYWHERE.items() if given.everywhere else ():
-        yield kind, range(1, last + 1), partial(everywhere, kind)
-    yield "kills", _seeds(given, given.kills), None
+@dataclass(frozen=True)
+class Kind:
+    """One kind of schedules that is asked for: its seeds, the plan of each (None: by processes), and how to play one of them again."""
+
+    name: str
+    seeds: Sequence[int]
+    plan: Callable[[int], Plan] | None
+    again: str
 
 
-def _seeds(given: argparse.Namespace, count: int) -> range:
-    return range(given.seed, given.seed + count)
+def _asked(given: argparse.Namespace) -> Iterator[Kind]:
+    """What to play."""
+    plans: dict[str, Callable[[int], Plan] | None] = {
+        "schedules": Plan.of,
+        "jumping": partial(Plan.of, jumps=True),
+        "once": Plan.once,
+        "kills": None,
+    }
+    for name, plan in plans.items():
+        yield Kind(name, range(given.seed, given.seed + getattr(given, name)), plan, f"--{name} 1 --seed {{seed}}")
+    for name, last in EVERYWHERE.items():
+        again = f"--everywhere '{name}' --seed {{seed}}"
+        if given.everywhere == "all":
+            yield Kind(name, range(1, last + 1), partial(everywhere, name), again)
+        elif given.everywhere == name:
+            yield Kind(name, [given.seed], partial(everywhere, name), again)
 
 
 def told(what: str, figures: Figures, seconds: float) -> None:
     """Print what was seen."""
     kills = f", {figures.kills} kills" if figures.kills else ""
-    print(f"{what}: {figures.schedules} schedules{kills}, {figures.broken} with a broken promise, {seconds:.0f} s")
+    print(
+        f"{what}: {figures.schedules} schedules{kills}, {figures.broken} with a broken promise, {seconds:.0f} s",
+        flush=True,
+    )
     print("  " + ", ".join(f"{name} {count}" for name, count in sorted(figures.events.items())))
     print("  runs a schedule: " + ", ".join(f"{runs} in {count}" for runs, count in sorted(figures.effects.items())))
 
@@ -132,20 +152,23 @@ def main(words: Sequence[str]) -> int:
     asked.add_argument("--jumping", type=int, default=0, help="the same with a Redis clock that jumps")
     asked.add_argument("--kills", type=int, default=0)
     asked.add_argument("--once", type=int, default=0)
-    asked.add_argument("--everywhere", action="store_true")
+    asked.add_argument(
+        "--everywhere", nargs="?", const="all", choices=["all", *EVERYWHERE], help="a kind: only where --seed says"
+    )
     asked.add_argument("--seed", type=int, default=1)
     given = asked.parse_args(words)
     logging.disable(logging.CRITICAL)
     broken = 0
-    for what, seeds, plan in _asked(given):
-        if not seeds:
+    for kind in _asked(given):
+        if not kind.seeds:
             continue
-        again = f"python -m benchmarks.faults --{what} 1 --seed {{seed}}"
-        began = time.monotonic()
-        with jumping_moves() if what == "jumping" else nullcontext():
-            playing = by_processes(seeds, again) if plan is None else in_this_process(seeds, plan, again)
+        again, began = f"python -m benchmarks.faults {kind.again}", time.monotonic()
+        with jumping_moves() if kind.name == "jumping" else nullcontext():
+            playing = (
+                by_processes(kind.seeds, again) if kind.plan is None else in_this_process(kind.seeds, kind.plan, again)
+            )
             figures = asyncio.run(playing)
-        told(what, figures, time.monotonic() - began)
+        told(kind.name, figures, time.monotonic() - began)
         broken += figures.broken
     return 1 if broken else 0
 

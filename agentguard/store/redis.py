@@ -16,6 +16,7 @@ import hashlib
 import os
 import weakref
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -180,11 +181,12 @@ class _Sockets:
         return replies
 
     async def close(self) -> None:
+        """Close them; what will not close in time is left to the other side."""
         pool: Any = self.client.connection_pool
-        await pool.disconnect()
         watching = pool.sentinel_manager.sentinels if isinstance(pool, SentinelConnectionPool) else ()
-        for sentinel in watching:
-            await sentinel.connection_pool.disconnect()
+        for each in (pool, *(sentinel.connection_pool for sentinel in watching)):
+            with suppress(RedisError, OSError):
+                await each.disconnect()
 
 
 def _monitored_pool(place: Monitored, manner: Mapping[str, Any]) -> redis.ConnectionPool:

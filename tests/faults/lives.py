@@ -27,7 +27,7 @@ from tests.faults.checker import GIVEN
 from tests.faults.history import Recorder
 from tests.faults.stage import AGENT, EFFECTS, REQUESTER, Stage
 
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 60.0
 """After so long a call without an answer is stuck: deadline, budget of Redis and room for a slow machine."""
 
 LOOK_SECONDS = 0.02
@@ -75,7 +75,7 @@ class Task:
 
 @dataclass(kw_only=True)
 class AgentLife:
-    """One process of the agent, which makes its calls one after the other."""
+    """One process of the agent, which makes its calls one after the other. `ran`: some tool has run, by whichever process here."""
 
     who: str
     guard: Guard
@@ -84,7 +84,7 @@ class AgentLife:
     recorder: Recorder
     is_dead: Callable[[], bool] = lambda: False
     made: int = 0
-    ran: bool = False
+    ran: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def live(self) -> None:
         """Make every call, and again where it got no answer that ends it."""
@@ -96,7 +96,7 @@ class AgentLife:
                     return
                 if not self._goes_on(task, result):
                     break
-                await asyncio.sleep(LOOK_SECONDS * (1 + attempt) if self.ran else LOOK_SECONDS * 3**attempt)
+                await asyncio.sleep(LOOK_SECONDS * (1 + attempt) if self.ran.is_set() else LOOK_SECONDS * 3**attempt)
 
     def _goes_on(self, task: Task, result: str) -> bool:
         """Whether a model calls again: after a fault, a wait, a freeze; under new ids whatever it was told."""
@@ -164,7 +164,7 @@ class AgentLife:
     async def _run(self, task: Task, permit: Permit, about: dict[str, str]) -> str:
         if self.is_dead():
             raise asyncio.CancelledError
-        self.ran = True
+        self.ran.set()
         request = permit.claim.request_id if permit.claim is not None else ""
         self.recorder.at_once("run", request=request, revision=1, **about)
         match task.manner:

@@ -6,12 +6,13 @@ import asyncio
 import random
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from agentguard.approval import Channel, tally
+from agentguard.approval import Channel, Stored, tally
+from agentguard.errors import GuardUnavailable
 from agentguard.model.approvals import Scope
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
@@ -27,6 +28,7 @@ DEADLY = (Fault.KILL, Fault.KILL_AFTER)
 SLOW = (Fault.SWALLOW, Fault.HOLE)
 """These cost a client its whole budget of waiting, so they are rare."""
 
+NOTED_WITHIN_SECONDS = 60.0
 JUMPS_MS = (25_000, 400_000, -25_000, -3_600_000)
 """Over a decision's deadline, over a permit's, and back."""
 
@@ -184,6 +186,7 @@ class Play:
     folder: Path
     recorder: Recorder = field(init=False)
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    ran: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -245,6 +248,7 @@ class Play:
                 chance=chance,
                 recorder=self.recorder,
                 is_dead=lambda: proxy.is_dead,
+                ran=self.ran,
             )
             await self._until_death(proxy, life)
             await asyncio.to_thread(guard.close)
@@ -307,14 +311,22 @@ def _put_off(link: object, clock_off_ms: int) -> None:
 
 
 async def note_what_is_stored(url: str, tenant: str, stage: Stage, recorder: Recorder) -> None:
-    """Note each request as it stands now, and whose approvals count."""
-    connection = await Connection.open(url)
-    channel = Channel(connection=connection, names=Names(tenant))
-    prefix = f"{channel.names.prefix}request:"
-    for key in await connection.execute("KEYS", f"{prefix}*"):
-        stored = await channel.read(key.decode().removeprefix(prefix))
+    """Note each request as it stands now, and whose approvals count. The tenant has nothing afterwards."""
+    found = None
+    async with asyncio.timeout(NOTED_WITHIN_SECONDS):
+        while found is None:
+            with suppress(GuardUnavailable):  # a machine that is busy with other things
+                found = await _read_and_forget(url, tenant)
+    for stored in found:
         request = stored.request
-        counted = tally(request.needs, stored.votes, stage.roster, request.principal)
+        counted = tally(
+            request.needs,
+            stored.votes,
+            stage.roster,
+            request.principal,
+            opened_ms=request.opened_ms,
+            now_ms=stored.now_ms,
+        )
         people = [person for standing in counted.standings for person in standing.people]
         recorder.at_once(
             "stored",
@@ -324,7 +336,17 @@ async def note_what_is_stored(url: str, tenant: str, stage: Stage, recorder: Rec
             tool=request.tool,
             people=people,
         )
-    keys = await connection.execute("KEYS", f"{channel.names.prefix}*")
-    if keys:
-        await connection.execute("DEL", *keys)
-    await connection.close()
+
+
+async def _read_and_forget(url: str, tenant: str) -> Sequence[Stored]:
+    connection = await Connection.open(url)
+    try:
+        channel = Channel(connection=connection, names=Names(tenant))
+        prefix = f"{channel.names.prefix}request:"
+        keys = await connection.execute("KEYS", f"{channel.names.prefix}*")
+        ids = [key.decode().removeprefix(prefix) for key in keys if key.startswith(prefix.encode())]
+        found = [await channel.read(request_id) for request_id in ids]
+        await connection.pipeline([("DEL", key) for key in keys])
+    finally:
+        await connection.close()
+    return found

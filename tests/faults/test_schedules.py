@@ -29,7 +29,7 @@ SOMEWHERE = [
     ("person", 12),
     ("person after", 12),
 ]
-KILLS = (20_000, 20_003)
+KILLS = (20_000, 20_009)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from redis.exceptions import TimeoutError as TimeoutLater
 
 from agentguard.errors import ConfigurationError, GuardUnavailable
 from agentguard.store.embedded import Embedded, Lease
@@ -361,3 +362,19 @@ def test_a_forked_child_takes_no_socket_from_its_parent(lease: Lease) -> None:
 def test_scripts_are_known_by_their_text(sources: Sequence[str]) -> None:
     """Two scripts of one name are two."""
     assert len({Script("same", source).sha for source in sources}) == 2
+
+
+async def test_a_socket_that_will_not_close_in_time_spoils_nothing(
+    lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine redis-py gives up closing one; what was asked on it is answered already."""
+    line = await Connection.open(lease.url)
+    pool = line.commands.client.connection_pool
+    close = pool.disconnect
+
+    async def late() -> None:
+        await close()
+        raise TimeoutLater("Timed out closing connection after 2.0")
+
+    monkeypatch.setattr(pool, "disconnect", late)
+    await line.close()
