@@ -167,15 +167,21 @@ class Fields:
         return tuple([said[name] for name in names])
 
     def _said(self, scope: Scope, name: str, phrase: str, meaning: Meaning, around: _Around) -> Said:
-        states = self._stepped(scope.states, name) if scope.states else scope.states
-        ends = [index for index, at in sorted(states) if at == len(self._globs[index][0])]
-        ruled = next((self._globs[index][1] for index in ends if index < self._named), None)
-        key = Key(ruled, phrase, policy=True) if ruled is not None else _key(scope, phrase, meaning, around)
-        under = tuple(index - self._named for index in ends if index >= self._named)
-        key = key if key.under == under else key._replace(under=under)
+        key, states = _key(scope, phrase, meaning, around), scope.states
+        if states:
+            states = self._stepped(states, name)
+            key = self._ruled(key, phrase, states)
         above = phrase if meaning.kind is not Kind.VALUE else scope.above
         personal = around.personal or (scope.personal and scope.inherited.entity == "ADDRESS")
         return key, Scope(above=above, inherited=key, states=states, personal=personal)
+
+    def _ruled(self, key: Key, phrase: str, states: frozenset[tuple[int, int]]) -> Key:
+        """The key as policy's paths have it that end here."""
+        ends = [index for index, at in sorted(states) if at == len(self._globs[index][0])]
+        entity = next((self._globs[index][1] for index in ends if index < self._named), None)
+        key = key if entity is None else Key(entity, phrase, policy=True)
+        under = tuple([index - self._named for index in ends if index >= self._named])
+        return key if key.under == under else key._replace(under=under)
 
     def _closed(self, states: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
         """States with those that follow without a key: `**` may stand for nothing."""

@@ -207,7 +207,7 @@ class KnownValues:
         found: list[Sighting] = []
         done = -1
         numbers = words.among(self._wanted)
-        lower = {words.words[number] for number in numbers if not words.is_capital(number)}
+        lower = words.uncapitalised(numbers)
         for number in numbers:
             if words.words[number] in self._anchors:
                 found += self._rows_at(words, number)

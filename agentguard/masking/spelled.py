@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from functools import cached_property, lru_cache
 
 from agentguard.masking.ordinary import TITLES
@@ -70,6 +70,11 @@ class Words:
     def among(self, wanted: Set[bytes]) -> list[int]:
         """The numbers of the words that are wanted."""
         return [number for number, word in enumerate(self.words) if word in wanted]
+
+    def uncapitalised(self, numbers: Iterable[int]) -> set[bytes]:
+        """Those of these words that stand somewhere without a capital letter."""
+        text, starts, words = self.text, self._starts, self.words
+        return {words[number] for number in numbers if not text[starts[number]].isupper()}
 
     def start(self, number: int) -> int:
         """Where a word begins in the text."""

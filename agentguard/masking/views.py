@@ -208,8 +208,7 @@ class Encoded(NamedTuple):
     text: str
 
 
-# Begins with its class, and only then looks back whether a word begins: `re` looks for the first character of a class fast.
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-](?<![A-Za-z0-9+/_\-]{2})[A-Za-z0-9+/_\-]{14,}={0,2}")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{15,}={0,2}")
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
 _LOOKED_AT, _MOSTLY = 10_000, 4  # a few characters that show nothing are no reason to look away
 _LINE_MARKS = re.compile(r"[\n\r\t]+")

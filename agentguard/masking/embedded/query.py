@@ -18,6 +18,7 @@ _QUERY = re.compile(
     rf"(?:(?<=\?)|(?<![^\s\"'(])){_NAME}={_VALUE}(?:&(?:amp;)?{_NAME}={_VALUE})+|(?<=\?){_NAME}=[^\s&\"'<>;]+"
 )
 _NAME_BEFORE = re.compile(rf"{_NAME}\Z")
+_MORE = re.compile(rf"={_VALUE}&(?:amp;)?{_NAME}=")
 _LONGEST_NAME = 64
 _GOES_ON = re.compile(r" [(0-9]")  # a telephone number, whose spaces nobody escaped
 _PAIR = re.compile(rf"({_NAME})=({_VALUE})")
@@ -40,7 +41,9 @@ def _queries(text: str) -> Iterator[re.Match[str]]:
     """Each query. What stands before an equals sign is read backwards, because names are everywhere and that sign is not."""
     at = text.find("=")
     while at != -1:
-        name = _NAME_BEFORE.search(text, max(0, at - _LONGEST_NAME), at)
+        first = max(0, at - _LONGEST_NAME)
+        may_be = _MORE.match(text, at) is not None or text.find("?", first - 1 if first else 0, at) != -1
+        name = _NAME_BEFORE.search(text, first, at) if may_be else None
         query = _QUERY.match(text, name.start()) if name is not None else None
         if query is not None:
             yield query

@@ -39,11 +39,18 @@ def table_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
 def _mark(lines: Sequence[Line], at: int) -> str | None:
     """What stands between the cells of the header in this line; None where it is none."""
     line = lines[at][1]
-    mark = next((mark for mark in _MARKS if mark in line), None)
-    if mark is None or _RULER.match(line.strip()):
-        return None
-    after = next((one for _, one in lines[at + 1 : at + 3] if not _is_ruler(one, mark)), "")
-    return mark if mark in after else None
+    for mark in _MARKS:
+        if mark in line:
+            return mark if not _RULER.match(line.strip()) and mark in _row_after(lines, at, mark) else None
+    return None
+
+
+def _row_after(lines: Sequence[Line], at: int, mark: str) -> str:
+    """The line after this one, or the next one where that is a ruler."""
+    for _, line in lines[at + 1 : at + 3]:
+        if not _is_ruler(line, mark):
+            return line
+    return ""
 
 
 def may_become_header(line: str) -> bool:
