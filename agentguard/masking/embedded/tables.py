@@ -14,6 +14,7 @@ _RULER = re.compile(r"[|+]?[ :\-|+=]{2,}[|+]?\Z")
 _RECORD = re.compile(r"-\[ RECORD [0-9]+ \]")
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.\-]*\Z")
 _MARKS = "|\t;,"
+_STOPS = {mark: re.compile(f'["{mark}]') for mark in _MARKS}
 _MOST_LINES_IN_A_CELL = 20
 _LONGEST_CELL = 8_192
 
@@ -153,22 +154,23 @@ def _cells(start: int, line: str, mark: str) -> Iterator[tuple[int, int]]:
     if mark == "|" and line.lstrip().startswith("|"):
         first = line.index("|") + 1
         length = len(line.rstrip()) - 1 if line.rstrip().endswith("|") and len(line.strip()) > 1 else length
-    if '"' not in line:
+    if '"' not in line or mark == "|":
         while first <= length:
             end = line.find(mark, first, length)
             end = length if end == -1 else end
             yield _trimmed(start, line, first, end)
             first = end + 1
         return
-    at, quoted = first, False
-    while at <= length:
-        c = line[at] if at < length else mark
-        if c == '"' and at < length and mark != "|":
+    quoted = False
+    for stop in _STOPS[mark].finditer(line, first, length):
+        at = stop.start()
+        if line[at] == '"':
             quoted = not quoted
-        elif (c == mark and not quoted) or at == length:
+        elif not quoted:
             yield _trimmed(start, line, first, at)
             first = at + 1
-        at += 1
+    if first <= length:
+        yield _trimmed(start, line, first, length)
 
 
 def _trimmed(start: int, line: str, left: int, right: int) -> tuple[int, int]:
