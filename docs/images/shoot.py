@@ -115,12 +115,7 @@ def main() -> None:
                 (
                     "turn-phone",
                     f"/requests/{ids[-1]}/turn",
-                    {"viewport": {**PHONE, "height": 1180}, "color_scheme": "light"},
-                ),
-                (
-                    "turn-desk-dark",
-                    f"/requests/{ids[-1]}/turn",
-                    {"viewport": {**DESK, "height": 1100}, "color_scheme": "dark"},
+                    {"viewport": PHONE, "color_scheme": "light"},
                 ),
                 ("request-phone", f"/requests/{ids[0]}", {"viewport": PHONE, "color_scheme": "light"}),
                 (

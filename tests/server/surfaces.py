@@ -113,7 +113,8 @@ def _token(*purpose: str) -> str:
 
 
 def _web(shown: Shown) -> str:
-    values = {"face": face_of(shown), "may": _choices(shown), "whole": False, "most": 1_200, "unmasked": None}
+    values = {"face": face_of(shown), "may": _choices(shown), "whole": False, "most": 1_200}
+    values |= {"unmasked": None, "untold": ()}
     made = page("request_card.html.j2", version="v", form_token=_token, **values)
     return _lines(bytes(made.body).decode())
 

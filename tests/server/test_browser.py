@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from agentguard.config import read_roster
 from agentguard.guard.pipeline import Guard
@@ -33,6 +33,14 @@ NOTE_WHAT_ROWS_SAID = """
 const rows = document.querySelector("#rows"), said = document.documentElement.dataset;
 new MutationObserver(() => { said.said = rows.textContent || said.said; })
   .observe(rows, {childList: true, subtree: true, characterData: true});
+"""
+
+HEARD = """
+() => new Promise((connected) => {
+  const source = new EventSource("/live");
+  window.heard = new Promise((done) => source.addEventListener("request", () => { source.close(); done(); }));
+  source.onopen = () => connected();
+})
 """
 
 
@@ -105,6 +113,30 @@ def test_a_request_appears_and_goes_without_a_reload(world: Scene) -> None:
         world.do(world.agent.withdraw, request.id, "the waiting call was cancelled")
         expect(page.locator("html")).to_have_attribute("data-said", re.compile("Did not run: taken back"))
         assert page.evaluate("window.mark") == 1
+
+
+def test_t4_what_comes_while_the_list_is_read_anew_is_not_lost(world: Scene) -> None:
+    """The list that a screen reads when it connects may be older than what it was told meanwhile."""
+    held: list[tuple[Route, APIResponse]] = []
+    with world.screen("ann") as context:
+        page = context.new_page()
+        page.goto("/history")
+        page.route(
+            f"{world.base}/",
+            lambda route: (
+                held.append((route, route.fetch()))
+                if "x-agentguard-part" in route.request.headers
+                else route.continue_()
+            ),
+        )
+        live(page)
+        page.wait_for_function("document.body.dataset.connected === '1'")
+        page.evaluate(HEARD)
+        request = world.ask(ONE, card=a_card())
+        page.evaluate("window.heard")
+        for route, answer in held:
+            route.fulfill(response=answer)
+        expect(page.locator(f"#r-{request.id}")).to_be_visible()
 
 
 def test_two_people_approve_in_two_browsers_and_each_sees_the_other(world: Scene) -> None:

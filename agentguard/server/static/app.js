@@ -93,14 +93,27 @@ function rowTold(told) { // a row takes the place of those that stood for its ca
   count();
 }
 
+let readings = 0; // of a page's part, so that an older reading never takes the place of a newer one
+let isReading = false;
+const toldMeanwhile = []; // the list that is being read may be older than these
+
 async function inboxAnew() {
-  const fresh = parsed(await fetched(location.pathname + location.search)).querySelector("#rows");
-  if (!fresh) return;
-  learnClock(fresh.parentNode);
-  byId("rows").replaceChildren(...fresh.children);
-  localTimes(byId("rows"));
-  tick();
-  count();
+  const reading = ++readings;
+  isReading = true;
+  try {
+    const fresh = parsed(await fetched(location.pathname + location.search)).querySelector("#rows");
+    if (!fresh || reading !== readings) return;
+    learnClock(fresh.parentNode);
+    byId("rows").replaceChildren(...fresh.children);
+    localTimes(byId("rows"));
+    tick();
+    count();
+  } finally {
+    if (reading === readings) {
+      isReading = false;
+      for (const told of toldMeanwhile.splice(0)) rowTold(told);
+    }
+  }
 }
 
 // --- one request ---------------------------------------------------------------------------------------------------------
@@ -141,9 +154,10 @@ async function fill(details) {
 document.addEventListener("toggle", (event) => { fill(event.target).catch(() => {}); }, true);
 
 async function cardAnew() {
+  const reading = ++readings;
   const fresh = parsed(await fetched(body.dataset.part)).firstElementChild;
   const old = byId("card");
-  if (!fresh || fresh.dataset.version === old.dataset.version) return;
+  if (!fresh || reading !== readings || fresh.dataset.version === old.dataset.version) return;
   const focused = document.activeElement && document.activeElement.id;
   rewritten(fresh, old);
   old.replaceWith(fresh);
@@ -187,7 +201,8 @@ function listen() {
   source.addEventListener("anew", () => anew().catch(() => {}));
   source.addEventListener("request", (event) => {
     const told = JSON.parse(event.data);
-    if (body.dataset.live === "inbox") rowTold(told);
+    if (body.dataset.live === "inbox" && isReading) toldMeanwhile.push(told);
+    else if (body.dataset.live === "inbox") rowTold(told);
     else if (told.id === body.dataset.request || (told.turn && told.turn === body.dataset.turn)) cardAnew().catch(() => {});
   });
   source.onopen = () => body.setAttribute("data-connected", "1");
