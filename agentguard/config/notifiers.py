@@ -27,6 +27,11 @@ def notifier_checks() -> list[Check]:
     return [_check_places]
 
 
+def named_places(document: Document) -> frozenset[str]:
+    """The places that a policy sends requests to by name."""
+    return frozenset(name for _, names in _named(document) for name in names)
+
+
 def installed_place(name: str, link: Link) -> Place:
     """The place that an installed package makes. Raises ConfigurationError."""
     try:

@@ -78,6 +78,11 @@ class SlackDesk(Protocol):
 class SlackOffice(Protocol):
     """Slack, before it is opened; its own modules need an extra."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What policy calls its channels."""
+        ...
+
     def open(self, office: Office, /) -> AbstractAsyncContextManager[SlackDesk]:
         """Open it on the running loop."""
         ...

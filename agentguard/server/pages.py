@@ -130,7 +130,10 @@ async def history(
 async def journal(entrance: TheEntrance, office: TheOffice, viewer: TheViewer, records: TheRecords) -> Response:
     """The newest records of the journal, and whether anybody changed it."""
     looked = await records.look(RECORDS_SHOWN)
-    return await framed(entrance, office, viewer, "journal.html.j2", here="journal", **looked.model_dump())
+    _, unsent = await office.outbox.counts()
+    return await framed(
+        entrance, office, viewer, "journal.html.j2", here="journal", unsent=unsent, **looked.model_dump()
+    )
 
 
 @pages.get("/live")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -23,9 +23,10 @@ from fastapi import FastAPI
 
 from agentguard.approval import Roster
 from agentguard.audit import Journal
-from agentguard.config import APPROVERS, Settings, journal_keys, keyring_of, open_connection, read_roster
-from agentguard.config.notifiers import installed_place
+from agentguard.config import APPROVERS, Settings, journal_keys, keyring_of, open_connection, read_policies, read_roster
+from agentguard.config.notifiers import installed_place, named_places
 from agentguard.errors import ConfigurationError, Fault
+from agentguard.policy.layout import ROOT
 from agentguard.server import tokens
 from agentguard.server.app import Parts, SlackOffice, create_app
 from agentguard.server.fresh import Fresh
@@ -81,6 +82,10 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
     token_file = token_path(settings, server)
     tokens_now = Fresh(path=token_file, read=lambda: tokens.read(token_file))
     tokens_now()
+    webhooks, slack = webhooks_of(server, public_url), _slack(server, public_url)
+    places = tuple(installed_place(name, page_at(public_url)) for name in dict.fromkeys(server.notifiers))
+    told = {place.name for place in places}.union(*(some.names for some in (webhooks, slack) if some is not None))
+    _must_have_places(policies, folder, told)
     return Parts(
         connect=lambda: open_connection(settings),
         tenant=tenant,
@@ -89,15 +94,36 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         signer=server.signer,
         key=signer_key(settings, server, roster()),
         now_ms=_now_ms,
-        webhooks=webhooks_of(server, public_url),
-        slack=_slack(server, public_url),
-        places=tuple(installed_place(name, page_at(public_url)) for name in dict.fromkeys(server.notifiers)),
+        webhooks=webhooks,
+        slack=slack,
+        places=places,
         is_https=public_url.startswith("https:"),
         provider=provider_of(server, public_url),
         records=Records(directory=settings.state_dir / "journal", keys=lambda: _journal_keys(settings)),
         step_up_seconds=server.step_up_seconds,
         unmasking=_unmasking(settings, server, roster()),
     )
+
+
+def _must_have_places(policies: Path, folder: Path, there: Set[str]) -> None:
+    """Raise ConfigurationError where the policy beside approvers.yaml sends requests to a place that this server doesn't have.
+
+    One that tells nobody at all, such as a server of pages alone, says so in the log.
+    """
+    if not (folder / ROOT).exists():
+        return
+    try:
+        missing = named_places(read_policies(policies).document) - there
+    except ConfigurationError:
+        _log.warning(
+            "the policy here does not load, so nobody looked whether it sends requests to places that are not here"
+        )
+        return
+    told = f"policy sends requests to {', '.join(sorted(missing))}, which this server does not have"
+    if missing and there:
+        raise ConfigurationError(f"{told}; it has {', '.join(sorted(there))}. Set what is missing, or correct `notify`")
+    if missing:
+        _log.warning("%s: it tells nobody, so another server must", told)
 
 
 def _unmasking(settings: Settings, server: ServerSettings, roster: Roster) -> Unmasking | None:

@@ -51,6 +51,13 @@ class Webhooks:
     resolve: Resolve = resolve
     trust: ssl.SSLContext | None = None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What policy calls them."""
+        return frozenset(
+            {*(each.called(WEBHOOK) for each in self.endpoints), *(each.called(TEAMS) for each in self.teams)}
+        )
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[list[Place]]:
         """The places, on the running loop."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import httpx
@@ -25,6 +25,7 @@ from agentguard.server import ServerSettings, read_settings, serve
 from agentguard.server.app import create_app
 from agentguard.server.running import listener, parts_of, signer_key
 from agentguard.server.signatures import WebhookSecret
+from agentguard.server.slack.office import slack_of
 from agentguard.server.tokens import create, revoke
 from agentguard.server.webhooks import webhooks_of
 from agentguard.store.keys import SigningKey
@@ -125,6 +126,90 @@ class TestSettings:
         with pytest.raises(ConfigurationError, match=told) as refused:
             webhooks_of(ServerSettings(**settings), "")
         assert "canary" not in str(refused.value)
+
+
+class TestPlaces:
+    """Places with names, and the policy that sends requests to them."""
+
+    POLICY = """\
+version: 1
+risk: {low: allow, medium: allow, high: {ask: stewards}, critical: {ask: stewards}}
+approvals: {stewards: {approvers: [person:ann], deadline: 10m, notify: ["webhook:pager", "slack:#data"]}}
+"""
+    PAGER: ClassVar[dict[str, Any]] = {"webhook_secrets": (SECRET.text,)}
+    SLACK: ClassVar[dict[str, Any]] = {
+        "slack_bot_token": "xoxb-1",
+        "slack_app_token": "xapp-1",
+        "slack_channel": "C1",
+        "slack_team": "T1",
+    }
+
+    def test_a_name_stands_before_its_url(self) -> None:
+        """A sign in the URL itself is no name."""
+        urls = ("pager=https://a.acme.example/x?y=z", "https://b.acme.example/x?name=https://c.example")
+        made = webhooks_of(ServerSettings(webhook_urls=urls, **self.PAGER), "")
+        assert made is not None
+        assert [(each.name, str(each.url)) for each in made.endpoints] == [
+            ("pager", "https://a.acme.example/x?y=z"),
+            ("", urls[1]),
+        ]
+        assert made.names == {"webhook:pager", "webhook"}
+
+    @pytest.mark.parametrize(
+        "urls",
+        [
+            ("a=https://x.example/1", "a=https://x.example/2"),
+            ("a=https://x.example/1", "b=https://x.example/1"),
+            ("A!=https://x.example/canary",),
+        ],
+        ids=["a name twice", "a URL twice", "no name"],
+    )
+    def test_names_that_are_not_clear_do_not_start(self, urls: tuple[str, ...]) -> None:
+        """Which place policy means must be plain."""
+        with pytest.raises(ConfigurationError) as refused:
+            webhooks_of(ServerSettings(webhook_urls=urls, **self.PAGER), "")
+        assert "canary" not in str(refused.value)
+
+    @pytest.mark.parametrize(
+        "channels",
+        [("C2",), ("#data=c2",), ("#data=C2", "#data=C3"), ("#data=C1",), ("#a=C2", "#b=C2"), ("Data=C2",)],
+        ids=["no name", "no id", "a name twice", "the first channel's", "an id twice", "no such name"],
+    )
+    def test_slack_channels_that_are_not_clear_do_not_start(self, channels: tuple[str, ...]) -> None:
+        """NAME=ID, each once."""
+        with pytest.raises(ConfigurationError, match="write NAME=ID"):
+            slack_of(ServerSettings(slack_channels=channels, **self.SLACK), "")
+
+    def test_a_policy_that_names_a_place_which_is_not_here_does_not_start(self, home: Home, valkey_url: str) -> None:
+        """With all of them it does."""
+        # given
+        (home.policies / "policy.yaml").write_text(self.POLICY)
+        some = ServerSettings(webhook_urls=("pager=https://a.acme.example/x",), **self.PAGER)
+        all_of_them = some.model_copy(
+            update=ServerSettings(slack_channels=("#data=C2",), **self.SLACK).model_dump(exclude_unset=True)
+        )
+
+        # when
+        with pytest.raises(ConfigurationError) as refused:
+            home.parts(valkey_url, server=some)
+
+        # then
+        assert "slack:#data, which this server does not have; it has webhook:pager" in str(refused.value)
+        assert home.parts(valkey_url, server=all_of_them).slack is not None
+
+    @pytest.mark.parametrize(
+        ("policy", "told"),
+        [(POLICY, "it tells nobody, so another server must"), ("version: 2", "the policy here does not load")],
+        ids=["a server of pages alone", "a policy that is broken"],
+    )
+    def test_what_does_not_keep_pages_from_being_served_is_in_the_log(
+        self, home: Home, valkey_url: str, caplog: pytest.LogCaptureFixture, policy: str, told: str
+    ) -> None:
+        """People decide there all the same."""
+        (home.policies / "policy.yaml").write_text(policy)
+        with caplog.at_level(logging.WARNING, "agentguard.server"):
+            home.parts(valkey_url)
+        assert told in caplog.text
 
 
 class TestSigner:

@@ -19,11 +19,13 @@ from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Decision, Request, State
 from agentguard.server.outbox import Outbox
 from agentguard.server.settings import ServerSettings
+from agentguard.server.signatures import WebhookSecret
 from agentguard.server.slack.blocks import APPROVE, READ_ALL, REJECT
 from agentguard.server.slack.office import Slack, slack_of
-from agentguard.server.webhooks import Webhooks
+from agentguard.server.webhooks import Endpoint, Webhooks
 from tests.approval.people import KEYS, ONE, ROSTER, TWO, a_request
 from tests.server.fake_slack import CHANNEL, SECRET, TEAM, FakeSlack, member, press, signed, submit
+from tests.server.receiver import receiving
 from tests.server.serving import agents_side, opened, parts, serving
 from tests.server.test_door import raw
 
@@ -364,6 +366,41 @@ async def test_slack_down_loses_nothing(slack: FakeSlack, valkey_url: str, agent
 
     assert waiting is State.PENDING
     assert "Export 500 customers" in text_of(posted)
+
+
+async def test_a_channel_with_a_name_gets_what_policy_sends_there(
+    slack: FakeSlack, valkey_url: str, agent: Channel
+) -> None:
+    """Its card is there alone, is decided there, and says so there."""
+    async with _serving(slack, valkey_url, agent, channels={"#data": "C0DATA"}) as base:
+        await anyio.to_thread.run_sync(slack.connected)
+        request = await opened(agent, ONE, notify=("slack:#data",))
+        posted = await told(slack, "chat.postMessage")
+        await by_http(base, press(posted, APPROVE, "U0ANN", trigger="1"))
+        ended = await told(slack, "chat.update", where=lambda body: "Approved by ann" in text_of(body))
+        await reaches(agent, request, State.APPROVED)
+
+    assert (posted["channel"], ended["channel"]) == ("C0DATA", "C0DATA")
+    assert [body["channel"] for method, body in slack.calls if method == "chat.postMessage"] == ["C0DATA"]
+
+
+async def test_where_slack_stays_down_another_place_is_told(slack: FakeSlack, valkey_url: str, agent: Channel) -> None:
+    """After two attempts; the request waits all the same."""
+    slack.failing = ["internal_error"] * 100
+    with receiving() as receiver:
+        also = Webhooks(
+            endpoints=[Endpoint(url=httpx.URL(receiver.url))],
+            secrets=[WebhookSecret.new()],
+            retry_seconds=(0.05,) * 200,
+            public_url="",
+            allowed_hosts={"127.0.0.1"},
+        )
+        async with _serving(slack, valkey_url, agent, also):
+            request = await opened(agent, ONE, notify=("slack",))
+            instead = json.loads((await anyio.to_thread.run_sync(receiver.next)).body)
+
+    assert (instead["type"], instead["data"]["request"]) == ("request.undelivered", request.id)
+    assert await state_of(agent, request) is State.PENDING
 
 
 async def test_what_is_critical_is_approved_after_a_login_unless_settings_say_otherwise(

@@ -27,6 +27,7 @@ from agentguard.store.redis import Connection
 from tests.approval.people import ONE
 from tests.server.receiver import Receiver, receiving
 from tests.server.serving import caller, opened, parts, serving
+from tests.server.visiting import visitor
 
 pytestmark = pytest.mark.anyio
 
@@ -158,17 +159,24 @@ async def test_where_a_place_is_down_the_others_are_told_in_its_stead_and_people
 
             (seen,) = await until(untold)
             page = (await client.get("/metrics")).text
+        async with visitor(base, "ann") as browser:
+            shown = (await browser.get(f"/requests/{request.id}")).text
 
             # then
+            assert "127.0.0.1 could not be told of this: answered 500" in shown
             assert instead == ("request.undelivered", request.id)
             assert (seen["where"], seen["kind"], seen["trouble"]) == ("127.0.0.1", "request.opened", "answered 500")
             assert re.search(r'agentguard_messages_total\{outcome="failed"\} [2-9]', page)
-            assert "agentguard_messages_waiting 1" in page
+            assert re.search(r"^agentguard_messages_waiting [12]$", page, re.MULTILINE)
             pager.answers.clear()
             await until(lambda: _none(outbox, request.id))
             await agent.withdraw(request.id, "")
             assert await told(everything) == ("request.ended", request.id)
             assert everything.nothing_more()
+
+
+async def _said(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    return text in caplog.text
 
 
 async def _none(outbox: Outbox, request: str) -> bool:
@@ -195,8 +203,8 @@ async def test_where_nobody_else_can_be_told_the_log_says_so(
     with caplog.at_level(logging.ERROR, "agentguard.server"), receiving(*[500] * 20) as down, serve(down):
         request = await opened(agent, ONE)
         await until(outbox.dead_letters)
+        await until(lambda: _said(caplog, "there is none in its stead"))
         events = await agent.connection.read_stream(agent.names.events, "0-0", 1)
-    assert "there is none in its stead" in caplog.text
     assert [event["kind"] for _, event in events] == [b"opened", b"undelivered"]
     assert (await agent.read(request.id)).state is State.PENDING
 
@@ -262,6 +270,16 @@ class TestDeadLetters:
         assert await outbox.counts() == (0, 0)
 
     @pytest.mark.parametrize("words", [(), ("msg_1", "--all")])
+    async def test_the_journals_page_says_how_many(
+        self, valkey_url: str, tenant: str, agent: Channel, outbox: Outbox
+    ) -> None:
+        """And where to look."""
+        await given_up(outbox, agent)
+        with serving(parts(valkey_url, tenant)) as base:
+            async with visitor(base, "ann") as browser:
+                shown = (await browser.get("/journal")).text
+        assert "1 message to webhooks and chats could not be sent" in shown
+
     async def test_which_one_must_be_said(self, valkey_url: str, tenant: str, words: tuple[str, ...]) -> None:
         """Neither none nor both."""
         code, output = await self.run(valkey_url, tenant, "redeliver", *words)

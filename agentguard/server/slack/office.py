@@ -47,6 +47,11 @@ class Slack:
     public_url: str
     channels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What policy calls its channels."""
+        return frozenset({SLACK, *(_called(name) for name in self.channels)})
+
     @asynccontextmanager
     async def open(self, office: Office) -> AsyncIterator[SlackDesk]:
         """What posts cards and hears presses, on the running loop."""
@@ -116,11 +121,15 @@ class SlackDesk:
 def _place(name: str, notifier: SlackNotifier) -> Place:
     channel = notifier.channel
     return Place(
-        name=f"{SLACK}:{name}" if name else SLACK,
+        name=_called(name),
         id=f"slack-{channel}",
         where=f"Slack channel {name or channel}",
         notifier=notifier,
     )
+
+
+def _called(name: str) -> str:
+    return f"{SLACK}:{name}" if name else SLACK
 
 
 async def _connect(socket: SocketModeClient) -> None:
