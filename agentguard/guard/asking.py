@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -50,6 +51,7 @@ from agentguard.model.calls import Principal
 from agentguard.model.verdicts import Verdict
 from agentguard.store.seal import SealBroken, Sealer
 
+_log = logging.getLogger("agentguard.guard")
 _WHO_CHANGED = frozenset({"no_key", "unknown_signer"})
 """Why a vote no longer verifies although nobody forged it: its person or server left approvers.yaml."""
 
@@ -110,9 +112,12 @@ class Asking:
         return None if stored is None else stored.state is State.PENDING and not stored.edit_waits
 
     async def finish(self, claim: Claim, state: State) -> None:
-        """Say how the run ended: done, failed or unknown."""
+        """Say how the run ended: done, failed or unknown. Where Redis knows of no such run (any more), the journal still does."""
         claim.renewing.cancel()
-        await self.requests.finish(claim.request_id, claim.fence, state)
+        try:
+            await self.requests.finish(claim.request_id, claim.fence, state)
+        except DecisionRefused as refused:
+            _log.error("request %s ended as %s, and Redis does not take it: %s", claim.request_id, state, refused)
 
     async def _ask(self, case: Case, hold_seconds: float | None) -> tuple[Case, Claim]:
         self._must_be_possible(case)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agentguard.audit import read
 from agentguard.errors import CallPending, GuardUnavailable
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import State
@@ -17,13 +18,15 @@ from tests.guard.world import World
 from tests.store.redis_server import needs_redis_server
 from tests.store.test_sentinel import Trio, says, trio
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, needs_redis_server]
+pytestmark = pytest.mark.anyio
 
 __all__ = ["trio"]
 
 ANN = "ann@acme.example"
 
 
+@pytest.mark.slow
+@needs_redis_server
 async def test_t6_an_approval_that_a_failover_lost_lets_nothing_run(trio: Trio, state_dir: Path) -> None:
     """Without `WAIT`: the replica never had the vote; after the failover the same call still waits, and is decided anew."""
     # given
@@ -50,6 +53,30 @@ async def test_t6_an_approval_that_a_failover_lost_lets_nothing_run(trio: Trio, 
         assert await world.waiting() == [request]
         await world.decide(request, "bob")
         assert await _tried(world, guard) == "permit"
+
+
+async def test_t6_a_run_whose_request_a_failover_lost_still_gives_its_result(
+    state_dir: Path, valkey_url: str, tenant: str
+) -> None:
+    """The tool ran, the journal has it, and what it gave is masked and handed out; nobody gets an error in its place."""
+    # given
+    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+    tool = world.tools.tool("refund")
+    with world.open() as guard, guard.session(user=ANN, id="thread"):
+        assert await _tried(world, guard) == "pending"
+        await world.decide((await world.waiting())[0], "bob")
+        permit = await guard.admit(ToolCall(tool="refund", arguments={"order_id": 1}, id="c1"), tool, hold_seconds=0)
+
+        # when
+        connection = await Connection.open(valkey_url)
+        keys = await connection.execute("KEYS", f"ag:{{{tenant}}}:*")
+        await connection.execute("DEL", *keys)
+        await connection.close()
+
+        # then
+        assert await guard.settle(permit, "refunded") == "refunded"
+    lines = [entry.body for entry in read(state_dir / "state" / "journal", since_ms=0) if entry.kind == "settled"]
+    assert [line["outcome"] for line in lines] == ["done"]
 
 
 async def _tried(world: World, guard: Guard) -> str:
