@@ -27,8 +27,9 @@ from pathlib import Path
 
 from tests.approval.server import Server
 from tests.faults.jumping import jumping_moves
+from tests.faults.plan import EVERYWHERE, Plan, everywhere
 from tests.faults.processes import Ordeal, Trouble
-from tests.faults.schedule import EVERYWHERE, Plan, Play, Played, everywhere
+from tests.faults.schedule import Play, Played
 from tests.faults.stage import Stage
 
 AT_ONCE = 16

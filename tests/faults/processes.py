@@ -23,11 +23,13 @@ from pathlib import Path
 from agentguard.model.approvals import Scope
 from agentguard.store.redis import Connection
 from tests.approval.server import Server
+from tests.faults.agents import AgentLife
 from tests.faults.checker import violations
 from tests.faults.history import Recorder
-from tests.faults.lives import AgentLife, BrakeLife, DeciderLife, SettlerLife, Task
+from tests.faults.people import BrakeLife, DeciderLife, SettlerLife
+from tests.faults.plan import Plan, Task
 from tests.faults.proxy import Fault, Proxy
-from tests.faults.schedule import Plan, Played, note_what_is_stored
+from tests.faults.schedule import Played, note_what_is_stored
 from tests.faults.stage import Stage, law
 
 FORKS = multiprocessing.get_context("forkserver")

@@ -32,6 +32,9 @@ approvals:
 QUORUM = {"note": 0, "pay": 0, "refund": 1, "wire": 2}
 EFFECTS = frozenset({"pay", "wire"})
 AGENT = "clerk"
+LOOK_SECONDS = 0.02
+"""How often everybody looks for what there is to do."""
+
 REQUESTER, STRANGER = "ann", "zoe"
 APPROVERS = ("bob", "cem", "dan")
 GROUPS = {REQUESTER: "ops", STRANGER: "others"} | dict.fromkeys(APPROVERS, "ops")

@@ -11,8 +11,9 @@ import pytest
 
 from tests.approval.server import Server
 from tests.faults.jumping import jumping_moves
+from tests.faults.plan import Plan, everywhere
 from tests.faults.processes import Ordeal, Trouble
-from tests.faults.schedule import Plan, Play, Played, everywhere
+from tests.faults.schedule import Play, Played
 from tests.faults.stage import Stage
 
 pytestmark = pytest.mark.anyio
