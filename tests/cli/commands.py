@@ -87,6 +87,7 @@ class Commands:
                 text=True,
                 cwd=Path(__file__).parents[2],
                 env={**os.environ, "COLUMNS": "160"},
+                start_new_session=True,  # away from the terminal of whoever runs the tests
             )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

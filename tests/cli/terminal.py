@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from tests.cli.commands import LINES, Commands, Running
@@ -62,12 +61,13 @@ class Terminal:
     def answer(self, *answers: str) -> None:
         """Type an answer to each yes-or-no question, once it is asked."""
         for number, answer in enumerate(answers, start=1):
-            with self._more:
-                assert self._more.wait_for(partial(self._asked, number), 3 * WITHIN_SECONDS), self.written
+            self.asked("[y/N]", number)
             self.press(f"{answer}\n")
 
-    def _asked(self, times: int) -> bool:
-        return self.written.count("[y/N]") >= times
+    def asked(self, question: str, times: int = 1) -> None:
+        """Wait until this was written so often."""
+        with self._more:
+            assert self._more.wait_for(lambda: self.written.count(question) >= times, 3 * WITHIN_SECONDS), self.written
 
     def code(self) -> int:
         """The command's exit code, once it ended."""

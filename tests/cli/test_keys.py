@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,8 @@ from agentguard.errors import AgentGuardError, ConfigurationError
 from agentguard.model.calls import ToolCall
 from agentguard.store.keys import SigningKey, is_sealed, verify
 from tests import documents
+from tests.cli.commands import Commands
+from tests.cli.terminal import terminal
 from tests.guard.world import World
 
 PASSPHRASE = "correct horse battery staple"
@@ -81,32 +80,25 @@ def test_a_key_without_a_passphrase_is_asked_for_by_name(tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
-def test_the_passphrase_is_typed_on_the_terminal(state_dir: Path) -> None:
+def test_the_passphrase_is_typed_on_the_terminal(commands: Commands, state_dir: Path) -> None:
     """Twice for a new key, not shown; what is piped in is not taken."""
     # given
     env = {**os.environ, "AGENTGUARD_CONFIG_DIR": str(state_dir), "COLUMNS": "160"}
-    command = [sys.executable, "-m", "agentguard", "keys", "new", "ann"]
+    words = ("keys", "new", "ann")
 
     # when
-    piped = subprocess.run(
-        command, input=f"{PASSPHRASE}\n" * 2, env=env, capture_output=True, text=True, start_new_session=True
-    )
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(sys.executable, command, env)
-    shown = b""
-    for prompt in (b"new key: ", b"Once more: "):
-        while prompt not in shown:
-            shown += os.read(terminal, 1000)
-        os.write(terminal, PASSPHRASE.encode() + b"\n")
-    _, status = os.waitpid(child, 0)
-    os.close(terminal)
+    piped = commands.run(words, folder=state_dir, env=env, text=f"{PASSPHRASE}\n" * 2)
+    with terminal(commands, *words, folder=state_dir, env=env) as person:
+        for prompt in ("new key: ", "Once more: "):
+            person.asked(prompt)
+            person.press(f"{PASSPHRASE}\n")
+        code = person.code()
 
     # then
     assert piped.returncode == 2
     assert "terminal" in piped.stderr
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert PASSPHRASE.encode() not in shown
+    assert code == 0
+    assert PASSPHRASE not in person.written
     assert SigningKey.load(state_dir / "keys" / "ann.key", lambda: PASSPHRASE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests import documents
+from tests.cli.commands import Commands
 from tests.policy.policies import ROOT
 
 SERVER = """\
@@ -141,19 +143,19 @@ def test_a_langchain_list_is_pinned_as_the_guard_sees_it(folder: Path, monkeypat
 
 
 @pytest.mark.slow
-def test_a_live_server_is_pinned_alike_over_stdio_and_http(folder: Path) -> None:
+def test_a_live_server_is_pinned_alike_over_stdio_and_http(commands: Commands, folder: Path) -> None:
     """The same tools give the same file, whatever way they are reached."""
     (folder / "server.py").write_text(SERVER)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    stdio = _pin(folder, f"{sys.executable} server.py")
+    stdio = _pin(commands, folder, f"{sys.executable} server.py")
     over_stdio = pinned(folder)
     with subprocess.Popen([sys.executable, "server.py", str(port)], cwd=folder, stderr=subprocess.DEVNULL) as server:
         try:
             _until_it_listens(port)
-            http = _pin(folder, f"http://127.0.0.1:{port}/mcp")
+            http = _pin(commands, folder, f"http://127.0.0.1:{port}/mcp")
         finally:
             server.terminate()
 
@@ -165,18 +167,17 @@ def test_a_live_server_is_pinned_alike_over_stdio_and_http(folder: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("server", ["no-such-command-anywhere", "http://127.0.0.1:9/mcp"])
-def test_a_server_that_does_not_answer_is_told(folder: Path, server: str) -> None:
+def test_a_server_that_does_not_answer_is_told(commands: Commands, folder: Path, server: str) -> None:
     """A command that is no server, and an address where nobody listens."""
-    ran = _pin(folder, server)
+    ran = _pin(commands, folder, server)
 
     assert ran.returncode == 2
     assert "the MCP server can't be reached" in ran.stderr
 
 
-def _pin(folder: Path, server: str) -> subprocess.CompletedProcess[str]:
+def _pin(commands: Commands, folder: Path, server: str) -> subprocess.CompletedProcess[str]:
     """The command as a process of its own: a server that it starts writes to its real stderr."""
-    command = [sys.executable, "-m", "agentguard", "policy", "pin", "p", "--mcp", server]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return commands.run(("policy", "pin", "p", "--mcp", server), folder=folder, env=os.environ)
 
 
 def _until_it_listens(port: int) -> None:

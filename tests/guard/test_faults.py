@@ -7,9 +7,7 @@ import os
 import signal
 import socket
 import struct
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,12 +21,13 @@ from agentguard.model.approvals import State
 from agentguard.model.calls import ToolCall
 from agentguard.store.embedded import Embedded, Lease
 from agentguard.store.redis import Connection
+from tests.cli.commands import Running
 from tests.guard.world import POLICY, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ANN = "ann@acme.example"
-ROOT = Path(__file__).parents[2]
+Agent = Callable[..., Running]
 
 AGENT = """\
 import sys, time
@@ -77,10 +76,10 @@ def own_world(state_dir: Path, own_server: Lease, tenant: str) -> World:
     return World(folder=state_dir, redis_url=own_server.url, tenant=tenant, deadline="30s")
 
 
-def agent(world: World, how: str = "") -> subprocess.Popen[str]:
-    """An agent in a process of its own, which makes one call that asks."""
-    words = [sys.executable, "-c", AGENT, str(world.folder), world.redis_url, world.tenant, how]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+@pytest.fixture
+def agent(begin: Callable[..., Running]) -> Agent:
+    """Begins an agent in a process of its own, which makes one call that asks."""
+    return lambda world, how="": begin(AGENT, world.folder, world.redis_url, world.tenant, how)
 
 
 def runs(world: World) -> int:
@@ -89,9 +88,9 @@ def runs(world: World) -> int:
     return file.read_text().count("ran") if file.exists() else 0
 
 
-async def said(process: subprocess.Popen[str]) -> str:
+async def said(process: Running) -> str:
     """What an agent printed at its end."""
-    return (await asyncio.to_thread(process.communicate, timeout=30))[0].strip()
+    return (await asyncio.to_thread(process.communicate))[0].strip()
 
 
 def server_pid(lease: Lease) -> int:
@@ -101,7 +100,7 @@ def server_pid(lease: Lease) -> int:
         return int(struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
 
 
-async def test_t7_an_agent_killed_while_waiting_finds_its_request_again(world: World) -> None:
+async def test_t7_an_agent_killed_while_waiting_finds_its_request_again(world: World, agent: Agent) -> None:
     """The same call after the restart waits on the same request, and runs once."""
     first = agent(world)
     (request,) = await world.waiting()
@@ -115,7 +114,7 @@ async def test_t7_an_agent_killed_while_waiting_finds_its_request_again(world: W
     assert runs(world) == 1
 
 
-async def test_t4_a_decision_made_while_the_agent_was_dead_is_not_lost(world: World) -> None:
+async def test_t4_a_decision_made_while_the_agent_was_dead_is_not_lost(world: World, agent: Agent) -> None:
     """Approved between the kill and the restart: the restarted call runs at once."""
     first = agent(world)
     (request,) = await world.waiting()
@@ -126,7 +125,7 @@ async def test_t4_a_decision_made_while_the_agent_was_dead_is_not_lost(world: Wo
     assert runs(world) == 1
 
 
-async def test_t7_an_agent_killed_while_the_tool_runs_never_runs_it_again(world: World) -> None:
+async def test_t7_an_agent_killed_while_the_tool_runs_never_runs_it_again(world: World, agent: Agent) -> None:
     """The outcome is unknown, and said to be; nothing runs a second time."""
     first = agent(world, "hang")
     (request,) = await world.waiting()
@@ -207,7 +206,7 @@ async def test_t33_a_journal_that_cannot_be_written_stops_every_call(world: Worl
     assert world.tools.ran == []
 
 
-async def test_t1_a_policy_that_became_stricter_makes_an_approval_stale(world: World) -> None:
+async def test_t1_a_policy_that_became_stricter_makes_an_approval_stale(world: World, agent: Agent) -> None:
     """Approved under the old policy, judged again under the one in force."""
     first = agent(world)
     (request,) = await world.waiting()

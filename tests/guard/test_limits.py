@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,12 +21,13 @@ from agentguard.model.calls import ToolCall
 from agentguard.session import Goal
 from agentguard.store.embedded import Embedded
 from agentguard.store.redis import Connection
+from tests.cli.commands import Running
 from tests.guard.world import POLICY, World
 
 pytestmark = pytest.mark.anyio
 
 ANN = "ann@acme.example"
-ROOT = Path(__file__).parents[2]
+Agent = Callable[..., Running]
 FAMILY = [{"full_name": name} for name in ("Bea Moss", "Cid Lane", "Dov Hart", "Eva Sand", "Finn Oak")]
 
 LIMITS = """
@@ -275,22 +273,11 @@ with open_guard(folder / "policies", agent="support", tenant=tenant, settings=se
 """
 
 
-def agent(world: World, how: str) -> subprocess.Popen[str]:
-    """An agent in a process of its own."""
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            AGENT.replace("LEASE_MS", str(LEASE_MS)),
-            str(world.folder),
-            world.redis_url,
-            world.tenant,
-            how,
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+@pytest.fixture
+def agent(begin: Callable[..., Running]) -> Agent:
+    """Begins an agent in a process of its own."""
+    code = AGENT.replace("LEASE_MS", str(LEASE_MS))
+    return lambda world, how: begin(code, world.folder, world.redis_url, world.tenant, how)
 
 
 @pytest.mark.slow
@@ -298,23 +285,25 @@ def agent(world: World, how: str) -> subprocess.Popen[str]:
     ("hows", "together"), [(["pay"] * 4, 10), ([f"read{letter}" for letter in "abcd"], 3)], ids=["paying", "reading"]
 )
 def test_four_processes_of_sixteen_calls_never_use_more_than_there_is(
-    limited: World, hows: list[str], together: int
+    limited: World, hows: list[str], together: int, agent: Agent
 ) -> None:
     """64 calls at the same time, from four agents: exactly as many run, or show somebody, as there is room for."""
     agents = [agent(limited, how) for how in hows]
 
-    done = [int(each.communicate(timeout=60)[0]) for each in agents]
+    done = [int(each.communicate()[0]) for each in agents]
 
     assert sum(done) == together
 
 
 @pytest.mark.slow
-async def test_a_crash_before_the_permit_gives_back_what_was_held_and_one_after_it_does_not(limited: World) -> None:
+async def test_a_crash_before_the_permit_gives_back_what_was_held_and_one_after_it_does_not(
+    limited: World, agent: Agent
+) -> None:
     """Killed while people think: the room is there again after the lease. Killed while the tool runs: it is spent."""
     with limited.open() as guard:
         waiting = agent(limited, "crash")
         (request,) = await limited.waiting()
-        kill(waiting)
+        waiting.kill()
         assert await over(guard, "refund", amount=1.0) == ("refunds",)
         async with asyncio.timeout(10):
             while await over(guard, "refund", amount=1.0):
@@ -322,16 +311,11 @@ async def test_a_crash_before_the_permit_gives_back_what_was_held_and_one_after_
 
         running = agent(limited, "crash")
         await limited.decide(request, "bob")
-        assert running.stdout is not None
-        assert await asyncio.to_thread(running.stdout.readline) == "runs\n"
-        kill(running)
+        async with asyncio.timeout(20):
+            while running.stdout.read_text() != "runs\n":
+                await asyncio.sleep(0.02)
+        running.kill()
         await asyncio.sleep(2 * LEASE_MS / 1000)
         assert await over(guard, "refund", amount=1.0) == ("refunds",)
 
     assert await limited.state(request) in (State.EXECUTING, State.UNKNOWN)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    """End a process where it stands."""
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from agentguard.errors import GuardUnavailable
 from agentguard.guard.tokens import RECALL_SECONDS
+from tests.cli.commands import Running
 from tests.guard.world import POLICY, World
 
 pytestmark = pytest.mark.anyio
 
 ANN = "ann@acme.example"
+Elsewhere = Callable[..., tuple[list[Any], list[Any]]]
 OTHER_PROCESS = """
 import asyncio, json, sys
 from pathlib import Path
@@ -38,21 +39,25 @@ asyncio.run(main())
 """
 
 
-def elsewhere(world: World, *calls: tuple[str, dict[str, object]]) -> tuple[list[Any], list[Any]]:
+@pytest.fixture
+def elsewhere(begin: Callable[..., Running], world: World) -> Elsewhere:
     """Calls in the same session, in a process of its own: what the model got, and what ran."""
-    words = [sys.executable, "-c", OTHER_PROCESS, str(world.folder), world.redis_url, world.tenant, json.dumps(calls)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    return said["told"], said["ran"]
+
+    def made(*calls: tuple[str, dict[str, object]]) -> tuple[list[Any], list[Any]]:
+        other = begin(OTHER_PROCESS, world.folder, world.redis_url, world.tenant, json.dumps(calls))
+        told, complained = other.communicate()
+        assert other.returncode == 0, complained
+        said = json.loads(told)
+        return said["told"], said["ran"]
+
+    return made
 
 
-async def test_t27_tokens_are_stable_across_real_processes(world: World) -> None:
+async def test_t27_tokens_are_stable_across_real_processes(world: World, elsewhere: Elsewhere) -> None:
     """The same value is the same token there, each resolves here, and a name is found in prose that no field named there."""
     with world.open() as guard, guard.session(user=ANN, id="thread"):
         seen = await world.call(guard, "find_customer", customer_id=7)
         (prose, again, _, theirs), ran = elsewhere(
-            world,
             ("echo", {"value": "KOWALSKA, Anna called"}),
             ("find_customer", {"customer_id": 7}),
             ("send_email", {"to": seen["email"]}),
