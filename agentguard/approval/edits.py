@@ -9,12 +9,11 @@ Rules:
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Mapping
 
 from agentguard.approval.roster import Roster
-from agentguard.approval.signing import check_comment, check_signature, signed
+from agentguard.approval.signing import check_bound, check_comment, check_signature, signed
 from agentguard.approval.tally import entitled_to
 from agentguard.errors import DecisionRefused, NotCanonical
 from agentguard.model.approvals import Edit, Request
@@ -59,16 +58,7 @@ def sign_edit(
 
 def check_edit(edit: Edit, request: Request, roster: Roster, *, now_ms: int) -> None:
     """Return if `edit` is a genuine edit of this very request as it stands, by somebody who may by now. Raises DecisionRefused."""
-    bound = {
-        "tenant": (edit.tenant, request.principal.tenant),
-        "request": (edit.request, request.id),
-        "revision": (str(edit.revision), str(request.revision)),
-        "call": (edit.digest, request.digest),
-        "card": (edit.card_digest, request.card.digest()),
-    }
-    for what, (edited, waiting) in bound.items():
-        if not hmac.compare_digest(edited.encode(), waiting.encode()):
-            raise DecisionRefused(f"other_{what}", f"the edit is of another {what} than the one that waits here")
+    check_bound(edit, request)
     check_signature(edit, roster)
     may_edit(edit.person, request, roster, now_ms=min(now_ms, edit.time_ms))
 

@@ -4,17 +4,19 @@ Rules:
 - the signature covers the whole statement, and what kind of statement it is, so that none passes for another;
 - it is made with a key of the person's own, or of a signer of approvers.yaml that speaks for everyone;
 - the keys are today's; of several (rotation) any may have signed;
+- what is said of a request binds its tenant, the request, its revision, the digest of the call and that of the card that was shown;
 - what people write along is plain text: nothing in it steers a terminal or hides.
 """
 
 from __future__ import annotations
 
+import hmac
 import unicodedata
 from typing import TypeVar
 
 from agentguard.approval.roster import Roster
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Signed
+from agentguard.model.approvals import Edit, Request, Signed, Vote
 from agentguard.store.keys import SigningKey, verify
 
 S = TypeVar("S", bound=Signed)
@@ -36,6 +38,21 @@ def check_signature(statement: Signed, roster: Roster) -> None:
     text = statement.signed_text()
     if not any(verify(key, text, statement.signature) for key in _keys_of(statement, roster)):
         raise DecisionRefused("bad_signature", f"the signature of {statement.signer!r} does not verify")
+
+
+def check_bound(said: Vote | Edit, request: Request) -> None:
+    """Return if it was said of this very request, call and card as they stand, whoever said it. Raises DecisionRefused (`other_...`)."""
+    bound = {
+        "tenant": (said.tenant, request.principal.tenant),
+        "request": (said.request, request.id),
+        "revision": (str(said.revision), str(request.revision)),
+        "call": (said.digest, request.digest),
+        "card": (said.card_digest, request.card.digest()),
+    }
+    for what, (of_it, of_this) in bound.items():
+        if not hmac.compare_digest(of_it.encode(), of_this.encode()):
+            kind = type(said).__name__.lower()
+            raise DecisionRefused(f"other_{what}", f"the {kind} is of another {what} than the one that waits here")
 
 
 def check_comment(comment: str) -> str:

@@ -10,11 +10,10 @@ Rules:
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Sequence
 
 from agentguard.approval.roster import Roster
-from agentguard.approval.signing import check_comment, check_signature, signed
+from agentguard.approval.signing import check_bound, check_comment, check_signature, signed
 from agentguard.approval.tally import NEVER, Tally, tally
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Grant, Request, Vote
@@ -56,7 +55,9 @@ def sign_vote(
 
 def check_vote(vote: Vote, request: Request, roster: Roster) -> None:
     """Return if `vote` is a genuine vote on this very request as it stands. Raises DecisionRefused."""
-    _check_bound(vote, request)
+    check_bound(vote, request)
+    if vote.time_ms >= request.deadline_ms:
+        raise DecisionRefused("late", "the vote was signed after the deadline")
     check_grant(vote.grant, vote.decision, request)
     check_signature(vote, roster)
 
@@ -80,18 +81,3 @@ def recount(request: Request, votes: Iterable[Vote], roster: Roster, *, now_ms: 
     for vote in checked:
         check_vote(vote, request, roster)
     return tally(request.needs, checked, roster, request.principal, opened_ms=request.opened_ms, now_ms=now_ms)
-
-
-def _check_bound(vote: Vote, request: Request) -> None:
-    bound = {
-        "tenant": (vote.tenant, request.principal.tenant),
-        "request": (vote.request, request.id),
-        "revision": (str(vote.revision), str(request.revision)),
-        "call": (vote.digest, request.digest),
-        "card": (vote.card_digest, request.card.digest()),
-    }
-    for what, (voted, waiting) in bound.items():
-        if not hmac.compare_digest(voted.encode(), waiting.encode()):
-            raise DecisionRefused(f"other_{what}", f"the vote is on another {what} than the one that waits here")
-    if vote.time_ms >= request.deadline_ms:
-        raise DecisionRefused("late", "the vote was signed after the deadline")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from agentguard.audit import finding_counts, read
 from agentguard.audit import verify as verify_journal
+from agentguard.cards.outcome import clock
 from agentguard.cli.durations import milliseconds
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, journal_keys
@@ -34,7 +34,7 @@ def tail(lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How ma
     """Print the newest records, a line each."""
     entries = list(read(Settings().state_dir / "journal"))
     for entry in entries[-lines:]:
-        when = datetime.fromtimestamp(entry.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        when = clock(entry.time_ms, "%Y-%m-%d %H:%M:%S")
         say(f"{when}  {entry.kind:9}  {_told(entry.body)}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +10,13 @@ import anyio
 import typer
 
 from agentguard.approval import Grants, Listed
+from agentguard.cards import line
+from agentguard.cards.outcome import clock
 from agentguard.cli.keys import my_key
 from agentguard.cli.options import Json, Name, Policies, Tenant
+from agentguard.cli.picking import the_one
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk
-from agentguard.errors import ConfigurationError
-from agentguard.masking import visible
 
 app = typer.Typer(help="What people granted along with approvals, and how it ends.", no_args_is_help=True)
 DEFAULT = Path("tool_policies")
@@ -55,11 +55,10 @@ def revoke(
     async def revoking() -> str:
         async with open_desk(policies, settings, tenant=tenant) as desk:
             grants = Grants(channel=desk.channel)
-            meant = [each.granted.id for each in await grants.list() if each.granted.id.startswith(grant_id)]
-            if len(meant) != 1 or not grant_id:
-                raise ConfigurationError(f"no one grant is {grant_id[:40]!r}; `agentguard grants list` lists them")
-            await grants.revoke(meant[0], desk.roster, person=person, key=key, reason=reason)
-            return meant[0]
+            there = {each.granted.id: each.granted.id for each in await grants.list()}
+            meant = the_one(there, grant_id, kind="grant", listed_by="agentguard grants list")
+            await grants.revoke(meant, desk.roster, person=person, key=key, reason=reason)
+            return meant
 
     say(f"{anyio.run(revoking)} is revoked by {person}; no further call runs under it")
 
@@ -67,11 +66,11 @@ def revoke(
 def _line(each: Listed) -> str:
     granted, request = each.granted, each.granted.stored.request
     by = ", ".join(vote.person for vote in granted.votes)
-    until = datetime.fromtimestamp(granted.until_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    until = clock(granted.until_ms, "%Y-%m-%d %H:%M:%S UTC")
     state = "revoked" if each.revoked else f"{each.used} of {granted.terms.uses} used"
     whom = request.principal.user or "nobody (autonomous)"
     told = f"{granted.id[:8]}  {state}, until {until}  {granted.offer.words(request.tool)}  {request.principal.agent} for {whom}, by {by}"
-    return visible(told).replace("\n", "\\n")
+    return line(told)
 
 
 def _json(each: Listed) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +10,14 @@ import anyio
 import typer
 
 from agentguard.approval import Running
+from agentguard.cards import line
+from agentguard.cards.outcome import clock
 from agentguard.cli.keys import my_key
 from agentguard.cli.options import Json, Name, Policies, Tenant
+from agentguard.cli.picking import the_one
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_brake
 from agentguard.errors import ConfigurationError
-from agentguard.masking import visible
 from agentguard.model.approvals import Freeze, Scope
 
 Agent = Annotated[str | None, typer.Option("--agent", help="Calls of this agent.")]
@@ -52,7 +53,7 @@ def freeze(
     say(f"{_told(standing)}; it is lifted by somebody else: agentguard unfreeze {standing.id[:8]}")
     for one in running:
         for_whom = one.attempt.user or "nobody (autonomous)"
-        say(_plain(f"still runs: {one.id}  {one.attempt.tool}  by {one.attempt.agent} for {for_whom}"))
+        say(line(f"still runs: {one.id}  {one.attempt.tool}  by {one.attempt.agent} for {for_whom}"))
 
 
 def unfreeze(
@@ -68,13 +69,12 @@ def unfreeze(
 
     async def lifting() -> Freeze:
         async with open_brake(policies, settings, tenant=tenant) as brake:
-            standing = [one for one in await brake.standing() if one.id.startswith(freeze_id)]
-            if len(standing) != 1 or not freeze_id:
-                raise ConfigurationError(f"no one freeze is {freeze_id[:40]!r}; `agentguard freezes` lists them")
-            await brake.lift(standing[0], reason=reason, person=person, key=key)
-            return standing[0]
+            standing = {one.id: one for one in await brake.standing()}
+            meant = the_one(standing, freeze_id, kind="freeze", listed_by="agentguard freezes")
+            await brake.lift(meant, reason=reason, person=person, key=key)
+            return meant
 
-    say(_plain(f"{anyio.run(lifting)} is no longer frozen, says {person}"))
+    say(line(f"{anyio.run(lifting)} is no longer frozen, says {person}"))
 
 
 def freezes(policies: Policies = DEFAULT, tenant: Tenant = "default", json: Json = False) -> None:
@@ -104,9 +104,5 @@ def _scope(agent: str | None, tool: str | None, tenant: str | None, everything: 
 
 
 def _told(freeze: Freeze) -> str:
-    when = datetime.fromtimestamp(freeze.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return _plain(f'{freeze} is frozen by {freeze.person or "nobody known"} since {when}: "{freeze.reason}"')
-
-
-def _plain(text: str) -> str:
-    return visible(text).replace("\n", "\\n")
+    when = clock(freeze.time_ms, "%Y-%m-%d %H:%M:%S UTC")
+    return line(f'{freeze} is frozen by {freeze.person or "nobody known"} since {when}: "{freeze.reason}"')

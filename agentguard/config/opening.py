@@ -46,6 +46,7 @@ from agentguard.masking import Detector
 from agentguard.model.calls import Principal
 from agentguard.session import Erasing, Habits, Ledger, Sessions, Vault, Words
 from agentguard.store.background import Background
+from agentguard.store.keys import Keyring
 from agentguard.store.letters import LetterBox
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
@@ -83,12 +84,7 @@ def open_guard(
         channel=lambda connection: Channel(connection=connection, names=names, mac=mac),
         replicas=settings.redis_wait,
     )
-    journal = Journal(
-        settings.state_dir / "journal",
-        keys=keyring.derive("journal"),
-        policy_version=reading.policy.version,
-        now_ms=_now_ms,
-    )
+    journal = _journal(settings, keyring, reading.policy.version)
     in_force = Watched(
         folder=Path(policies),
         reading=reading,
@@ -254,9 +250,7 @@ async def open_brake(policies: Path, settings: Settings, *, tenant: str = "defau
 async def open_erasure(settings: Settings, *, tenant: str = "default") -> AsyncIterator[Erasure]:
     """The agent's side, to erase values from the vaults of a tenant. It holds the keys that open them."""
     keyring, names = keyring_of(settings), Names(tenant)
-    journal = Journal(
-        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version="none", now_ms=_now_ms
-    )
+    journal = _journal(settings, keyring, policy_version="none")
     try:
         async with open_connection(settings) as connection:
             erasing = Erasing(
@@ -269,6 +263,13 @@ async def open_erasure(settings: Settings, *, tenant: str = "default") -> AsyncI
             yield Erasure(tenant=tenant, erasing=erasing, journal=journal, binding=binding)
     finally:
         journal.close()
+
+
+def _journal(settings: Settings, keyring: Keyring, policy_version: str) -> Journal:
+    """This machine's journal, for another writer."""
+    return Journal(
+        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version=policy_version, now_ms=_now_ms
+    )
 
 
 def _now_ms() -> int:
