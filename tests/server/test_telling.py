@@ -269,7 +269,6 @@ class TestDeadLetters:
         assert (code, found) == (0, missed)
         assert await outbox.counts() == (0, 0)
 
-    @pytest.mark.parametrize("words", [(), ("msg_1", "--all")])
     async def test_the_journals_page_says_how_many(
         self, valkey_url: str, tenant: str, agent: Channel, outbox: Outbox
     ) -> None:
@@ -280,6 +279,7 @@ class TestDeadLetters:
                 shown = (await browser.get("/journal")).text
         assert "1 message to webhooks and chats could not be sent" in shown
 
+    @pytest.mark.parametrize("words", [(), ("msg_1", "--all")])
     async def test_which_one_must_be_said(self, valkey_url: str, tenant: str, words: tuple[str, ...]) -> None:
         """Neither none nor both."""
         code, output = await self.run(valkey_url, tenant, "redeliver", *words)
