@@ -24,6 +24,7 @@ from agentguard.cli import (
     redis_acl,
     serve,
     slack,
+    turns,
     vault,
     webhooks,
 )
@@ -66,6 +67,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(policy.app, name="policy")
 app.add_typer(mcp.app, name="mcp")
 app.add_typer(slack.app, name="slack")
+approvals.app.add_typer(turns.app, name="turn")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(grants.app, name="grants")
 app.add_typer(keys.app, name="keys")

@@ -82,7 +82,7 @@ def show(request_id: RequestId, policies: Policies = DEFAULT, tenant: Tenant = "
 
     async def showing() -> Shown:
         async with open_desk(policies, Settings(), tenant=tenant) as desk:
-            return await desk.show(await _whole(desk, request_id))
+            return await desk.show(await whole_id(desk, request_id))
 
     shown = anyio.run(showing)
     if json:
@@ -125,7 +125,7 @@ def reject(
     tenant: Tenant = "default",
 ) -> None:
     """Reject the call; one rejection ends it, unless the policy wants several."""
-    words = " ".join(filter(None, [_usual(because), comment]))
+    words = " ".join(filter(None, [usual_words(because), comment]))
     _decide(request_id, Decision.REJECT, words, name, card, policies, tenant)
 
 
@@ -148,7 +148,7 @@ def edit(
 
     async def editing() -> Shown:
         async with open_desk(policies, settings, tenant=tenant) as desk:
-            shown = await desk.show(await _whole(desk, request_id))
+            shown = await desk.show(await whole_id(desk, request_id))
             seen = card or _look_at(shown, "edit")
             made = await desk.edit(
                 shown.stored.request.id, wanted, person=person, key=key, card_digest=seen, comment=comment
@@ -184,7 +184,7 @@ def settle(
 
     async def settling() -> Settlement:
         async with open_desk(policies, settings, tenant=tenant) as desk:
-            subject = await _whole(desk, request_id)
+            subject = await whole_id(desk, request_id)
             return await desk.settle(subject, found, person=person, key=key, comment=comment)
 
     settlement = anyio.run(settling)
@@ -206,7 +206,7 @@ def _decide(
 
     async def deciding() -> Resolution:
         async with open_desk(policies, settings, tenant=tenant) as desk:
-            shown = await desk.show(await _whole(desk, request_id))
+            shown = await desk.show(await whole_id(desk, request_id))
             seen = card or _look_at(shown, decision.value)
             return await desk.decide(
                 shown.stored.request.id,
@@ -222,7 +222,7 @@ def _decide(
     say(f"{decision.value} by {person} is on record; the request is {resolution.state.value}")
 
 
-async def _whole(desk: Desk, given: str) -> str:
+async def whole_id(desk: Desk, given: str) -> str:
     """The id that these first characters mean; the text itself where they mean none or several."""
     if not SHORT <= len(given) < ID_LENGTH:
         return given
@@ -230,7 +230,7 @@ async def _whole(desk: Desk, given: str) -> str:
     return named[0] if len(named) == 1 else given
 
 
-def _usual(because: str | None) -> str:
+def usual_words(because: str | None) -> str:
     """The sentence of a usual reason."""
     if because is None:
         return ""

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from agentguard.approval import Run, Shown, Stored
-from agentguard.cards import brief_of, face_of, line, text_of
+from agentguard.cards import TurnFace, brief_of, face_of, line, text_of, text_of_turn
 from agentguard.cards.outcome import clock
 from agentguard.cli.screen import out, say, say_json
 
@@ -31,6 +31,12 @@ def print_card(shown: Shown, *, console: Console = out) -> None:
     text = Text(text_of(face, columns=console.width - 4), overflow="fold")
     panel = Panel(text, border_style=style)
     console.print(panel, soft_wrap=False)  # folded into the panel; soft wrapping would cut what is longer than a line
+
+
+def print_turn(turn: TurnFace, *, console: Console = out) -> None:
+    """The cards of the calls of one turn, whole."""
+    text = Text(text_of_turn(turn, columns=console.width - 4), overflow="fold")
+    console.print(Panel(text, border_style=STYLES.get(turn.risk, "bold")), soft_wrap=False)
 
 
 def request_json(stored: Stored) -> dict[str, Any]:

@@ -35,6 +35,23 @@ with open_guard("tool_policies") as guard, guard.session(user="ann@acme.example"
         print(type(error).__name__, error)
 """
 
+TWO_CALLS = """\
+import asyncio
+from agentguard import open_guard, ToolCall
+from agentguard.integrations.functions import FunctionTool
+
+def refund(order_id: int) -> str:
+    return f"refunded {order_id}"
+
+async def main(guard):
+    calls = [ToolCall(tool="refund", arguments={"order_id": order}, id=f"c{order}", turn="t1") for order in (1, 2)]
+    with guard.session(user="ann@acme.example", id="thread"):
+        print(*await asyncio.gather(*(guard.run(call, FunctionTool.of(refund)) for call in calls)))
+
+with open_guard("tool_policies") as guard:
+    asyncio.run(main(guard))
+"""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Agent = Callable[..., Running]
 
@@ -102,6 +119,30 @@ def test_a_person_at_the_terminal_is_shown_the_card_before_they_approve(
     assert "refund" in shown
     assert "1042" in shown
     assert waiting.communicate()[0] == "refunded 1042\n"
+
+
+def test_the_calls_of_a_turn_are_approved_together(
+    started: Run, commands: Commands, state_dir: Path, env: dict[str, str]
+) -> None:
+    """Both are shown on one card, and approved by its digest; another digest decides neither."""
+    with commands.started(code=TWO_CALLS, folder=state_dir, env=env) as waiting:
+        until = time.monotonic() + 20
+        while len(found := json.loads(started("approvals", "list", "--json").stdout)) < 2:
+            assert time.monotonic() < until
+        one, two = (request["id"] for request in found)
+        turn = json.loads(started("approvals", "turn", "show", two, "--json").stdout)
+        shown = started("approvals", "turn", "show", one).stdout
+        blind = started("approvals", "turn", "approve", one)
+        other = started("approvals", "turn", "approve", one, "--card", "0" * 64)
+        waits = json.loads(started("approvals", "list", "--json").stdout)
+        done = started("approvals", "turn", "approve", one, "--card", turn["digest"])
+        assert waiting.communicate()[0] == "refunded 1 refunded 2\n"
+    assert set(turn["cards"]) == {one, two}
+    assert "2 calls in one turn" in shown
+    assert "2 of 2" in shown
+    assert (blind.returncode, other.returncode, done.returncode) == (2, 1, 0)
+    assert len(waits) == 2
+    assert done.stdout.count("is on record") == 2
 
 
 def test_a_rejection_gives_the_model_the_reason(started: Run, agent: Agent) -> None:
