@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from agentguard.approval import Channel, RecordMac, Stored, sign_vote
+from agentguard.approval import Channel, RecordMac, Restraint, Stored, sign_vote
 from agentguard.approval.channel import LEASE_MS
 from agentguard.model.approvals import Card, Decision, Request, State, Vote
 from agentguard.model.calls import Principal
@@ -34,6 +34,8 @@ BARE = Script("bare", "redis.call('HSET', KEYS[1], 'value', ARGV[1]) return {'do
 KEY = SigningKey.new()
 ARGUMENTS = '{"customer":"[PERSON_k3q7xz2m4c]","limit":500,"note":"' + "x" * 400 + '"}'
 SEALED = secrets.token_bytes(600)
+RESTRAINT = Restraint(pending=1_000_000, per_minute=1_000_000, after_rejection_ms=600_000)
+"""More than is asked here, and counted as less would be."""
 
 
 def a_request() -> Request:
@@ -72,7 +74,7 @@ async def opened(channel: Channel) -> tuple[float, Request]:
     """Seconds of one opening, and the request."""
     request = channel._timed(a_request())
     started = time.perf_counter()
-    word, _ = await channel._try_open(request, SEALED, "")
+    word, _ = await channel._try_open(request, SEALED, "", RESTRAINT)
     took = time.perf_counter() - started
     if word != "created":
         raise RuntimeError(f"a request was not opened: {word}")

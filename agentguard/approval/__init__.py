@@ -15,7 +15,7 @@ from agentguard.approval.steps import Steps
 from agentguard.approval.stored import RecordMac, Stored
 from agentguard.approval.tally import Standing, Tally, Uncounted, obstacles, tally
 from agentguard.approval.votes import check_vote, recount, sign_vote
-from agentguard.approval.waiting import Waiters
+from agentguard.approval.waiting import Tell, Waiter, Waiters
 
 __all__ = [
     "CALLS_PEOPLE",
@@ -50,8 +50,10 @@ __all__ = [
     "Steps",
     "Stored",
     "Tally",
+    "Tell",
     "Turn",
     "Uncounted",
+    "Waiter",
     "Waiters",
     "changes_of",
     "check_edit",

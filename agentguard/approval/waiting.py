@@ -3,7 +3,7 @@
 Rules:
 - the record is the truth: a waiter is answered with what was read of it, never with what an event said;
 - a waiter misses nothing: whoever waits is read again after it began to wait, after each break of the line, and every few seconds;
-- the deadline stands on Redis's clock and is kept by a local timer, so it holds while Redis is away;
+- deadlines stand on Redis's clock and are kept by one local timer, so they hold while Redis is away;
 - Redis may go away and come back; a waiter only learns of it if its deadline passes meanwhile: GuardUnavailable;
 - while anybody waits, steps of the tenant's requests that are due are taken (see `approval.steps`);
 - two connections, whatever the number of waiters; none while nobody waits; a waiter that is cancelled is forgotten.
@@ -12,9 +12,11 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Any
 
@@ -32,6 +34,30 @@ REREAD_SECONDS = 5.0
 
 _BACKOFF_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
 _READ_MANY = 100
+_FORGOTTEN_MAX = 64
+"""So many waiters that were forgotten may be kept until their deadline."""
+
+
+Tell = Callable[[Stored | Exception], None]
+"""Takes the answer of a wait, on the reader's loop: the request as it was read, or what it ended with."""
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """One waiting call. It is told once, and then is nobody; there may be thousands, so it holds nothing else."""
+
+    request_id: str
+    deadline_ms: int
+    tell: Tell | None
+
+    def answer(self, given: Stored | Exception) -> None:
+        """Tell it, unless it was told."""
+        tell, self.tell = self.tell, None
+        if tell is not None:
+            tell(given)
+
+    def __lt__(self, other: Waiter) -> bool:
+        return self.deadline_ms < other.deadline_ms
 
 
 @dataclass(kw_only=True)
@@ -41,7 +67,10 @@ class Waiters:
     channel: Channel
     block_ms: int = BLOCK_MS
     reread_seconds: float = REREAD_SECONDS
-    _waiting: dict[str, set[asyncio.Future[Stored]]] = field(default_factory=dict)
+    _waiting: dict[str, list[Waiter]] = field(default_factory=dict)
+    _deadlines: list[Waiter] = field(default_factory=list)
+    _timer: asyncio.TimerHandle | None = None
+    _ending: set[asyncio.Task[None]] = field(default_factory=set)
     _due: set[str] = field(default_factory=set)
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -52,24 +81,45 @@ class Waiters:
         Raises GuardUnavailable where Redis could not be read at the deadline, RequestNotFound, DecisionRefused ("forged").
         """
         answer: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(request_id, set()).add(answer)
+        waiter = Waiter(request_id, deadline_ms, partial(_settle, answer))
+        self.begin(waiter)
         try:
-            self._start()
-            self._read_soon(request_id)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._seconds_to(deadline_ms)):
-                    return await answer
-            return await self._at_deadline(request_id, deadline_ms)
+            return await answer
         finally:
-            self._forget(request_id, answer)
+            self.forget(waiter)
+
+    def begin(self, waiter: Waiter) -> None:
+        """Tell it once, when there is something to tell; `forget` it where nobody waits any more."""
+        if waiter.tell is None:
+            return
+        self._waiting.setdefault(waiter.request_id, []).append(waiter)
+        heappush(self._deadlines, waiter)
+        self._start()
+        self._read_soon(waiter.request_id)
+        if self._deadlines[0] is waiter:
+            self._set_timer()
+
+    def forget(self, waiter: Waiter) -> None:
+        """Tell it nothing any more."""
+        waiter.tell = None
+        beside = self._waiting.get(waiter.request_id, [])
+        if waiter in beside:
+            beside.remove(waiter)
+        if not beside:
+            self._waiting.pop(waiter.request_id, None)
+        if len(self._deadlines) > _FORGOTTEN_MAX and len(self._deadlines) > 2 * len(self._waiting):
+            self._deadlines = [each for each in self._deadlines if each.tell is not None]
+            heapify(self._deadlines)
 
     async def close(self) -> None:
         """Stop reading. Who still waits is told that the line is closed."""
-        tasks, self._tasks = self._tasks, []
+        tasks, self._tasks = [*self._tasks, *self._ending], []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._fail_all(GuardUnavailable("redis", "the guard was closed while a call waited for its approval"))
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _start(self) -> None:
         """Start the two readers, unless they run."""
@@ -163,11 +213,46 @@ class Waiters:
         """Tell the waiters of these requests, where something happened to them."""
         found = await self.channel.read_decided(request_ids)
         for request_id, stored in zip(request_ids, found, strict=True):
-            for answer in self._open_answers(request_id):
-                if isinstance(stored, DecisionRefused):
-                    answer.set_exception(stored)
-                elif stored is not None:
-                    answer.set_result(stored)
+            if stored is not None:
+                self._tell_all(request_id, stored)
+
+    def _tell_all(self, request_id: str, answer: Stored | Exception) -> None:
+        for waiter in list(self._waiting.get(request_id, ())):
+            self._tell(waiter, answer)
+
+    def _tell(self, waiter: Waiter, answer: Stored | Exception) -> None:
+        waiter.answer(answer)
+        self.forget(waiter)
+
+    def _set_timer(self) -> None:
+        """Look again when the first deadline is there."""
+        while self._deadlines and self._deadlines[0].tell is None:
+            heappop(self._deadlines)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._deadlines:
+            seconds = self._seconds_to(self._deadlines[0].deadline_ms)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._meet_deadlines)
+
+    def _meet_deadlines(self) -> None:
+        """End the waits whose deadline is there, each in a task of its own."""
+        self._timer = None
+        while self._deadlines and self._seconds_to(self._deadlines[0].deadline_ms) <= 0:
+            waiter = heappop(self._deadlines)
+            if waiter.tell is not None:
+                task = asyncio.get_running_loop().create_task(self._end(waiter))
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+        self._set_timer()
+
+    async def _end(self, waiter: Waiter) -> None:
+        answer: Stored | Exception
+        try:
+            answer = await self._at_deadline(waiter.request_id, waiter.deadline_ms)
+        except (GuardUnavailable, DecisionRefused) as error:
+            answer = error
+        self._tell(waiter, answer)
 
     async def _at_deadline(self, request_id: str, deadline_ms: int) -> Stored:
         """The request at its deadline, which this machine's timer may reach a moment before Redis does."""
@@ -181,9 +266,6 @@ class Waiters:
     def _seconds_to(self, deadline_ms: int) -> float:
         return max(0.0, (deadline_ms - self.channel.clock.now_ms()) / 1000)
 
-    def _open_answers(self, request_id: str) -> list[asyncio.Future[Stored]]:
-        return [answer for answer in self._waiting.get(request_id, ()) if not answer.done()]
-
     def _read_soon(self, request_id: str) -> None:
         if request_id in self._waiting:
             self._due.add(request_id)
@@ -194,14 +276,6 @@ class Waiters:
         if self._due:
             self._work.set()
 
-    def _forget(self, request_id: str, answer: asyncio.Future[Stored]) -> None:
-        answers = self._waiting.get(request_id, set())
-        answers.discard(answer)
-        if not answers:
-            self._waiting.pop(request_id, None)
-        if answer.done() and not answer.cancelled():
-            answer.exception()
-
     def _stop(self) -> None:
         """Nobody waits: end both readers."""
         tasks, self._tasks = self._tasks, []
@@ -209,9 +283,19 @@ class Waiters:
             task.cancel()
 
     def _fail_all(self, error: BaseException | None) -> None:
+        told = error if isinstance(error, Exception) else GuardUnavailable("redis", "the reader of events ended")
         for request_id in list(self._waiting):
-            for answer in self._open_answers(request_id):
-                answer.set_exception(error or GuardUnavailable("redis", "the reader of events ended"))
+            self._tell_all(request_id, told)
+
+
+def _settle(answer: asyncio.Future[Stored], given: Stored | Exception) -> None:
+    """Give a future its answer, unless whoever had it went away."""
+    if answer.done():
+        return
+    if isinstance(given, Exception):
+        answer.set_exception(given)
+    else:
+        answer.set_result(given)
 
 
 def _backoff(failures: int) -> float:

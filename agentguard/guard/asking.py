@@ -18,9 +18,9 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from agentguard.approval import Opened, Restraint, Roster, Stored, Tally, check_vote, obstacles, tally
 from agentguard.errors import (
@@ -54,6 +54,14 @@ from agentguard.store.seal import SealBroken, Sealer
 _log = logging.getLogger("agentguard.guard")
 _WHO_CHANGED = frozenset({"no_key", "unknown_signer"})
 """Why a vote no longer verifies although nobody forged it: its person or server left approvers.yaml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What there is to know of a request while it waits; all else is read again then, so thousands of waiting calls hold no more."""
+
+    request_id: str
+    deadline_ms: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +98,8 @@ class Asking:
         stored = await self.requests.read(request_id)
         if stored.request.principal != principal:
             raise RequestNotFound(request_id)
-        stored = await self.requests.decided(stored, hold_seconds)
+        asked = _to_wait_for(stored)
+        stored = asked if isinstance(asked, Stored) else await self._end_of(asked, hold_seconds)
         match stored.state:
             case State.PENDING:
                 return str(refusals.pending(stored, self._tally(stored, self._roster()).missing))
@@ -121,17 +130,22 @@ class Asking:
 
     async def _ask(self, case: Case, hold_seconds: float | None) -> tuple[Case, Claim]:
         self._must_be_possible(case)
-        request = self._request(case, may_defer=hold_seconds is not None)
+        request_id = secrets.token_hex(16)
         try:
-            opened = await self._open(case, request)
-            await self.records.asked(opened.stored.request, opened.how.value)
-            stored = await self._decided(case, opened.stored, hold_seconds)
+            asked = await self._asked(case, request_id, may_defer=hold_seconds is not None)
+            stored = await self._decided(case, asked, hold_seconds)
             if stored.state is State.PENDING and hold_seconds is not None:
                 raise self._pending(stored)
             return await self._permit(case, stored)
         except (asyncio.CancelledError, KeyboardInterrupt):
-            self.requests.take_back(request.id)
+            self.requests.take_back(request_id)
             raise
+
+    async def _asked(self, case: Case, request_id: str, *, may_defer: bool) -> Stored | Waits:
+        """The request that the call has now, on record."""
+        opened = await self._open(case, self._request(case, request_id, may_defer=may_defer))
+        await self.records.asked(opened.stored.request, opened.how.value)
+        return _to_wait_for(opened.stored)
 
     async def _permit(self, case: Case, stored: Stored) -> tuple[Case, Claim]:
         """Step 6: what people said is verified and judged against today, then redeemed."""
@@ -143,15 +157,19 @@ class Asking:
         await self.freezing.check(case.principal, case.tool.name)
         return case, await self._redeem(case, stored)
 
-    async def _decided(self, case: Case, stored: Stored, hold_seconds: float | None) -> Stored:
+    async def _decided(self, case: Case, asked: Stored | Waits, hold_seconds: float | None) -> Stored:
         """The request once people decided, or the caller holds the line no longer.
 
         Edits are answered meanwhile, and each makes a new revision to decide.
         """
-        stored = await self.requests.decided(stored, hold_seconds)
+        stored = asked if isinstance(asked, Stored) else await self._end_of(asked, hold_seconds)
         while stored.state is State.PENDING and stored.edit_waits:
-            stored = await self.requests.decided(await self._edited(case, stored), hold_seconds)
+            asked = _to_wait_for(await self._edited(case, stored))
+            stored = asked if isinstance(asked, Stored) else await self._end_of(asked, hold_seconds)
         return stored
+
+    def _end_of(self, asked: Waits, hold_seconds: float | None) -> Coroutine[Any, Any, Stored]:
+        return self.requests.decided(asked.request_id, asked.deadline_ms, hold_seconds)
 
     async def _edited(self, case: Case, stored: Stored) -> Stored:
         try:
@@ -192,9 +210,9 @@ class Asking:
         """Tell who is still asked, and to come back."""
         return refusals.pending(stored, self._tally(stored, self._roster()).missing)
 
-    def _request(self, case: Case, *, may_defer: bool) -> Request:
+    def _request(self, case: Case, request_id: str, *, may_defer: bool) -> Request:
         return Request(
-            id=secrets.token_hex(16),
+            id=request_id,
             principal=case.principal,
             call_id=self.binding.call_id(case.call.id),
             tool=case.tool.name,
@@ -335,6 +353,12 @@ class Asking:
         except ConfigurationError:
             told = "approvers.yaml no longer loads (`agentguard policy lint` says why), so nobody's vote counts"
             raise GuardUnavailable("approvers", told) from None
+
+
+def _to_wait_for(stored: Stored) -> Stored | Waits:
+    """A request as it was read, where there is nothing to wait for."""
+    waits = stored.state is State.PENDING and not stored.edit_waits
+    return Waits(stored.request.id, stored.request.deadline_ms) if waits else stored
 
 
 def _is_same_call(mine: Request, found: Request) -> bool:

@@ -20,9 +20,11 @@ from agentguard.model.verdicts import Verdict
 class Case:
     """One call on its way to people and back.
 
-    `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear, `put` what. `card` is what
-    people are shown. `bill`: what is held of limits meanwhile. `notify`: the places that are told. `changes`: what
-    people changed of the model's own arguments, which `call` keeps. Once approved, `verdict` is the one that people were shown.
+    `tokens` are those left in the arguments, resolved; `revealed` says which types each parameter got in clear, `put` what.
+    `card_text` is what people are shown, as text, since thousands of cases may wait. `bill`: what is held of limits meanwhile.
+    `notify`: the places that are told.
+    `changes`: what people changed of the model's own arguments, which `call` keeps. `defers`: policy says that the caller does not wait.
+    Once approved, `verdict` is the one that people were shown.
     """
 
     call: ToolCall
@@ -32,9 +34,15 @@ class Case:
     tokens: Mapping[str, Token]
     facts: Facts
     verdict: Verdict
-    card: Card
+    card_text: str
     revealed: Mapping[str, tuple[str, ...]]
     put: Sequence[Put]
     bill: Bill
     notify: tuple[str, ...] = ()
     changes: Mapping[str, Json] = field(default_factory=dict)
+    defers: bool = False
+
+    @property
+    def card(self) -> Card:
+        """What people are shown."""
+        return Card.read(self.card_text)

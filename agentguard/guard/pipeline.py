@@ -341,6 +341,18 @@ class Guard:
         confirmation: Confirmation | None,
         trace: Trace,
     ) -> Permit:
+        permit, case = await self._judged(call, tool, principal, started, trace)  # 1 to 4
+        if case is None:
+            return permit
+        return await self._asked(case, permit, 0.0 if case.defers else hold_seconds, confirmation)  # 5, 6
+
+    async def _judged(
+        self, call: ToolCall, tool: Tool, principal: Principal, started: int, trace: Trace
+    ) -> tuple[Permit, Case | None]:
+        """Steps 1 to 4. The permit of a call that policy allows; of one to ask about what is to become it, and its case.
+
+        Nothing else of these steps is kept while people think, which thousands of calls may wait for. Raises CallRefused.
+        """
         rules = self.in_force()
         policy, terms = rules.policy, rules.policy.terms(tool.name)
         self.tokens.expect(tool, terms.reveal)
@@ -373,13 +385,12 @@ class Guard:
             case Effect.ALLOW:
                 deeds = self.once.named(policy, arguments, verdict)
                 await self.freezing.check(principal, tool.name)
-                return replace(permit, undertaking=await self.once.begin(principal, call, deeds)) if deeds else permit
+                undertaking = await self.once.begin(principal, call, deeds)
+                return (replace(permit, undertaking=undertaking) if deeds else permit), None
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
-                hold = 0.0 if policy.defers(verdict) else hold_seconds
-                case = await self.cases.case(rules, call, tool, principal, snapshot, restored, judged)
-                return await self._asked(case, permit, hold, confirmation)  # 5, 6
+                return permit, await self.cases.case(rules, call, tool, principal, snapshot, restored, judged)
             case _:
                 assert_never(verdict.effect)
 

@@ -8,17 +8,20 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from agentguard.approval import Deeds, Opened, Restraint, Roster, Stored
+from agentguard.approval import Deeds, Opened, Restraint, Roster, Stored, Tell, Waiter
 from agentguard.errors import DecisionRefused, GuardUnavailable
 from agentguard.guard.link import Link
 from agentguard.model.approvals import Request, Settlement, State
 from agentguard.model.calls import Principal
 from agentguard.store.background import Background
+from agentguard.store.doors import hear
 
 RENEW_SECONDS = 10.0
 """How often a running call says that it still runs; its lease is three times that."""
@@ -40,12 +43,13 @@ class Requests:
         """Open a request, or find the one that the call has."""
         return await self.background.hop(lambda: self._open(request, sealed_input, restraint))
 
-    async def decided(self, stored: Stored, hold_seconds: float | None = None) -> Stored:
-        """The request once it is no longer pending, or somebody edited it; or, after so long, as it is then left to wait on its own."""
-        if stored.state is not State.PENDING or stored.edit_waits:
-            return stored
-        request_id, deadline_ms = stored.request.id, stored.request.deadline_ms
-        return await self.background.hop(lambda: self._wait(request_id, deadline_ms, hold_seconds))
+    def decided(
+        self, request_id: str, deadline_ms: int, hold_seconds: float | None = None
+    ) -> Coroutine[Any, Any, Stored]:
+        """A pending request once it no longer is, or somebody edited it; or, after so long, as it is then left to wait on its own."""
+        if hold_seconds is None:
+            return hear(partial(self._begin, request_id, deadline_ms))
+        return self.background.hop(lambda: self._wait(request_id, deadline_ms, hold_seconds))
 
     async def read(self, request_id: str) -> Stored:
         """One request as it stands."""
@@ -104,6 +108,24 @@ class Requests:
             await there.channel.defer(request_id)
             return await there.channel.read(request_id)
 
+    def _begin(self, request_id: str, deadline_ms: int, tell: Tell) -> Callable[[], None]:
+        """Wait without a task of its own. Gives what ends that."""
+        waiter = Waiter(request_id, deadline_ms, tell)
+        self.background.start(lambda: self._hold(waiter)).add_done_callback(partial(_began, waiter))
+        return partial(self._let_go, waiter)
+
+    def _let_go(self, waiter: Waiter) -> None:
+        waiter.tell = None
+        self.background.start(lambda: self._forget(waiter))
+
+    async def _hold(self, waiter: Waiter) -> None:
+        async with self.link.using() as there:
+            there.waiters.begin(waiter)
+
+    async def _forget(self, waiter: Waiter) -> None:
+        async with self.link.using() as there:
+            there.waiters.forget(waiter)
+
     async def _read(self, request_id: str) -> Stored:
         async with self.link.using() as there:
             return await there.channel.read(request_id)
@@ -143,6 +165,14 @@ class Requests:
             with suppress(GuardUnavailable):
                 async with self.link.using() as there:
                     await there.channel.renew(request_id, fence)
+
+
+def _began(waiter: Waiter, beginning: Future[None]) -> None:
+    """Tell a call whose waiting could not begin."""
+    if beginning.cancelled():
+        waiter.answer(GuardUnavailable("redis", "the guard was closed while a call was waiting"))
+    elif isinstance(error := beginning.exception(), Exception):
+        waiter.answer(error)
 
 
 async def insist(move: Callable[[], Awaitable[None]]) -> None:

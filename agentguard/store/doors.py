@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -47,6 +49,47 @@ async def wait_for(future: Future[T]) -> T:
     except BaseException:
         future.cancel()
         raise
+
+
+async def hear(begin: Callable[[Callable[[T | Exception], None]], Callable[[], None]]) -> T:
+    """What is told once, from any thread, to what `begin` is given; `begin` gives what ends the telling. Raises what is told as an error.
+
+    For waits that may be thousands and last for days: awaited, all that they hold is one future of the caller's loop.
+    """
+    if _driven():
+        return _heard_here(begin)
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+    end = begin(partial(_tell, loop, answer))
+    try:
+        return await answer
+    except BaseException:
+        end()
+        raise
+
+
+def _heard_here(begin: Callable[[Callable[[T | Exception], None]], Callable[[], None]]) -> T:
+    answer: Future[T] = Future()
+    end = begin(partial(_settle, answer))
+    try:
+        return answer.result()
+    except BaseException:
+        end()
+        raise
+
+
+def _tell(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[T], given: T | Exception) -> None:
+    with suppress(RuntimeError):  # the loop was closed, so nobody waits
+        loop.call_soon_threadsafe(_settle, answer, given)
+
+
+def _settle(answer: asyncio.Future[T] | Future[T], given: T | Exception) -> None:
+    if answer.done():
+        return
+    if isinstance(given, Exception):
+        answer.set_exception(given)
+    else:
+        answer.set_result(given)
 
 
 class _Drives(threading.local):

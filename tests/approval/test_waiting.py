@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from agentguard.approval import Channel, Desk, RecordMac, Stored, Waiters
+from agentguard.approval import Channel, Desk, RecordMac, Stored, Waiter, Waiters
 from agentguard.errors import DecisionRefused, GuardUnavailable, RequestNotFound
 from agentguard.model.approvals import Decision, State
 from agentguard.store.names import Names
@@ -162,6 +162,50 @@ async def test_a_waiter_that_is_cancelled_is_forgotten(agent: Channel, waiters: 
     # then
     assert waiters._waiting == {}
     assert (await agent.read(stored.request.id)).state is State.PENDING
+
+
+async def test_many_that_were_forgotten_leave_nothing_behind(agent: Channel, waiters: Waiters) -> None:
+    """Calls that give up long before their deadline are not kept until then."""
+    stored = await opened(agent)
+    kept = waiting(waiters, stored)
+    await asyncio.sleep(0)
+    gone = [Waiter(f"{number:032x}", stored.request.deadline_ms, lambda _: None) for number in range(1_000)]
+    for waiter in gone:
+        waiters.begin(waiter)
+    for waiter in gone:
+        waiters.forget(waiter)
+
+    assert len(waiters._deadlines) < 100
+    assert list(waiters._waiting) == [stored.request.id]
+    kept.cancel()
+    await asyncio.gather(kept, return_exceptions=True)
+
+
+async def test_a_waiter_that_gave_up_before_it_began_is_told_nothing(agent: Channel, waiters: Waiters) -> None:
+    """Its caller went while it was on its way to the reader's loop."""
+    stored = await opened(agent)
+    told: list[object] = []
+    waiter = Waiter(stored.request.id, stored.request.deadline_ms, told.append)
+    waiter.tell = None
+    waiters.begin(waiter)
+    await agent.withdraw(stored.request.id, "")
+
+    assert (told, waiters._waiting) == ([], {})
+
+
+async def test_each_deadline_ends_its_own_wait(agent: Channel, waiters: Waiters) -> None:
+    """One timer for all: the first deadline ends the first, whatever order they began in; the others wait on."""
+    later, sooner = await opened(agent), await opened(agent)
+    now = agent.clock.now_ms()
+    for stored, deadline in ((later, now + 600_000), (sooner, now + 60)):
+        await agent.connection.execute("HSET", agent.names.request(stored.request.id), "deadline_ms", deadline)
+    waits_on = waiting(waiters, later, now + 600_000)
+    ended = await asyncio.wait_for(waiting(waiters, sooner, now + 60), 10)
+
+    assert (ended.request.id, ended.state) == (sooner.request.id, State.EXPIRED)
+    assert not waits_on.done()
+    waits_on.cancel()
+    await asyncio.gather(waits_on, return_exceptions=True)
 
 
 async def test_waiting_for_nothing_is_not_found(agent: Channel, waiters: Waiters) -> None:

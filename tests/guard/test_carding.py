@@ -152,12 +152,12 @@ async def test_where_values_stood_is_known_from_the_sessions_words_too(world: Wo
 async def test_what_people_approved_before_is_what_is_usual(world: World, guard: Guard) -> None:
     """A first call, a new recipient and many times the amount are odd; what was only rejected teaches nothing."""
     with guard.session(user=ANN):
-        first = await asked(world, guard)
+        first = await asked(world, guard, note="invoice 6")
         for amount in (40, 50, 50, 60, 70):
             await paid(world, guard, amount=amount)
         usual = await asked(world, guard, amount=60)
         odd = await asked(world, guard, to="eve@evil.example", amount=700)
-        again = await asked(world, guard, to="eve@evil.example", amount=700)
+        again = await asked(world, guard, to="eve@evil.example", amount=700, note="invoice 8")
     assert first.oddities == ("nobody here approved pay before",)
     assert usual.oddities == ()
     assert odd.oddities == again.oddities == ("amount is 14 times the usual 50", "first time for this to")

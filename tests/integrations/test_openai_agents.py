@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -766,5 +767,4 @@ def test_t26_a_guard_shows_no_key_and_no_word_of_anybody(guard: Guard) -> None:
         shown = repr(guard) + repr(guard.principals) + repr(guard.asking) + repr(guard.tokens)
 
     assert MINE not in shown
-    assert "b'" not in shown
-    assert 'b"' not in shown
+    assert re.search(r"""(?<![\w-])b['"]""", shown) is None  # a tenant's name may end with a b

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import pytest
 
-from agentguard.store.doors import drive, wait_for
+from agentguard.errors import GuardUnavailable
+from agentguard.store.doors import drive, hear, wait_for
 from tests.store.scripts import run
 
 
@@ -171,3 +173,77 @@ def test_an_interrupt_while_blocked_cancels_the_future() -> None:
     """)
 
     assert said == ["interrupted True"]
+
+
+class Line:
+    """Somewhere that tells once: what it was begun with, and whether it was ended."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[str | Exception], None] | None = None
+        self.ended = 0
+
+    def begin(self, tell: Callable[[str | Exception], None]) -> Callable[[], None]:
+        self.tell = tell
+        return self.end
+
+    def end(self) -> None:
+        self.ended += 1
+
+    def say_later(self, answer: str | Exception) -> None:
+        """Tell from another thread."""
+        assert self.tell is not None
+        threading.Thread(target=self.tell, args=(answer,)).start()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("driven", [False, True], ids=["awaited", "driven"])
+async def test_what_is_told_from_another_thread_is_heard_through_both_doors(driven: bool) -> None:
+    """A value is given, an error is raised, and what was heard is not ended."""
+    line = Line()
+
+    def begin(tell: Callable[[str | Exception], None], answer: str | Exception) -> Callable[[], None]:
+        end = line.begin(tell)
+        line.say_later(answer)
+        return end
+
+    def heard(answer: str | Exception) -> Coroutine[Any, Any, str]:
+        return hear(partial(begin, answer=answer))
+
+    value = await asyncio.to_thread(drive, heard("hello")) if driven else await heard("hello")
+    with pytest.raises(GuardUnavailable):
+        await (
+            asyncio.to_thread(drive, heard(GuardUnavailable("redis", "gone")))
+            if driven
+            else heard(GuardUnavailable("redis", "gone"))
+        )
+    assert value == "hello"
+
+
+@pytest.mark.anyio
+async def test_who_stops_hearing_ends_what_was_begun_and_what_comes_later_harms_nobody() -> None:
+    """Cancelled: the end is called once, and a late answer is dropped."""
+    line = Line()
+    hearing = asyncio.create_task(hear(line.begin))
+    await asyncio.sleep(0)
+    hearing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hearing
+    assert line.tell is not None
+    line.tell("too late")
+    await asyncio.sleep(0)
+
+    assert line.ended == 1
+
+
+def test_an_answer_for_a_loop_that_is_closed_is_dropped() -> None:
+    """The caller's loop ended before its answer came."""
+    line = Line()
+
+    async def begin() -> None:
+        hearing = asyncio.create_task(hear(line.begin))
+        await asyncio.sleep(0)
+        hearing.cancel()
+
+    asyncio.run(begin())
+    assert line.tell is not None
+    line.tell("nobody is there")

@@ -55,35 +55,36 @@ local function is_just_rejected(state, named, request)
   return now < at + after_rejection
 end
 
--- How many of the agent's requests wait; those that people are done with are forgotten only where that may matter.
-local function waiting(most)
-  redis.call('ZREMRANGEBYSCORE', KEYS[13], '-inf', whole(now))
-  local count = redis.call('ZCARD', KEYS[13])
-  if count < most then return count end
-  local known = redis.call('ZRANGE', KEYS[13], 0, -1)
+-- Which of the agent's requests that may be waiting are over, where so many may wait that it matters; and how many wait.
+local function over_and_waiting(most)
+  local count = redis.call('ZCOUNT', KEYS[13], '(' .. whole(now), '+inf')
+  if count < most then return {}, count end
+  local known = redis.call('ZRANGEBYSCORE', KEYS[13], '(' .. whole(now), '+inf')
+  local over = {}
   for first = 1, #known, SOME do
     local some = {unpack(known, first, math.min(first + SOME - 1, #known))}
-    local over = {}
     for index, deadline in ipairs(redis.call('ZMSCORE', KEYS[6], unpack(some))) do
       if not deadline then over[#over + 1] = some[index] end
     end
-    if #over > 0 then count = count - redis.call('ZREM', KEYS[13], unpack(over)) end
   end
-  return count
+  return over, #known - #over
 end
 
--- Why the agent may not ask now: the reply that says so, or nothing.
+-- Why the agent may not ask now: the reply that says so, or nothing. Nothing is taken away here: a script that has written before is
+-- let write on by a server whose memory is full.
+local over = {}
 local function too_much()
   local paused = redis.call('GET', KEYS[15])
   if paused then return {'paused', now, paused} end
-  if ARGV[17] ~= '' then
-    redis.call('ZREMRANGEBYSCORE', KEYS[14], '-inf', whole(now - MINUTE_MS))
-    if redis.call('ZCARD', KEYS[14]) >= tonumber(ARGV[17]) then
-      redis.call('SET', KEYS[15], whole(now + pause), 'PX', whole(pause))
-      return {'paused', now, whole(now + pause)}
-    end
+  if ARGV[17] ~= '' and redis.call('ZCOUNT', KEYS[14], '(' .. whole(now - MINUTE_MS), '+inf') >= tonumber(ARGV[17]) then
+    redis.call('SET', KEYS[15], whole(now + pause), 'PX', whole(pause))
+    return {'paused', now, whole(now + pause)}
   end
-  if ARGV[16] ~= '' and waiting(tonumber(ARGV[16])) >= tonumber(ARGV[16]) then return {'crowded', now, id} end
+  if ARGV[16] ~= '' then
+    local count
+    over, count = over_and_waiting(tonumber(ARGV[16]))
+    if count >= tonumber(ARGV[16]) then return {'crowded', now, id} end
+  end
 end
 
 local function remember_call(named)
@@ -120,10 +121,15 @@ if ARGV[15] == '1' then
   redis.call('PEXPIREAT', KEYS[11], whole(math.max(tonumber(expires), redis.call('PEXPIRETIME', KEYS[11]))))
 end
 if ARGV[16] ~= '' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[13], '-inf', whole(now))
+  for first = 1, #over, SOME do
+    redis.call('ZREM', KEYS[13], unpack(over, first, math.min(first + SOME - 1, #over)))
+  end
   redis.call('ZADD', KEYS[13], ARGV[9], id)
   redis.call('PEXPIREAT', KEYS[13], expires)
 end
 if ARGV[17] ~= '' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[14], '-inf', whole(now - MINUTE_MS))
   redis.call('ZADD', KEYS[14], whole(now), id)
   redis.call('PEXPIRE', KEYS[14], MINUTE_MS)
 end
