@@ -124,7 +124,11 @@ class AgentLife:
             raise asyncio.CancelledError
         self.ran.set()
         request = permit.claim.request_id if permit.claim is not None else ""
-        self.recorder.at_once("run", request=request, revision=1, **about)
+        order = permit.input["order"]
+        effect = task.about(order) if task.tool in EFFECTS else ""
+        self.recorder.at_once(
+            "run", request=request, revision=1 + (order != task.order), **(about | {"effect": effect})
+        )
         match task.manner:
             case Manner.RAISES:
                 raise Broke

@@ -27,6 +27,7 @@ class Event:
     - permit: the move that gives a permit, as it was seen on the wire (redeemed, or why not)
     - run: a tool ran
     - vote: a person's decision (the state then, refused: code, or fault)
+    - edit: a person's change of a waiting call (ok, refused: code, or fault)
     - freeze, lift: an order, by scope and name (ok, refused: code, or fault)
     - settle: a person's word on an effect (did-not, happened)
     - death: a process, or what plays one, ended without a word

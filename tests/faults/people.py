@@ -1,4 +1,4 @@
-"""People who play in a schedule: who decide, who stop calls, and who say what happened.
+"""People who play in a schedule: who decide, edit, stop calls, and say what happened.
 
 Rules:
 - they note what they do before they do it, and what came of it after;
@@ -9,18 +9,19 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agentguard.approval import Deeds, Desk
+from agentguard.approval import Deeds, Desk, Stored
 from agentguard.errors import DecisionRefused, GuardUnavailable
-from agentguard.model.approvals import Decision, Found, Scope, State
+from agentguard.model.approvals import Decision, Found, Request, Scope, State
 from tests.faults.checker import GIVEN
 from tests.faults.history import Recorder
-from tests.faults.stage import LOOK_SECONDS, Stage
+from tests.faults.stage import EDITED_BY, LOOK_SECONDS, Stage
 
 
 class Over(Protocol):
@@ -43,7 +44,7 @@ class DeciderLife:
     rejects: float = 0.1
     wavers: float = 0.1
     is_dead: Callable[[], bool] = lambda: False
-    said: dict[str, Decision] = field(default_factory=dict)
+    said: dict[tuple[str, int], Decision] = field(default_factory=dict)
 
     async def live(self) -> None:
         """Look, decide, look again; connect anew after a fault."""
@@ -58,15 +59,21 @@ class DeciderLife:
             waiting = await desk.channel.connection.execute("ZRANGE", desk.channel.names.pending, 0, -1)
             for one in self.chance.sample(waiting, len(waiting)):
                 request = one.decode()
-                if request not in self.said or self.chance.random() < self.wavers:
+                if self._has_something_to_say(await desk.channel.read(request)):
                     await self._decide(desk, request)
             await asyncio.sleep(self.chance.uniform(0.2, 1.8) * LOOK_SECONDS)
 
+    def _has_something_to_say(self, stored: Stored) -> bool:
+        """Of each revision once, and sometimes once more."""
+        key = (stored.request.id, stored.request.revision)
+        return key not in self.said or self.chance.random() < self.wavers
+
     async def _decide(self, desk: Desk, request: str) -> None:
         wants = Decision.REJECT if self.chance.random() < self.rejects else Decision.APPROVE
-        op = self.recorder.begin("vote", who=self.who, request=request, revision=1, decision=wants.value)
+        shown = await desk.show(request)
+        revision = shown.stored.request.revision
+        op = self.recorder.begin("vote", who=self.who, request=request, revision=revision, decision=wants.value)
         try:
-            shown = await desk.show(request)
             now = await desk.decide(
                 request, person=self.who, key=self.stage.keys[self.who], decision=wants, card_digest=shown.card_digest
             )
@@ -77,7 +84,8 @@ class DeciderLife:
             self._end(op, "fault")
             raise
         self._end(op, result)
-        self.said[request] = wants
+        if result not in ("refused: changed", "refused: other_card"):
+            self.said[request, revision] = wants
 
     def _end(self, op: str, result: str) -> None:
         if not self.is_dead():
@@ -136,6 +144,48 @@ class BrakeLife:
             return False
         self.recorder.end(op, "ok")
         return True
+
+
+@dataclass(kw_only=True)
+class EditorLife:
+    """Somebody who changes the order that a waiting call is about, once for each request."""
+
+    stage: Stage
+    url: str
+    tenant: str
+    recorder: Recorder
+    over: Over
+    edited: set[str] = field(default_factory=set)
+
+    async def live(self) -> None:
+        """Look for what waits, until the schedule is over."""
+        while not self.over.is_set():
+            with suppress(GuardUnavailable):
+                async with self.stage.desk(self.url, self.tenant) as desk:
+                    await self._sit(desk)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _sit(self, desk: Desk) -> None:
+        while not self.over.is_set():
+            for stored in await desk.list():
+                if stored.request.id not in self.edited:
+                    self.edited.add(stored.request.id)
+                    await self._edit(desk, stored.request)
+            await asyncio.sleep(LOOK_SECONDS / 2)
+
+    async def _edit(self, desk: Desk, request: Request) -> None:
+        order = json.loads(request.card.arguments)["order"] + EDITED_BY
+        card = request.card.digest()
+        op = self.recorder.begin("edit", who="dan", request=request.id, revision=request.revision)
+        try:
+            await desk.edit(request.id, {"order": order}, person="dan", key=self.stage.keys["dan"], card_digest=card)
+        except DecisionRefused as refused:
+            self.recorder.end(op, f"refused: {refused.code}")
+        except GuardUnavailable:
+            self.recorder.end(op, "fault")
+            raise
+        else:
+            self.recorder.end(op, "ok")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,11 @@ class Task:
     @property
     def subject(self) -> str:
         """What it is about: the session's id, and the name of the effect."""
-        return f"{self.tool} {self.order}"
+        return self.about(self.order)
+
+    def about(self, order: int) -> str:
+        """The name of the effect on this order."""
+        return f"{self.tool} {order}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,7 @@ class Plan:
     settles: bool
     jump: tuple[float, int] | None = None
     rejects: float = 0.1
+    edits: bool = False
 
     @classmethod
     def of(cls, seed: int, *, jumps: bool = False) -> Plan:
@@ -95,14 +100,11 @@ class Plan:
             if chance.random() < 0.3
             else None
         )
-        return cls(
-            seed=seed,
-            agents=agents,
-            deciders=tuple((person, _faults(chance, upto=40) if chance.random() < 0.4 else {}) for person in people),
-            freeze=freeze,
-            settles=chance.random() < 0.2,
-            jump=(chance.uniform(0, 0.3), chance.choice(JUMPS_MS)) if jumps else None,
-        )
+        deciders = tuple((person, _faults(chance, upto=40) if chance.random() < 0.4 else {}) for person in people)
+        settles = chance.random() < 0.2
+        jump = (chance.uniform(0, 0.3), chance.choice(JUMPS_MS)) if jumps else None
+        edits = not settles and chance.random() < 0.2  # a settlement names the effect that was asked for
+        return cls(seed=seed, agents=agents, deciders=deciders, freeze=freeze, settles=settles, jump=jump, edits=edits)
 
     @classmethod
     def once(cls, seed: int) -> Plan:

@@ -26,7 +26,7 @@ from tests.approval.server import Server
 from tests.faults.agents import AgentLife
 from tests.faults.checker import violations
 from tests.faults.history import Recorder
-from tests.faults.people import BrakeLife, DeciderLife, SettlerLife
+from tests.faults.people import BrakeLife, DeciderLife, EditorLife, SettlerLife
 from tests.faults.plan import Plan, Task
 from tests.faults.proxy import Fault, Proxy
 from tests.faults.schedule import Played, note_what_is_stored
@@ -160,6 +160,8 @@ class Ordeal:
         if self.plan.settles:
             settler = SettlerLife(**there, chance=random.Random(self.plan.seed), over=over)
             people.append(asyncio.create_task(settler.live()))
+        if self.plan.edits:
+            people.append(asyncio.create_task(EditorLife(**there, over=over).live()))
         people.append(asyncio.create_task(self._trouble_the_server()))
         await asyncio.gather(*(self._agent(lines, number, dies) for number, dies in enumerate(self.trouble.agents_die)))
         over.file.touch()

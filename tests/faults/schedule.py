@@ -19,7 +19,7 @@ from tests.faults.agents import AgentLife
 from tests.faults.checker import violations
 from tests.faults.history import Event, Recorder
 from tests.faults.jumping import Jump
-from tests.faults.people import BrakeLife, DeciderLife, SettlerLife
+from tests.faults.people import BrakeLife, DeciderLife, EditorLife, SettlerLife
 from tests.faults.plan import Part, Plan
 from tests.faults.proxy import Fault, Proxy
 from tests.faults.stage import Stage, law
@@ -89,6 +89,8 @@ class Play:
             found.append(BrakeLife(**there, scope=scope, name=name, after_seconds=after, for_seconds=lasts))
         if self.plan.settles:
             found.append(SettlerLife(**there, chance=random.Random(self.plan.seed), over=self.over))
+        if self.plan.edits:
+            found.append(EditorLife(**there, over=self.over))
         if self.plan.jump is not None:
             found.append(
                 Jump(url=there["url"], tenant=self.tenant, after_seconds=self.plan.jump[0], by_ms=self.plan.jump[1])

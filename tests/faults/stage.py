@@ -32,6 +32,9 @@ approvals:
 QUORUM = {"note": 0, "pay": 0, "refund": 1, "wire": 2}
 EFFECTS = frozenset({"pay", "wire"})
 AGENT = "clerk"
+EDITED_BY = 100
+"""By how much an edit raises the number of an order, so that what runs tells which revision it is."""
+
 LOOK_SECONDS = 0.02
 """How often everybody looks for what there is to do."""
 
