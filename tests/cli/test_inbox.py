@@ -199,9 +199,6 @@ async def test_t1_an_edit_is_a_new_card_and_what_changed_in_between_is_not_what_
             # then
             await seen(at, "what waits now is not what you saw")
             assert not call.done()
-            await anyio.sleep(AFTER_A_CHANGE)
-            at.press("a")
-            assert await asyncio.wait_for(call, 20) == "refunded 55"
 
 
 async def test_t3_t13_what_others_decided_leaves_the_screen_and_nobody_approves_their_own(
@@ -229,6 +226,23 @@ async def test_t3_t13_what_others_decided_leaves_the_screen_and_nobody_approves_
 
     # then
     assert [vote.person for vote in (await agent.read(two.id)).votes] == ["ann"]
+
+
+async def test_the_calls_of_one_turn_are_decided_all_at_once_on_their_common_card(sit: Sit, agent: Channel) -> None:
+    """`t` shows all of them; `a` there approves exactly what was shown, together."""
+    # given
+    requests = [await opened(agent, ONE, turn="a" * 32) for _ in range(2)]
+    with sit(lines=70) as at:
+        await seen(at, "2 wait", "One of 2 calls in one turn")
+
+        # when
+        at.press("t")
+        await looked_at(at, "2 calls in one turn", "2 of 2", "a approve all")
+        at.press("a")
+
+        # then
+        await seen(at, "the 2 requests are approved")
+        assert [(await agent.read(each.id)).state for each in requests] == [State.APPROVED] * 2
 
 
 async def test_what_was_not_meant_for_this_card_decides_nothing(sit: Sit, agent: Channel) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
 from agentguard.approval import Shown, Stored, tally
-from agentguard.cards import brief_of, face_of
+from agentguard.cards import brief_of, face_of, turn_of
 from agentguard.cli.inbox.board import GUARD_SECONDS, Act, Board, Change, Choose, Decide, Leave, Mode
 from agentguard.cli.inbox.drawing import draw
 from agentguard.cli.inbox.keyboard import Decoder, Key, Pasted, Special
@@ -113,7 +114,7 @@ class TestTheGuard:
         assert (board.press("a", at=LATER), board.mode) == (None, Mode.CARD)
         board.drawn(at=LATER, to_its_end=True)
         assert board.press("a", at=LATER) == Decide(
-            request=request.id, card=request.card.digest(), decision=Decision.APPROVE
+            cards={request.id: request.card.digest()}, decision=Decision.APPROVE
         )
 
     @pytest.mark.parametrize(
@@ -142,6 +143,58 @@ class TestTheGuard:
         assert board.press("a", at=LATER) is None
 
 
+class TestTurns:
+    """Several calls that were asked for together."""
+
+    @pytest.fixture
+    def turn(self) -> list[Shown]:
+        """Three calls of one turn."""
+        made = [a_request(turn="a" * 32) for _ in range(3)]
+        return [replace(shown(each), beside=tuple(other.id for other in made if other is not each)) for each in made]
+
+    def a_board(self, turn: list[Shown]) -> Board:
+        """Its first call is looked at."""
+        board = Board(person="ann")
+        board.now_waits([brief_of(each.stored) for each in turn])
+        board.looks_at(face_of(turn[0]))
+        board.drawn(at=0.0, to_its_end=True)
+        return board
+
+    def test_all_are_approved_only_on_their_common_card_once_it_was_read(self, turn: list[Shown]) -> None:
+        """Not by what was read of one of them; and then exactly those that wait."""
+        board = self.a_board(turn)
+        assert board.press("t", at=LATER) == Choose(request=turn[0].stored.request.id)
+        assert (board.press("a", at=LATER), board.told) == (None, "nothing waits for a decision")
+        ended = replace(turn[2], stored=replace(turn[2].stored, state=State.WITHDRAWN))
+        board.looks_at(face_of(turn[0]), turn_of([*turn[:2], ended]))
+        board.drawn(at=LATER, to_its_end=False)
+        assert board.press("a", at=2 * LATER + 1) is None
+        board.drawn(at=2 * LATER, to_its_end=True)
+        assert board.press("a", at=2 * LATER + 1) == Decide(
+            cards={each.stored.request.id: each.card_digest for each in turn[:2]}, decision=Decision.APPROVE
+        )
+
+    def test_a_reason_that_was_begun_there_rejects_all_and_nothing_is_edited_there(self, turn: list[Shown]) -> None:
+        """One call at a time is changed."""
+        board = self.a_board(turn)
+        board.press("t", at=LATER)
+        board.looks_at(face_of(turn[0]), turn_of(turn))
+        board.drawn(at=0.0, to_its_end=True)
+        assert (board.press("e", at=LATER), board.mode) == (None, Mode.TURN)
+        board.press("r", at=LATER)
+        assert board.shows_turn
+        board.press("n", at=LATER)
+        act = board.press(Special.ENTER, at=LATER)
+        assert isinstance(act, Decide)
+        assert (len(act.cards), act.decision, act.comment) == (3, Decision.REJECT, "n")
+
+    def test_a_call_that_stands_alone_has_no_such_card(self) -> None:
+        """The key says so."""
+        board = a_board(a_request())
+        assert board.press("t", at=LATER) is None
+        assert "only call of its turn" in board.told
+
+
 class TestWords:
     """What is typed."""
 
@@ -152,7 +205,7 @@ class TestWords:
         board.looks_at(face_of(shown(request.model_copy(update={"card": a_card()}))))
         acts = [board.press(key, at=LATER) for key in ("N", "o", Pasted("\nreally"), Special.ENTER)]
         assert acts[-1] == Decide(
-            request=request.id, card=request.card.digest(), decision=Decision.REJECT, comment="Noreally"
+            cards={request.id: request.card.digest()}, decision=Decision.REJECT, comment="Noreally"
         )
 
     def test_an_edit_is_a_name_and_a_value(self) -> None:
@@ -208,7 +261,7 @@ class TestDrawing:
             title=EVIL, agent=EVIL, user=EVIL, session=EVIL, reasons=(EVIL,), oddities=(EVIL,), deployment=EVIL,
             asked=EVIL, says=EVIL, arguments=json.dumps({"command": EVIL, EVIL: 1}),
         )  # fmt: skip
-        board = a_board(*[a_request(card=card) for _ in range(30)])
+        board = a_board(*[a_request(card=card) for _ in range(9)])
         board.mode, board.typed, board.told = mode, EVIL, EVIL
 
         # when

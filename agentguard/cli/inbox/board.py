@@ -4,18 +4,20 @@ Rules:
 - a decision is on the card that is on the screen, by its digest;
 - within GUARD_SECONDS of a change of that card, `a`, `r` and `e` do nothing: they were meant for what stood there before;
 - what doesn't fit the screen is approved only after its end was on it;
+- the calls of one turn are decided one by one, or on their common card all or none;
 - a paste decides nothing, and the choice stays on its request while others come and go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
-from agentguard.cards import Brief, Face, line
+from agentguard.cards import Brief, Face, TurnFace, line
 from agentguard.cli.inbox.keyboard import Key, Pasted, Special
+from agentguard.cli.inbox.sheet import Seen, Sheet, cards_of, name_of, only_argument, seen_of
 from agentguard.model.approvals import Decision
 
 GUARD_SECONDS = 0.7
@@ -27,23 +29,23 @@ class Mode(Enum):
 
     LIST = "list"
     CARD = "card"
+    TURN = "turn"
     REASON = "reason"
     CHANGE = "change"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choose:
-    """Look at another request."""
+    """Look at another request, or at all of its turn."""
 
     request: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decide:
-    """Decide on the card with this digest."""
+    """Decide on these cards, by request: on all of them or none."""
 
-    request: str
-    card: str
+    cards: Mapping[str, str]
     decision: Decision
     comment: str = ""
 
@@ -64,8 +66,6 @@ class Leave:
 
 Act = Choose | Decide | Change | Leave
 
-_Seen = tuple[object, ...]
-
 
 @dataclass(kw_only=True)
 class Board:
@@ -75,6 +75,7 @@ class Board:
     briefs: tuple[Brief, ...] = ()
     chosen: str = ""
     face: Face | None = None
+    turn: TurnFace | None = None
     mode: Mode = Mode.LIST
     top: int = 0
     typed: str = ""
@@ -82,8 +83,8 @@ class Board:
     trouble: str = "reading what waits"
     is_busy: bool = False
     _behind: Mode = Mode.LIST
-    _meant: Face | None = None
-    _drawn: _Seen = ()
+    _meant: Sheet | None = None
+    _drawn: Seen = ()
     _changed_at: float = 0.0
     _read: set[tuple[str, str]] = field(default_factory=set)
 
@@ -97,9 +98,19 @@ class Board:
         self.chosen = ids[min(place, len(ids) - 1)] if ids else ""
         return self.chosen
 
-    def looks_at(self, face: Face | None) -> None:
-        """Take in the chosen request as it stands; nothing is in the way of deciding it."""
-        before, self.face, self.trouble = self.face, face, ""
+    @property
+    def shows_turn(self) -> bool:
+        """Whether the card of a whole turn is on the screen."""
+        return Mode.TURN in (self.mode, self._behind if self.mode in (Mode.REASON, Mode.CHANGE) else self.mode)
+
+    @property
+    def sheet(self) -> Sheet | None:
+        """The card that is on the screen."""
+        return self.turn if self.shows_turn else self.face
+
+    def looks_at(self, face: Face | None, turn: TurnFace | None = None) -> None:
+        """Take in the chosen request as it stands, and its turn; nothing is in the way of deciding it."""
+        before, self.face, self.turn, self.trouble = self.face, face, turn, ""
         if before is None or face is None or before.id != face.id or self.told:
             return
         if before.is_open and not face.is_open:
@@ -107,11 +118,11 @@ class Board:
 
     def drawn(self, *, at: float, to_its_end: bool) -> None:
         """The screen was drawn, and whether the end of the card was on it. `at` is in seconds on some steady clock."""
-        seen = _seen(self.face)
+        seen = seen_of(self.sheet)
         if seen != self._drawn:
             self._drawn, self._changed_at = seen, at
-        if to_its_end and self.face is not None:
-            self._read.add((self.face.id, self.face.card_digest))
+        if to_its_end and self.sheet is not None:
+            self._read.add(name_of(self.sheet))
 
     def press(self, key: Key, *, at: float) -> Act | None:
         """What a key comes to."""
@@ -120,7 +131,7 @@ class Board:
         match self.mode:
             case Mode.LIST:
                 return self._in_list(key, at)
-            case Mode.CARD:
+            case Mode.CARD | Mode.TURN:
                 return self._in_card(key, at)
             case Mode.REASON | Mode.CHANGE:
                 return self._in_words(key)
@@ -138,7 +149,9 @@ class Board:
             case Special.END | Special.PAGE_DOWN:
                 return self._move(len(self.briefs))
             case Special.ENTER:
-                self._open()
+                self._open(Mode.CARD)
+            case "t":
+                return self._open_turn()
             case "q":
                 return Leave()
             case "a" | "r" | "e":
@@ -162,6 +175,8 @@ class Board:
             case Special.ESCAPE | Special.ENTER | "q":
                 self.mode, self.told = Mode.LIST, ""
                 return Choose(request=self.now_waits(self.briefs))
+            case "t":
+                return self._open_turn()
             case "a" | "r" | "e":
                 return self._begin(key, at)
         return None
@@ -188,40 +203,50 @@ class Board:
         self.chosen = self.briefs[max(0, min(at + steps, len(self.briefs) - 1))].id
         return Choose(request=self.chosen)
 
-    def _open(self) -> None:
+    def _open(self, mode: Mode) -> None:
         if self.face is not None:
-            self.mode, self.top, self.told = Mode.CARD, 0, ""
+            self.mode, self.top, self.told = mode, 0, ""
+
+    def _open_turn(self) -> Act | None:
+        if self.face is None or not self.face.beside:
+            self.told = "it is the only call of its turn"
+            return None
+        self._open(Mode.TURN)
+        return Choose(request=self.face.id)
 
     def _begin(self, key: Key, at: float) -> Act | None:
         """Begin to decide what is on the screen, if that may be."""
-        face = self.face
-        self.told = self._why_not(at)
-        if face is None or self.told:
+        sheet = self.sheet
+        self.told = self._why_not(sheet, at)
+        if sheet is None or self.told:
             return None
         if key == "a":
-            return self._approve(face)
-        self.mode, self._behind, self._meant = (Mode.REASON if key == "r" else Mode.CHANGE), self.mode, face
-        self.typed = f"{face.arguments[0].name}=" if key == "e" and len(face.arguments) == 1 else ""
+            return self._approve(sheet)
+        if key == "e" and isinstance(sheet, TurnFace):
+            self.told = "one call at a time is changed: go back to it"
+            return None
+        self.mode, self._behind, self._meant = (Mode.REASON if key == "r" else Mode.CHANGE), self.mode, sheet
+        self.typed = only_argument(sheet) if key == "e" else ""
         return None
 
-    def _why_not(self, at: float) -> str:
+    def _why_not(self, sheet: Sheet | None, at: float) -> str:
         if self.trouble:
             return "nothing can be decided now"
-        if self.face is None:
+        if self.face is None or sheet is None:
             return "nothing waits for a decision"
         if self.is_busy:
             return "the last decision is not answered yet"
-        if not self.face.is_open:
+        if not cards_of(sheet):
             return "that is over; there is nothing to decide"
-        if self.face.id != self.chosen or _seen(self.face) != self._drawn or at - self._changed_at < GUARD_SECONDS:
+        if self.face.id != self.chosen or seen_of(sheet) != self._drawn or at - self._changed_at < GUARD_SECONDS:
             return "the card changed just now: look at it, then press again"
         return ""
 
-    def _approve(self, face: Face) -> Act | None:
-        if (face.id, face.card_digest) in self._read:
-            return Decide(request=face.id, card=face.card_digest, decision=Decision.APPROVE)
+    def _approve(self, sheet: Sheet) -> Act | None:
+        if name_of(sheet) in self._read:
+            return Decide(cards=cards_of(sheet), decision=Decision.APPROVE)
         if self.mode is Mode.LIST:
-            self._open()
+            self._open(Mode.CARD)
         self.told = "read all of it first: `a` approves once its end was on the screen"
         return None
 
@@ -233,8 +258,8 @@ class Board:
             self.told = "write NAME=VALUE, such as amount=50"
             return None
         self._back("")
-        if is_reason:
-            return Decide(request=meant.id, card=meant.card_digest, decision=Decision.REJECT, comment=typed)
+        if is_reason or isinstance(meant, TurnFace):
+            return Decide(cards=cards_of(meant), decision=Decision.REJECT, comment=typed)
         return Change(request=meant.id, card=meant.card_digest, written=typed)
 
     def _back(self, told: str) -> None:
@@ -244,8 +269,3 @@ class Board:
     def answers(self) -> str:
         """What is typed, for showing."""
         return line(self.typed)
-
-
-def _seen(face: Face | None) -> _Seen:
-    """What of a card a person would notice the change of."""
-    return () if face is None else (face.id, face.card_digest, face.status, face.edit, face.votes, face.obstacles)

@@ -13,13 +13,15 @@ from functools import lru_cache
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
-from agentguard.cards import Brief, Face, line, text_of
+from agentguard.cards import Brief, line
 from agentguard.cards.rendering import BAR
 from agentguard.cli.cards import STYLES
 from agentguard.cli.inbox.board import Board, Mode
+from agentguard.cli.inbox.sheet import Sheet, text_on
 
 LIST_LINES_MIN = 3
 _FOOT_LINES = 2
+_WHOLE = frozenset({Mode.CARD, Mode.TURN})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +36,7 @@ class Drawn:
 def draw(board: Board, *, columns: int, lines: int, now_ms: int) -> Drawn:
     """The screen of a board."""
     head = [_head(board, columns)]
-    if board.mode is not Mode.CARD and board.face is not None:
+    if board.mode not in _WHOLE and board.face is not None:
         head += _list(board, columns, max(LIST_LINES_MIN, (lines - _FOOT_LINES) // 3), now_ms)
     room = max(1, lines - len(head) - _FOOT_LINES)
     card, to_its_end, top = _card(board, columns, room)
@@ -74,22 +76,23 @@ def _left(milliseconds: int) -> str:
 
 def _card(board: Board, columns: int, room: int) -> tuple[list[Text], bool, int]:
     """The part of the card that is on the screen, whether its end is, and its first line."""
-    if board.face is None:
-        return [_row("Nothing waits for a decision. What comes shows up here by itself.", columns, "")], False, 0
-    written = _folded(board.face, columns)
+    if board.sheet is None:
+        nothing = "Nothing waits for a decision. What comes shows up here by itself."
+        return [_row(nothing if board.face is None else "...", columns, "")], False, 0
+    written = _folded(board.sheet, columns)
     if len(written) <= room:
-        return _styled(written, board.face), True, 0
+        return _styled(written, board.sheet), True, 0
     room -= 1
-    top = max(0, min(board.top, len(written) - room)) if board.mode is Mode.CARD else 0
+    top = max(0, min(board.top, len(written) - room)) if board.mode in _WHOLE else 0
     below = len(written) - top - room
     more = f"{below:,} more lines below" if below else "this is the end of it"
-    told = _row(f"[{more}{'' if board.mode is Mode.CARD else '; enter shows all'}]", columns, "bold yellow")
-    return [*_styled(written[top : top + room], board.face, first=top == 0), told], not below, top
+    told = _row(f"[{more}{'' if board.mode in _WHOLE else '; enter shows all'}]", columns, "bold yellow")
+    return [*_styled(written[top : top + room], board.sheet, first=top == 0), told], not below, top
 
 
 @lru_cache(maxsize=8)
-def _folded(face: Face, columns: int) -> tuple[str, ...]:
-    return tuple(part for each in text_of(face, columns=columns).split("\n") for part in _fitting(each, columns))
+def _folded(sheet: Sheet, columns: int) -> tuple[str, ...]:
+    return tuple(part for each in text_on(sheet, columns).split("\n") for part in _fitting(each, columns))
 
 
 def _fitting(text: str, columns: int) -> Sequence[str]:
@@ -97,10 +100,10 @@ def _fitting(text: str, columns: int) -> Sequence[str]:
     return [text] if cell_len(text) <= columns else chop_cells(text, columns)
 
 
-def _styled(written: Sequence[str], face: Face, *, first: bool = True) -> list[Text]:
+def _styled(written: Sequence[str], sheet: Sheet, *, first: bool = True) -> list[Text]:
     told = [Text(each, style="" if each.startswith(BAR) else "default") for each in written]
     if first and told:
-        told[0].stylize(f"bold {STYLES.get(face.risk, '')}")
+        told[0].stylize(f"bold {STYLES.get(sheet.risk, '')}")
     return told
 
 
@@ -112,8 +115,11 @@ def _foot(board: Board, columns: int) -> list[Text]:
             return _asked("Change an argument, as NAME=VALUE (enter sends, escape doesn't)", board, columns)
         case Mode.CARD:
             keys = "a approve  r reject  e edit  arrows scroll  esc back"
+        case Mode.TURN:
+            keys = "a approve all  r reject all  arrows scroll  esc back"
         case _:
-            keys = "a approve  r reject  e edit  enter whole card  q quit"
+            turn = "  t its turn" if board.face is not None and board.face.beside else ""
+            keys = f"a approve  r reject  e edit{turn}  enter whole card  q quit"
     told = board.trouble or board.told
     return [_row(line(told), columns, "bold red" if board.trouble else "bold"), _row(keys, columns, "dim")]
 

@@ -22,8 +22,8 @@ from typing import assert_never
 from rich.console import Console
 from rich.live import Live
 
-from agentguard.approval import Channel, Desk, Roster
-from agentguard.cards import brief_of, face_of
+from agentguard.approval import Channel, Desk, Roster, Steps
+from agentguard.cards import brief_of, face_of, turn_of
 from agentguard.cli.approvals import changed
 from agentguard.cli.inbox.board import Act, Board, Change, Choose, Decide, Leave
 from agentguard.cli.inbox.drawing import draw
@@ -109,15 +109,12 @@ class Sitting:
         task.add_done_callback(self._acting.discard)
 
     async def _decide(self, act: Decide) -> str:
-        resolution = await self._desk().decide(
-            act.request,
-            person=self.person,
-            key=self.key,
-            decision=act.decision,
-            card_digest=act.card,
-            comment=act.comment,
+        decided = await self._desk().decide_together(
+            act.cards, person=self.person, key=self.key, decision=act.decision, comment=act.comment
         )
-        return f"{act.decision.value} by {self.person} is on record; the request is {resolution.state.value}"
+        states = ", ".join(sorted({resolution.state.value for resolution in decided}))
+        what = "the request is" if len(decided) == 1 else f"the {len(decided)} requests are"
+        return f"{act.decision.value} by {self.person} is on record; {what} {states}"
 
     async def _change(self, act: Change) -> str:
         name, value = changed(act.written)
@@ -144,13 +141,17 @@ class Sitting:
 
     async def _read(self) -> None:
         desk = self._desk()
+        await Steps(channel=self.channel).take_due()
         chosen = self.board.now_waits([brief_of(stored) for stored in await desk.list(at_most=LISTED_MAX)])
+        face, turn = None, None
         try:
-            face = face_of(await desk.show(chosen)) if chosen else None
+            if chosen:
+                face = face_of(await desk.show(chosen))
+                turn = turn_of(await desk.show_turn(chosen)) if self.board.shows_turn else None
         except DecisionRefused as refused:  # gone, or forged: it is no longer listed
-            face, self.board.told = None, str(refused)
+            self.board.told = str(refused)
         if chosen == self.board.chosen:
-            self.board.looks_at(face)
+            self.board.looks_at(face, turn)
 
     async def _events(self) -> None:
         """Tell of each event, of each break of the line, and after a while without either."""
