@@ -1,7 +1,7 @@
 """What a server says by itself, handed on to the clients: that a list changed, that it wants something of the user.
 
 Rules:
-- of an event only its kind passes, and the URI of a resource, if nothing in it would be masked;
+- of an event only its kind passes, and the URI of a resource to who asked for it, if nothing in it would be masked;
 - a question for the user reaches the client whose call runs, if it is one alone; where that isn't certain, it is declined;
 - the question is masked as for people, with every hidden character written out; the answer goes to the server, and no model sees it;
 - a question whose choices or defaults hold personal data is declined: masked, they would be others;
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import mcp_types as types
 from mcp import MCPError
@@ -33,6 +33,14 @@ from mcp.shared.subscriptions import (
 from agentguard.masking import visible
 
 
+class _Hearing(NamedTuple):
+    """A client that hears of changes (kept, so that it stays known by its identity), and the resources that it asked for."""
+
+    client: object
+    session: ServerSession
+    uris: set[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Events:
     """Carries what the server says to the clients that are there. `shown` masks for people."""
@@ -40,7 +48,7 @@ class Events:
     shown: Callable[[Any], Any]
     bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
     _running: list[ServerSession] = field(default_factory=list)
-    _legacy: dict[int, ServerSession] = field(default_factory=dict)
+    _legacy: dict[int, _Hearing] = field(default_factory=dict)
 
     @contextmanager
     def running(self, ctx: ServerRequestContext[Any, Any]) -> Iterator[None]:
@@ -54,7 +62,18 @@ class Events:
     def met(self, ctx: ServerRequestContext[Any, Any]) -> None:
         """A client is there that hears of changes without asking for them, as clients of the older protocol do."""
         if ctx.session.can_send_request:
-            self._legacy.setdefault(id(ctx.session), ctx.session)
+            client = _client_of(ctx.session)
+            self._legacy.setdefault(id(client), _Hearing(client, ctx.session, set()))
+
+    def asks_for(self, ctx: ServerRequestContext[Any, Any], uri: str) -> None:
+        """Such a client wants to hear of a resource."""
+        if (hearing := self._legacy.get(id(_client_of(ctx.session)))) is not None:
+            hearing.uris.add(uri)
+
+    def is_done_with(self, ctx: ServerRequestContext[Any, Any], uri: str) -> None:
+        """Such a client wants to hear of it no more."""
+        if (hearing := self._legacy.get(id(_client_of(ctx.session)))) is not None:
+            hearing.uris.discard(uri)
 
     async def heard(self, message: IncomingMessage) -> None:
         """Hand a change on that the server tells of."""
@@ -67,9 +86,11 @@ class Events:
         if isinstance(event, ResourceUpdated) and self.shown(event.uri) != event.uri:
             return
         await self.bus.publish(event)
-        for key, session in list(self._legacy.items()):
+        for key, hearing in list(self._legacy.items()):
+            if isinstance(event, ResourceUpdated) and event.uri not in hearing.uris:
+                continue
             try:
-                await session.send_notification(event_to_notification(event, {}))
+                await hearing.session.send_notification(event_to_notification(event, {}))
             except Exception:  # noqa: BLE001 - that client is gone, in whatever way its transport says so
                 self._legacy.pop(key, None)
 
@@ -77,7 +98,7 @@ class Events:
         self, context: ClientRequestContext, params: types.ElicitRequestParams
     ) -> types.ElicitResult | types.ErrorData:
         """What the user answers to a question of the server."""
-        sessions = {id(session): session for session in self._running}
+        sessions = {id(_client_of(session)): session for session in self._running}
         if len(sessions) != 1 or not isinstance(params, types.ElicitRequestFormParams):
             return types.ElicitResult(action="decline")
         (session,) = sessions.values()
@@ -87,6 +108,11 @@ class Events:
             return await session.elicit_form(visible(self.shown(params.message)), params.requested_schema)
         except MCPError:
             return types.ElicitResult(action="decline")
+
+
+def _client_of(session: ServerSession) -> object:
+    """What is one and the same for all requests of a connection: a session is of one request."""
+    return session.client_params or session
 
 
 def _event(message: IncomingMessage) -> ServerEvent | None:

@@ -30,6 +30,7 @@ from agentguard.integrations.mcp_listing import listing
 from agentguard.integrations.mcp_results import with_reason
 from agentguard.integrations.mcp_tool import McpTool
 from agentguard.integrations.mcp_virtual import AWAIT_APPROVAL, GET_PROMPT, READ_RESOURCE, RESERVED
+from agentguard.integrations.mcp_watching import Watching
 from agentguard.integrations.names import recorded_name
 from agentguard.integrations.refused_tool import RefusedTool, unknown
 from agentguard.masking import visible
@@ -50,6 +51,7 @@ class Proxy:
     gate: Gate
     upstream: Client
     events: Events
+    watching: Watching
     first_sight: FirstSight
     tools: dict[str, McpTool] = field(default_factory=dict)
 
@@ -134,7 +136,7 @@ class Proxy:
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         """What the server proposes for an argument, masked."""
-        given = {params.argument.name: params.argument.value}
+        given = {"name": params.argument.name, "value": params.argument.value}
         known = params.context.arguments if params.context else None
         return await self._sent(
             ctx, lambda: self.upstream.session.complete(params.ref, given, context_arguments=known), "completions"
@@ -142,11 +144,14 @@ class Proxy:
 
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         """Have the server tell when a resource changes."""
-        return await self._sent(ctx, lambda: self.upstream.session.subscribe_resource(params.uri), "resources")
+        done = await self._sent(ctx, lambda: self.watching.watch(params.uri), "resources")
+        self.events.asks_for(ctx, params.uri)
+        return done
 
     async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
         """Have the server no longer tell when a resource changes."""
-        return await self._sent(ctx, lambda: self.upstream.session.unsubscribe_resource(params.uri), "resources")
+        self.events.is_done_with(ctx, params.uri)
+        return await self._sent(ctx, lambda: self.watching.leave(params.uri), "resources")
 
     async def _sent(self, ctx: Context, send: Callable[[], Awaitable[M]], origin: str) -> M:
         """What the server answers to something that is no call, masked."""

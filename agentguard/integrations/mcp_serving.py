@@ -9,16 +9,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import anyio
 import uvicorn
 from mcp import Client
+from mcp.client.session import IncomingMessage
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from agentguard import __version__
 from agentguard.errors import ConfigurationError
@@ -29,6 +31,7 @@ from agentguard.integrations.mcp_gate import Gate
 from agentguard.integrations.mcp_listing import all_pages
 from agentguard.integrations.mcp_proxy import Proxy
 from agentguard.integrations.mcp_target import Target
+from agentguard.integrations.mcp_watching import Watching
 from agentguard.masking import visible
 
 _CHANGES = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
@@ -54,12 +57,19 @@ async def proxied(guard: Guard, target: Target, terms: Terms) -> AsyncIterator[S
     def shown(value: Any) -> Any:
         return guard.masker.for_people(value)
 
-    events = Events(shown=shown)
-    client = Client(target, elicitation_callback=events.asked, message_handler=events.heard, cache=None)
+    events, tells_unasked = Events(shown=shown), Event()
+
+    async def heard(message: IncomingMessage) -> None:
+        if tells_unasked.is_set():
+            await events.heard(message)
+
+    client = Client(target, elicitation_callback=events.asked, message_handler=heard, cache=None)
     try:
         await client.__aenter__()
     except _CANT_CONNECT as error:
         raise ConfigurationError(f"the MCP server can't be reached ({type(error).__name__})") from None
+    if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        tells_unasked.set()
     try:
         gate = Gate(
             guard=guard,
@@ -68,12 +78,13 @@ async def proxied(guard: Guard, target: Target, terms: Terms) -> AsyncIterator[S
             session=terms.session,
             hold_seconds=terms.hold_seconds,
         )
-        proxy = Proxy(gate=gate, upstream=client, events=events, first_sight=FirstSight.read(terms.first_sight))
+        seen = FirstSight.read(terms.first_sight)
         if terms.accept_changes:
-            proxy.first_sight.accept(await all_pages(client))
+            seen.accept(await all_pages(client))
         async with anyio.create_task_group() as listening:
             listening.start_soon(_listen, client, events)
-            yield server_of(proxy)
+            watching = Watching(upstream=client, events=events, tasks=listening)
+            yield server_of(Proxy(gate=gate, upstream=client, events=events, watching=watching, first_sight=seen))
             listening.cancel_scope.cancel()
     finally:
         await client.__aexit__(None, None, None)
@@ -84,7 +95,7 @@ def server_of(proxy: Proxy) -> Server[Any]:
     there = proxy.upstream.server_capabilities
     info, said = proxy.upstream.server_info, proxy.upstream.instructions
     shown = proxy.events.shown
-    offered: dict[str, Any] = {"on_subscriptions_listen": ListenHandler(proxy.events.bus)}
+    offered: dict[str, Any] = {"on_subscriptions_listen": proxy.watching.listen} if _tells(proxy.upstream) else {}
     if there.tools is not None:
         offered |= {"on_list_tools": proxy.list_tools, "on_call_tool": proxy.call_tool}
     if there.resources is not None:
@@ -105,6 +116,13 @@ def server_of(proxy: Proxy) -> Server[Any]:
         instructions=None if said is None else visible(shown(said)),
         **offered,
     )
+
+
+def _tells(upstream: Client) -> bool:
+    """Whether the server may tell of changes: one of the older protocol may without a word, one of the newer says that it can be asked."""
+    there = upstream.server_capabilities
+    lists = [part for part in (there.tools, there.resources, there.prompts) if part is not None]
+    return upstream.protocol_version not in MODERN_PROTOCOL_VERSIONS or any(part.list_changed for part in lists)
 
 
 async def serve_stdio(server: Server[Any]) -> None:
