@@ -25,8 +25,8 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 _MARKS = re.compile(r"[*`~_](?<=[\w@.\-].)(?:(?<=\*)\*{0,2}|(?<=`)`{0,2}|(?<=~)~|(?<=_)_)(?=[\w@.\-])")
-_PRINTABLE = re.compile(r"(?:=[0-9A-F]{2})+|=\r?\n")
-_TAGS = re.compile(r"[\U000e0020-\U000e007e]{5,}")
+_PRINTABLE = re.compile(r"=(?:[0-9A-F]{2}(?:=[0-9A-F]{2})*|\r?\n)")
+_TAGS = re.compile(r"[\U000e0020-\U000e007e][\U000e0020-\U000e007e]{4,}")
 
 
 def readings(text: str) -> Iterator[Changes]:

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Set
 from functools import cached_property, lru_cache
+from itertools import compress
 
 from agentguard.masking.ordinary import TITLES
 from agentguard.masking.page import SEPARATOR
@@ -22,7 +23,7 @@ _PLAIN = bytes(
 _ACCENT = "\x7f"  # stands for an accent that is a character of its own
 _WRITTEN_WORD = re.compile(r"[^ ]+")
 _LONE_ACCENTS = re.compile(rb"(?<![^ ])\x7f+(?![^ ])")
-_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_FOREIGN = re.compile(r"[^\x00-\x7f][^\x00-\x7f]*")
 _NO_DECOMPOSITION = dict(zip("ßøØłŁđĐæÆœŒıðÐþÞ", "soollddaaooiddtt", strict=True))
 _WIDE = str.maketrans(
     {
@@ -40,6 +41,7 @@ _WIDE = str.maketrans(
     }
 )
 _LONGEST_GAP = 5
+_BESIDE = (" ", "-")
 _JOINING = frozenset({"", ",", "-", "_", ".", "+", "'", "’", "·", "/", "|", ";"})
 
 
@@ -69,7 +71,7 @@ class Words:
 
     def among(self, wanted: Set[bytes]) -> list[int]:
         """The numbers of the words that are wanted."""
-        return [number for number, word in enumerate(self.words) if word in wanted]
+        return list(compress(range(len(self.words)), map(wanted.__contains__, self.words)))
 
     def uncapitalised(self, numbers: Iterable[int]) -> set[bytes]:
         """Those of these words that stand somewhere without a capital letter."""
@@ -91,32 +93,33 @@ class Words:
 
     def near(self, number: int, step: int = 1) -> int | None:
         """The word after this one (before it, with step -1), of the same leaf and at most a few marks away."""
-        at = number + step
-        if not 0 <= at < len(self.words):
-            return None
-        gap = self._gap(number, at) if step > 0 else self._gap(at, number)
-        return at if len(gap) <= _LONGEST_GAP and SEPARATOR not in gap else None
+        return None if self._gap(number, step) is None else number + step
 
     def next(self, number: int, step: int = 1) -> int | None:
         """The word near this one that could be of the same name: nothing between them ends a sentence."""
-        at = self.near(number, step)
-        return at if at is not None and self._is_joined(min(at, number), max(at, number)) else None
+        gap = self._gap(number, step)
+        return number + step if gap is not None and self._joins(gap, min(number, number + step)) else None
 
     def beside(self, number: int, step: int = 1) -> int | None:
         """The word after this one (before it, with step -1), where nothing but a space or a hyphen is between."""
-        at = self.next(number, step)
-        return at if at is not None and self._gap(min(at, number), max(at, number)) in (" ", "-") else None
+        gap = self._gap(number, step)
+        return number + step if gap in _BESIDE and self._joins(gap, min(number, number + step)) else None
 
     def begins(self, number: int) -> bool:
         """Whether a word stands after a mark or at the beginning: its capital letter says little."""
         before = self.text[max(0, self.start(number) - 3) : self.start(number)].rstrip(" \"'*(")
         return not before or not before[-1].isalnum()
 
-    def _gap(self, first: int, last: int) -> str:
-        return self.text[self.end(first) : self._starts[last]]
+    def _gap(self, number: int, step: int) -> str | None:
+        """What stands between a word and the one after it (before it); None where that is too much, or the end of a leaf."""
+        first = number if step > 0 else number + step
+        if not 0 <= first < len(self.words) - 1:
+            return None
+        gap = self.text[self.end(first) : self._starts[first + 1]]
+        return gap if len(gap) <= _LONGEST_GAP and SEPARATOR not in gap else None
 
-    def _is_joined(self, first: int, last: int) -> bool:
-        gap = self._gap(first, last)
+    def _joins(self, gap: str, first: int) -> bool:
+        """Whether what stands behind this word joins it to the next."""
         mark = gap.strip(' \t\r\n\u00a0*`"')
         if gap.count("\n") > 1 or mark not in _JOINING:
             return False

@@ -11,7 +11,7 @@ from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
 # Starts at the two check digits, which are rare, and not at the country's letters, which are everywhere.
-_TAIL = re.compile(r"[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})(?:[ \-]?[A-Za-z0-9]){11,32}(?![A-Za-z0-9])")
+_TAIL = re.compile(r"[0-9](?<=[A-Za-z]{2}[0-9])[0-9](?:[ \-]?[A-Za-z0-9]){11,32}(?![A-Za-z0-9])")
 _FOR = re.compile(r"\b(?:iban|bank|account|konto|compte|cuenta|transfer|wire)\b")
 _LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29, "BY": 28,

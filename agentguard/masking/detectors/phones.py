@@ -126,6 +126,9 @@ def _with_marks(text: str, start: int) -> int:
 
 
 def _national(text: str, first: int, start: int, end: int) -> _Form:
+    if text[start:end].isdecimal():
+        is_bare = _LEAST <= end - start <= _MOST and _ends_a_word(text, end)
+        return _Form(start, end, _BARE if is_bare else 0.0)
     groups = _GROUPS.findall(text, start, end)
     while sum(map(len, groups)) > _MOST and len(groups) > 1:
         groups.pop()
