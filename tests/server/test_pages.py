@@ -17,6 +17,7 @@ from agentguard.audit import Journal
 from agentguard.model.approvals import Request, State
 from agentguard.model.events import Faulted
 from agentguard.model.verdicts import Risk
+from agentguard.server.decision_routes import incoming
 from agentguard.server.entrance import logins
 from agentguard.server.freeze_pages import freeze_pages
 from agentguard.server.grant_pages import grant_pages
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.anyio
 
 ROUTES = [
     pytest.param(method, route.path, id=f"{method} {route.path}")
-    for router in (api, orders, health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages)
+    for router in (api, incoming, orders, health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages)
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods)
