@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ SESSIONS_KEPT = 1_024
 
 RECALL_SECONDS = 1.0
 """How old what is known of other processes' part in a session, and of erasures, may be when a call is made."""
+
+
+_Read = Future[tuple[Seen, list[Known]]]
+_NOTHING: tuple[float, int, _Read | None] = (0.0, 0, None)
 
 
 class _Recalled(NamedTuple):
@@ -41,6 +46,7 @@ class TokenBook:
     link: Link
     forms: dict[str, tuple[Form, ...]] = field(default_factory=dict)
     _recalled: dict[tuple[str, str | None], _Recalled] = field(default_factory=dict)
+    _reading: dict[tuple[str, str | None], tuple[float, int, _Read | None]] = field(default_factory=dict, repr=False)
     _expected: dict[str, tuple[Reveal, ...]] = field(default_factory=dict)
     _ids: dict[tuple[str, str | None], TokenIds] = field(default_factory=dict)
 
@@ -80,13 +86,27 @@ class TokenBook:
         if recalled is not None and recalled.pid == os.getpid() and now - recalled.at <= RECALL_SECONDS:
             return
         before = recalled.seen if recalled is not None and key in self._ids else None
-        seen, found = await self.background.hop(lambda: self._catch_up(principal, before))
+        at, reading = self._catching(key, principal, before, now)
+        seen, found = await self.background.follow(reading)
+        if self._recalled.get(key) is not recalled:
+            return  # another call that waited with this one was first
+        self._reading.pop(key, None)
         if before is not None and before.erasures != seen.erasures:
             self._ids.pop(key, None)
         known = self.ids(principal).known
         if known is not None:
             known.learn((entry.token.entity_type, entry.token.value) for entry in found)
-        self._keep_recalled(principal, _Recalled(now, seen, os.getpid()))
+        self._keep_recalled(principal, _Recalled(at, seen, os.getpid()))
+
+    def _catching(
+        self, key: tuple[str, str | None], principal: Principal, before: Seen | None, now: float
+    ) -> tuple[float, _Read]:
+        """The read that every call of the session waits for, but those that come too late for it; and when it began."""
+        at, pid, reading = self._reading.get(key, _NOTHING)
+        if reading is None or _failed(reading) or pid != os.getpid() or now - at > RECALL_SECONDS:
+            at, reading = now, self.background.start(lambda: self._catch_up(principal, before))
+            self._reading[key] = (at, os.getpid(), reading)
+        return at, reading
 
     def _keep_recalled(self, principal: Principal, recalled: _Recalled) -> None:
         if len(self._recalled) >= SESSIONS_KEPT:
@@ -132,3 +152,7 @@ class TokenBook:
     async def _remember(self, principal: Principal, news: News, origin: str, labels: Sequence[str]) -> None:
         async with self.link.using() as there:
             await self.sessions.remember(there.connection, principal, news, origin, labels)
+
+
+def _failed(reading: _Read) -> bool:
+    return reading.done() and (reading.cancelled() or reading.exception() is not None)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import typing
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from typing import Any
@@ -24,6 +23,7 @@ from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import GATE_MARK, FunctionTool, StreamTool
 from agentguard.integrations.names import check_names
 from agentguard.integrations.parsing import dump
+from agentguard.integrations.signatures import resolved, sign
 from agentguard.model.calls import ToolCall
 
 
@@ -90,22 +90,6 @@ def _like(function: Callable[..., Any], made: Callable[..., Any]) -> Callable[..
     functools.update_wrapper(made, function)
     told: Any = made
     del told.__wrapped__
-    told.__signature__ = signature = _resolved(function)
-    kinds = {each.name: each.annotation for each in signature.parameters.values()}
-    kinds["return"] = signature.return_annotation
-    told.__annotations__ = {name: kind for name, kind in kinds.items() if kind is not signature.empty}
+    sign(made, resolved(function))
     setattr(made, GATE_MARK, True)
     return made
-
-
-def _resolved(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature with types in place of their names, which nobody could look up where the gate stands; as it is where some can't be."""
-    signature = inspect.signature(function)
-    try:
-        hints = typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError, AttributeError):
-        return signature
-    parameters = [
-        each.replace(annotation=hints.get(each.name, each.annotation)) for each in signature.parameters.values()
-    ]
-    return signature.replace(parameters=parameters, return_annotation=hints.get("return", signature.return_annotation))

@@ -37,6 +37,7 @@ from agentguard.integrations.answers import Unrun, answer
 from agentguard.integrations.langchain_errors import is_signal, raisable
 from agentguard.integrations.langchain_results import Parts, take_apart, take_pair_apart
 from agentguard.integrations.langchain_tools import Invocation, LangChainTool
+from agentguard.integrations.signatures import resolved, sign
 from agentguard.store.doors import drive
 
 
@@ -84,7 +85,9 @@ class Gate:
             self.running()
             return await function(*args, **kwargs)
 
-        return async_code if inspect.iscoroutinefunction(function) else code
+        made = async_code if inspect.iscoroutinefunction(function) else code
+        sign(made, resolved(function))
+        return made
 
     def running(self) -> Running:
         """The admitted call that this code runs in. Raises ConfigurationError where there is none."""
@@ -224,13 +227,15 @@ def sync_code(run: Callable[..., Any]) -> Callable[..., Any]:
                 return running.kept_back(self, refusal)
         return _raise(drive(_settled_error(guard, permit, failed)))
 
+    sign(_run, resolved(run))
     return _run
 
 
 def async_code(run: Callable[..., Any], arun: Callable[..., Any]) -> Callable[..., Any]:
     """`_arun` of a guarded tool: the tool's own, settled. Where that only runs `_run` in a thread, it has the signature of `_run`."""
+    told = run if arun is BaseTool._arun else arun
 
-    @functools.wraps(run if arun is BaseTool._arun else arun)
+    @functools.wraps(told)
     async def _arun(self: Any, *args: Any, **kwargs: Any) -> Any:
         running = self.gate_.judged()
         if isinstance(running, Unran):
@@ -250,6 +255,7 @@ def async_code(run: Callable[..., Any], arun: Callable[..., Any]) -> Callable[..
                 return running.kept_back(self, refusal)
         return _raise(await _settled_error(guard, permit, failed))
 
+    sign(_arun, resolved(told))
     return _arun
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from agentguard.errors import GuardUnavailable
-from agentguard.store.doors import wait_for
+from agentguard.store.doors import follow, wait_for
 from agentguard.store.inherited import keep
 
 T = TypeVar("T")
@@ -41,9 +41,13 @@ class Background:
 
     async def hop(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of the coroutine that `make` gives, run on the loop. Cancelled with its caller."""
-        if self.on_this_thread():
-            raise RuntimeError("the guard was called on its own loop; it would wait for itself")
+        self._must_not_wait_for_itself()
         return await wait_for(self.start(make))
+
+    async def follow(self, started: Future[T]) -> T:
+        """The result of what `start` gave, for one of many that wait for it. Cancelling this waiter leaves it running."""
+        self._must_not_wait_for_itself()
+        return await follow(started)
 
     def start(self, make: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
         """Run the coroutine that `make` gives on the loop, without waiting."""
@@ -55,6 +59,10 @@ class Background:
     def on_this_thread(self) -> bool:
         """Whether the caller is on the loop's own thread."""
         return self._line is not None and self._line.thread is threading.current_thread()
+
+    def _must_not_wait_for_itself(self) -> None:
+        if self.on_this_thread():
+            raise RuntimeError("the guard was called on its own loop; it would wait for itself")
 
     def close(self) -> None:
         """Stop the loop and its thread; the next use starts anew."""

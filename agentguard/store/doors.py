@@ -92,6 +92,23 @@ def _settle(answer: asyncio.Future[T] | Future[T], given: T | Exception) -> None
         answer.set_result(given)
 
 
+async def follow(future: Future[T]) -> T:
+    """The result of a future that others wait for too. Cancelling this waiter leaves it running."""
+
+    def begin(tell: Callable[[T | Exception], None]) -> Callable[[], None]:
+        future.add_done_callback(lambda ended: tell(_failure(ended) or ended.result()))
+        return lambda: None
+
+    return await hear(begin)
+
+
+def _failure(ended: Future[Any]) -> Exception | None:
+    if ended.cancelled():
+        return RuntimeError("what this call waited for was cancelled")
+    error = ended.exception()
+    return error if error is None or isinstance(error, Exception) else RuntimeError(type(error).__name__)
+
+
 class _Drives(threading.local):
     """The `drive` calls that this thread is in, outermost first: for each, the loop that was running around it."""
 

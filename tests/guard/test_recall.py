@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from agentguard.errors import GuardUnavailable
 from agentguard.guard.tokens import RECALL_SECONDS
@@ -103,3 +104,39 @@ async def test_t5_who_cannot_know_what_others_saw_runs_nothing(world: World) -> 
     ):
         await world.call(cut_off, "echo", value="Anna Kowalska called")
     assert [name for name, _ in world.tools.ran] == ["find_customer"]
+
+
+async def _reads_of(world: World, run: Callable[[], Awaitable[Any]]) -> int:
+    """How often the tenant's erasures were read while this ran: once by each look at what others put into a session."""
+    client = redis.asyncio.Redis(unix_socket_path=world.redis_url.removeprefix("unix://"))
+    found = 0
+    async with client.monitor() as monitor:
+        await run()
+        await client.echo(world.tenant)
+        async for line in monitor.listen():
+            word, _, rest = line["command"].partition(" ")
+            if word.lower() == "echo" and rest == world.tenant:
+                break
+            found += word.lower() == "get" and world.tenant in rest and "eras" in rest
+    await client.aclose()
+    return found
+
+
+async def test_calls_at_once_look_once_and_one_that_is_cancelled_holds_up_no_other(world: World) -> None:
+    """A hundred calls of a session that this process knows too little of wait for one round trip, and each gets its answer."""
+    with world.open() as guard, guard.session(user=ANN, id="thread"):
+        await world.call(guard, "echo", value=0)
+        await asyncio.sleep(RECALL_SECONDS + 0.05)
+        told: list[Any] = []
+
+        async def all_at_once() -> None:
+            calling = [asyncio.create_task(world.call(guard, "echo", value=number)) for number in range(100)]
+            await asyncio.sleep(0)  # each has begun
+            calling[0].cancel()
+            told.extend(await asyncio.gather(*calling, return_exceptions=True))
+
+        reads = await _reads_of(world, all_at_once)
+
+    assert isinstance(told[0], asyncio.CancelledError)
+    assert told[1:] == list(range(1, 100))
+    assert reads == 1

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agentguard.errors import GuardUnavailable
-from agentguard.store.doors import drive, hear, wait_for
+from agentguard.store.doors import drive, follow, hear, wait_for
 from tests.store.scripts import run
 
 
@@ -162,7 +162,7 @@ def test_an_interrupt_while_blocked_cancels_the_future() -> None:
     said = run("""
         import signal, threading
         from concurrent.futures import Future
-        from agentguard.store.doors import drive, wait_for
+        from agentguard.store.doors import drive, follow, wait_for
         future = Future()
         main = threading.get_ident()
         threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGINT]).start()
@@ -247,3 +247,22 @@ def test_an_answer_for_a_loop_that_is_closed_is_dropped() -> None:
     asyncio.run(begin())
     assert line.tell is not None
     line.tell("nobody is there")
+
+
+@pytest.mark.anyio
+async def test_many_follow_one_future_and_one_that_is_cancelled_leaves_it_to_the_others() -> None:
+    """On both doors; an error comes to each."""
+    shared = later("answered")
+    cancelled, waiting = asyncio.create_task(follow(shared)), asyncio.create_task(follow(shared))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+
+    assert drive(follow(shared)) == "answered"
+    assert await waiting == "answered"
+    assert await asyncio.gather(cancelled, return_exceptions=True) != ["answered"]
+    broken: Future[str] = Future()
+    broken.set_exception(ValueError("broken"))
+    with pytest.raises(ValueError, match="broken"):
+        await follow(broken)
+    with pytest.raises(ValueError, match="broken"):
+        drive(follow(broken))
