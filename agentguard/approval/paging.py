@@ -91,6 +91,12 @@ class Pages:
                     return Page(requests=tuple(found), next=at)
         return Page(requests=tuple(found), next=at)
 
+    async def waiting(self) -> int:
+        """How many requests wait."""
+        await self.channel.learn_time()
+        now_ms = self.channel.clock.now_ms()
+        return int(await self.channel.connection.execute("ZCOUNT", self.channel.names.pending, now_ms, "+inf"))
+
     async def _after(self, at: Cursor) -> list[tuple[str, int]]:
         """The next ids and scores of a list; those with the cursor's own score come by their id, as Redis sorts them."""
         names, offset = self.channel.names, 0

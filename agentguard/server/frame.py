@@ -17,4 +17,4 @@ async def framed(
 ) -> Response:
     """A page for somebody who is logged in."""
     given = {"form_token": lambda *purpose: entrance.cookies.form_token(viewer.session, *purpose)} | values
-    return page(template, status=status, viewer=viewer, waiting=await office.waiting(), **given)
+    return page(template, status=status, viewer=viewer, waiting=await office.pages.waiting(), **given)

@@ -223,11 +223,3 @@ class Office:
         """Whether Redis answers and everything that runs beside the API still does. Raises GuardUnavailable."""
         await self.channel.connection.execute("PING")
         return not any(task.done() for task in self.at_work)
-
-    async def waiting(self) -> int:
-        """How many requests wait. Raises GuardUnavailable."""
-        await self.channel.learn_time()
-        count = await self.channel.connection.execute(
-            "ZCOUNT", self.channel.names.pending, self.channel.clock.now_ms(), "+inf"
-        )
-        return int(count)

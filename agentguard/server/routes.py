@@ -200,7 +200,7 @@ async def readyz(office: TheOffice) -> Response:
 @health.get("/metrics")
 async def metrics(request: Request, office: TheOffice) -> Response:
     """Counts for Prometheus."""
-    gauges = {"agentguard_requests_waiting": float(await office.waiting())}
+    gauges = {"agentguard_requests_waiting": float(await office.pages.waiting())}
     gauges["agentguard_open_screens"] = float(the_live(request).listeners)
     waiting, dead = await office.outbox.counts()
     gauges |= {"agentguard_messages_waiting": float(waiting), "agentguard_dead_letters": float(dead)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from agentguard.approval import Channel, Stored
+from agentguard.approval import Channel, Pages, Stored
 from agentguard.cards import Brief, brief_of, brief_of_turn
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import State
@@ -34,6 +34,7 @@ async def row_told(channel: Channel, request_id: str) -> str | None:
             "state": stored.state,
             "turn": stored.request.turn,
             "waits": brief.state is State.PENDING,
+            "waiting": await Pages(channel=channel).waiting(),
             "instead_of": [each.request.id for each in together],
             "html": part("row.html.j2", "row", brief),
         }

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -71,6 +72,28 @@ async def test_a_hundred_screens_hear_of_a_decision_at_once(base: str, agent: Ch
 
     # then
     assert max(times) - started < 4 * TOLD_WITHIN_SECONDS
+
+
+async def test_what_is_told_says_how_many_wait_on_all_pages_and_which_rows_it_replaces(
+    base: str, agent: Channel
+) -> None:
+    """So that a count stays right beyond the first page, and a turn takes the place of its calls."""
+    async with visitor(base, "ann") as ann, screen(ann) as heard:
+        requests = [await opened(agent, ONE, turn="7" * 32) for _ in range(2)]
+        told = [data async for data in _told(heard, 2)]
+    assert [data["waiting"] for data in told][-1] == 2
+    assert told[-1]["instead_of"] == [request.id for request in requests]
+    assert f'id="t-{"7" * 32}"' in told[-1]["html"]
+
+
+async def _told(heard: AsyncIterator[tuple[str, dict[str, Any]]], most: int) -> AsyncIterator[dict[str, Any]]:
+    """The next requests that a screen hears of."""
+    async for kind, data in heard:
+        if kind == "request":
+            yield data
+            most -= 1
+        if not most:
+            return
 
 
 async def test_a_screen_is_let_go_when_its_person_is_gone_and_when_the_server_stops(

@@ -60,8 +60,9 @@ function learnClock(root) {
 
 // --- the inbox -----------------------------------------------------------------------------------------------------------
 
+let waiting = Number((byId("count") || {}).textContent || 0); // on all pages of the list
+
 function count() {
-  const waiting = [...document.querySelectorAll("#rows .row.waits")].reduce((sum, row) => sum + Number(row.dataset.waits), 0);
   const badge = byId("count");
   if (badge) { badge.textContent = waiting; badge.hidden = waiting === 0; }
   const empty = byId("empty");
@@ -78,6 +79,7 @@ function place(row) {
 
 function rowTold(told) { // a row takes the place of those that stood for its calls one by one
   const row = parsed(told.html).firstElementChild;
+  waiting = told.waiting;
   localTimes(row);
   const known = byId(row.id);
   const others = told.instead_of.map((id) => byId(`r-${id}`)).filter((each) => each && each !== known);
@@ -101,8 +103,10 @@ async function inboxAnew() {
   const reading = ++readings;
   isReading = true;
   try {
-    const fresh = parsed(await fetched(location.pathname + location.search)).querySelector("#rows");
+    const page = parsed(await fetched(location.pathname + location.search));
+    const fresh = page.querySelector("#rows");
     if (!fresh || reading !== readings) return;
+    waiting = Number(page.getElementById("count").textContent);
     learnClock(fresh.parentNode);
     byId("rows").replaceChildren(...fresh.children);
     localTimes(byId("rows"));
@@ -213,7 +217,7 @@ function listen() {
 // --- keys ----------------------------------------------------------------------------------------------------------------
 
 function move(step) {
-  const links = [...document.querySelectorAll(".row a")];
+  const links = [...document.querySelectorAll(".row a, .item h2 a")];
   if (!links.length) return;
   const at = links.indexOf(document.activeElement);
   links[Math.min(links.length - 1, Math.max(0, at < 0 ? 0 : at + step))].focus();
@@ -224,7 +228,7 @@ const KEYS = {
   k: () => move(-1),
   a: () => byId("approve") && byId("approve").focus(),
   r: () => {
-    const details = document.querySelector("details.reject");
+    const details = byId("rejecting");
     if (details) { details.open = true; byId("reason").focus(); }
   },
   i: () => location.assign("/"),
