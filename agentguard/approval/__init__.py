@@ -3,7 +3,7 @@
 from agentguard.approval.brake import Brake, Running
 from agentguard.approval.channel import Channel, How, Opened, Restraint
 from agentguard.approval.deeds import Attempt, Deeds, InTheWay, Run
-from agentguard.approval.desk import Desk, Shown
+from agentguard.approval.desk import Desk
 from agentguard.approval.edits import changes_of, check_edit
 from agentguard.approval.freezes import Freezes
 from agentguard.approval.grants import Granted, Grants, Listed, granted_by, holds
@@ -11,6 +11,7 @@ from agentguard.approval.notifier import CALLS_PEOPLE, Kind, NotDelivered, Notif
 from agentguard.approval.paging import Cursor, Page, Pages
 from agentguard.approval.roster import Person, Roster, Signer
 from agentguard.approval.roster_file import read_roster
+from agentguard.approval.showing import Shown
 from agentguard.approval.steps import Steps
 from agentguard.approval.stored import RecordMac, Stored
 from agentguard.approval.tally import Standing, Tally, Uncounted, obstacles, tally

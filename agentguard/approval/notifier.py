@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from agentguard.approval.desk import Shown
+from agentguard.approval.showing import Shown
 from agentguard.model.approvals import BESIDE, State
 from agentguard.model.record import Record
 
