@@ -171,11 +171,12 @@ def test_a_rejection_carries_its_reason(world: Scene) -> None:
 
 
 def test_the_list_and_approve_work_by_keyboard(world: Scene) -> None:
-    """`j`, Enter, `a`, Enter."""
+    """`j`, Enter, `a`, Enter; the row that `j` chose stays chosen when the list is read anew."""
     request = world.ask(ONE, card=a_card())
     with world.screen("ann") as context:
         page = live(context.new_page())
         page.keyboard.press("j")
+        page.evaluate("inboxAnew()")
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/requests/{request.id}")
         ready(page).keyboard.press("a")

@@ -108,7 +108,9 @@ async function inboxAnew() {
     if (!fresh || reading !== readings) return;
     waiting = Number(page.getElementById("count").textContent);
     learnClock(fresh.parentNode);
+    const focused = document.activeElement && document.activeElement.closest(".row");
     byId("rows").replaceChildren(...fresh.children);
+    if (focused && byId(focused.id)) byId(focused.id).querySelector("a").focus();
     localTimes(byId("rows"));
     tick();
     count();
