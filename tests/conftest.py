@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -62,7 +63,8 @@ settings.register_profile("thorough", max_examples=3000)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give this process an environment of its own, before any test module is imported."""
+    """Give this process an environment of its own, before any test module is imported; what is imported now stays for good."""
+    gc.disable()
     if "TMPDIR" not in os.environ and IN_MEMORY.is_mount() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
         os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
     own = tempfile.TemporaryDirectory(prefix="ag-")
@@ -81,6 +83,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
     places = {Path(__file__).parent / file: place for place, file in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later search for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
