@@ -132,10 +132,17 @@ async def serve_stdio(server: Server[Any]) -> None:
 
 
 async def serve_http(server: Server[Any], *, host: str, port: int) -> None:
-    """Answer clients at http://HOST:PORT/mcp."""
+    """Answer clients at http://HOST:PORT/mcp, until cancelled."""
     app = server.streamable_http_app(host=host)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on")
-    await uvicorn.Server(config).serve()
+    running = uvicorn.Server(config)
+    try:
+        await running.serve()
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            running.force_exit = True
+            await running.shutdown()
+        raise
 
 
 async def _listen(client: Client, events: Events) -> None:

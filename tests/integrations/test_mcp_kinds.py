@@ -39,14 +39,13 @@ def _place(kind: Kind) -> str:
     return {"value.email": ".email"}.get(kind.path, ".0" if isinstance(kind.expected, list) else "")
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_t27_mcp(kind: Kind, kind_guard: Guard, state_dir: Path, mode: str) -> None:
+async def test_t27_mcp(kind: Kind, kind_guard: Guard, state_dir: Path) -> None:
     """The schema is the server's own; what the client was given fits it, comes back as the value, and shows in nothing that it gets."""
     taken, server = Taken(kind, []), MCPServer("kinds")
     for name, function in taken.functions().items():
         server.add_tool(function, name=name)
 
-    async with proxied_shop(kind_guard, state_dir, server=server, mode=mode) as (client, _):
+    async with proxied_shop(kind_guard, state_dir, server=server) as (client, _):
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
         given = await client.call_tool("give")
         written: dict[str, Any] = {"value": kind.write(json.loads(text(given))[kind.field])}
