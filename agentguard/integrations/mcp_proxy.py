@@ -76,17 +76,20 @@ class Proxy:
         tool = await self._tool(params.name)
         call = ToolCall(tool=tool.name, arguments=params.arguments or {})
 
+        given: list[types.CallToolResult] = []
+
         async def run(arguments: dict[str, Any]) -> types.CallToolResult:
             with self.events.running(ctx):
-                given = await self.upstream.call_tool(params.name, arguments, progress_callback=self._progress(ctx))
-            return with_reason(given, tool.name, arguments)
+                result = await self.upstream.call_tool(params.name, arguments, progress_callback=self._progress(ctx))
+            given.append(with_reason(result, tool.name, arguments))
+            return given[0]
 
         self.events.met(ctx)
         try:
             result = await self.gate.gated(ctx, params, call, tool, run)
         except Exception as error:  # noqa: BLE001 - a refusal, a fault, or the server's error, masked by settling
             return _failed(error)
-        if isinstance(result, types.InputRequiredResult):
+        if isinstance(result, types.InputRequiredResult) or (given and result is given[0]):
             return result
         if isinstance(tool, McpTool) and not result.is_error and not tool.fits(result.structured_content):
             return _error(_MISFIT)

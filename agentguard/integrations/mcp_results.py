@@ -31,7 +31,7 @@ _INDENT = re.compile(r"[{\[]\n( +)")
 
 
 class Taken(NamedTuple, Generic[M]):
-    """`plain` is what must be masked; `put_back(masked)` is the message again."""
+    """`plain` is what must be masked; `put_back(masked)` is the message again, the very same where nothing was."""
 
     plain: Any
     put_back: Callable[[Any], M]
@@ -48,6 +48,8 @@ def take_apart(message: M) -> Taken[M]:
     written = dict(_written_out(plain))
 
     def put_back(masked: Any) -> M:
+        if masked == plain:
+            return message
         structured = masked.get("structuredContent")
         for index, indent in written.items():
             if _json(masked["content"][index]["text"]) != structured:
