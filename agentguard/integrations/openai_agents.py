@@ -170,6 +170,7 @@ def _guarded(guard: Guard, tool: Tool, hold_seconds: float | None, interrupts: b
     made = copy.copy(tool)
     made.on_invoke_tool = gate
     made.timeout_seconds = None  # the gate counts it, from the permit on
+    made.output_json_schema = made._output_type_adapter = None  # the gate holds the tool to it, before masking
     if interrupts or callable(tool.needs_approval):
         made.needs_approval = gate.needs_approval
     made.params_json_schema = copy.deepcopy(made.params_json_schema)

@@ -29,6 +29,7 @@ from agents.tool import (
     set_function_tool_failure_error_function,
 )
 from agents.tool_context import ToolContext
+from pydantic_core import to_json
 
 from agentguard.errors import CallPending, CallRefused, Fault, GuardUnavailable, ResultRefused, ToolFailed
 from agentguard.guard.permit import Permit
@@ -141,7 +142,7 @@ class Gate:
         except _TimedOut:
             return await self._timed_out(context)
         try:
-            return outcome.masked
+            return self._given(outcome.masked)
         except ResultRefused as refusal:
             return answer(refusal)
         except Fault:
@@ -168,6 +169,12 @@ class Gate:
                 )
             except ToolTimeoutError:
                 raise _TimedOut from None
+
+    def _given(self, masked: Any) -> Any:
+        """A result of a declared type as JSON: the tool was held to that before it was masked, and tokens may not fit it."""
+        if self.seen.tool.output_json_schema is None or isinstance(masked, str):
+            return masked
+        return to_json(masked, fallback=str, inf_nan_mode="constants").decode()
 
     async def _timed_out(self, context: ToolContext[Any]) -> str:
         """What the SDK makes of a timeout, by the tool's own settings."""

@@ -27,9 +27,11 @@ from agents import (
 )
 from agents.exceptions import ModelBehaviorError, UserError
 from agents.mcp import MCPServer
+from agents.tool_context import ToolContext
 from mcp.types import CallToolResult, TextContent
 from mcp.types import Tool as McpTool
 from openai import AsyncOpenAI
+from pydantic import BaseModel, EmailStr
 
 from agentguard.audit import read
 from agentguard.errors import ConfigurationError, GuardUnavailable, NoSession
@@ -629,6 +631,89 @@ async def test_t24_a_tool_without_a_gate_is_offered_to_no_model(
         await Runner.run(agent, MINE)
 
     assert server.sent == []
+
+
+class Customer(BaseModel):
+    """What a tool declares to give."""
+
+    full_name: str
+    email: EmailStr
+
+
+@pytest.mark.usefixtures("session")
+async def test_a_declared_type_holds_for_what_the_tool_gives_and_not_for_what_stands_in_its_place(
+    guard: Guard, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """Masked results and refusals are told as they are; what does not fit the type is the tool's error, as in the SDK."""
+
+    def find_customer() -> Any:
+        return Customer(full_name=NAME, email=EMAIL)
+
+    def wrong() -> Any:
+        return {"email": 5}
+
+    names = {"find_customer": find_customer, "echo": wrong, "forbidden_thing": find_customer}
+    tools = [tool(each, name_override=name, output_type=Customer) for name, each in names.items()]
+    agent = guarded(guard, Agent(name="support", tools=tools, model=model("responses", client)))
+    server.says(calls(*(call(name, name, {}) for name in names)), text("Done"))
+
+    found, failed, denied = outputs(await Runner.run(agent, "Go on"))
+
+    assert found.startswith('{"full_name":"[PERSON_')
+    assert failed == "An error occurred while running the tool. Please try again."
+    assert denied.startswith("denied by policy")
+    assert not [value for value in PLANTED if value in "".join(server.sent)]
+
+
+def _context(call_id: str) -> ToolContext[Any]:
+    return ToolContext(None, tool_name="refund", tool_call_id=call_id, tool_arguments="{}")
+
+
+@pytest.mark.usefixtures("session")
+async def test_t1_what_was_approved_runs_and_nothing_else_under_its_call_id(guard: Guard, world: World) -> None:
+    """Other arguments, other types and other keys under the same id are another call; spaces and order are none."""
+    [made] = guard_tools(guard, [tool(world.tools.refund)], hold_seconds=0)
+    assert isinstance(made, FunctionTool)
+    asked = await made.on_invoke_tool(_context("c1"), '{"order_id": 1, "amount": 2.0}')
+    [request] = await world.waiting()
+    await world.decide(request, "ann")
+
+    changed = [
+        '{"order_id": 2, "amount": 2.0}',
+        '{"order_id": 1, "amount": 2.5}',
+        '{"order_id": "1", "amount": 2.0}',
+        "{}",
+    ]
+    refused = [await made.on_invoke_tool(_context("c1"), arguments) for arguments in changed]
+    before = list(world.tools.ran)
+    ran = await made.on_invoke_tool(_context("c1"), ' { "amount" : 2.0, "order_id": 1 }')
+
+    assert "pending" in asked
+    assert [each.partition(":")[0] for each in refused] == ["call id reused"] * 3 + ["invalid arguments"]
+    assert before == []
+    assert ran == "refunded"
+    assert world.tools.ran == [("refund", {"order_id": 1, "amount": 2.0})]
+
+
+@pytest.mark.usefixtures("session")
+async def test_t2_an_approval_is_spent_once_however_often_its_call_comes(guard: Guard, world: World) -> None:
+    """At once, and afterwards; another call with the same arguments asks anew."""
+    [made] = guard_tools(guard, [tool(world.tools.refund)], hold_seconds=0)
+    assert isinstance(made, FunctionTool)
+    await made.on_invoke_tool(_context("c1"), '{"order_id": 1}')
+    [request] = await world.waiting()
+    await world.decide(request, "ann")
+
+    ended = await asyncio.gather(
+        *(made.on_invoke_tool(_context("c1"), '{"order_id": 1}') for _ in range(8)), return_exceptions=True
+    )
+    later = await made.on_invoke_tool(_context("c1"), '{"order_id": 1}')
+    other = await made.on_invoke_tool(_context("c2"), '{"order_id": 1}')
+
+    assert ended.count("refunded") == 1
+    assert world.tools.ran == [("refund", {"order_id": 1, "amount": 10.0})]
+    assert "already" in later
+    assert "pending" in other
 
 
 class Shop(MCPServer):
