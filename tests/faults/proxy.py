@@ -54,7 +54,6 @@ class Proxy:
     at_scripts: dict[str, Fault] = field(default_factory=dict)
     delay_seconds: float = 0.05
     recorder: Recorder | None = None
-    about: Mapping[str, str] = field(default_factory=dict)
     on_kill: Callable[[], None] = lambda: None
     seen: int = 0
     is_dead: bool = False
@@ -137,7 +136,7 @@ class Proxy:
         given = words_of(message)
         count = int(given[4])
         request, _, fence, *rest = given[5 + count :]
-        return self.recorder.begin("permit", request=request, fence=fence, agent=rest[-2], tool=rest[-1], **self.about)
+        return self.recorder.begin("permit", request=request, fence=fence, agent=rest[-2], tool=rest[-1])
 
 
 @dataclass(kw_only=True, eq=False)
