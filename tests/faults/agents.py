@@ -23,7 +23,7 @@ from tests.faults.history import Recorder
 from tests.faults.plan import Manner, Task
 from tests.faults.stage import AGENT, EFFECTS, LOOK_SECONDS, REQUESTER
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
 """After so long a call without an answer is stuck: deadline, budget of Redis and room for a slow machine."""
 
 

@@ -5,7 +5,7 @@ Rules:
 - no run of what must be asked about without a quorum of distinct approvers who approved that very revision before it, and none once it
   was rejected;
 - no decision that was acknowledged is lost;
-- no call waits for ever: each gets its answer, unless its process died;
+- no call waits for ever: each gets its answer, unless its process died; and what was approved runs within WAKES_WITHIN_SECONDS of that;
 - no vote counts twice;
 - never two runs of one effect, unless a person said in between that it did not happen;
 - nobody approves their own call;
@@ -23,6 +23,9 @@ from itertools import pairwise
 from tests.faults.history import NEVER, Event
 
 FRESH_SECONDS = 1.0
+WAKES_WITHIN_SECONDS = 30.0
+"""A lost event is made up for in five seconds, a reply that is swallowed costs seven more; the rest is for slow machines."""
+
 SETTLED = frozenset({"approved", "rejected"})
 GIVEN = frozenset({"approved", "executing", "done", "failed", "unknown"})
 
@@ -98,6 +101,14 @@ def no_forgotten_waiter(history: Sequence[Event], law: Law) -> Iterator[str]:
             yield f"{call} got no answer"
         elif call.ended == NEVER and not any(death.who == call.who and death.began > call.began for death in deaths):
             yield f"{call} ended without an answer, and nobody died"
+    calls = {event.call: event for event in _of("call", history)}
+    for run in _of("run", history):
+        decided = [
+            vote.ended for vote in _of("vote", history) if vote.request == run.request and vote.result == "approved"
+        ]
+        waiting = [calls[run.call].began, *decided[:1]] if run.call in calls else []
+        if decided and waiting and run.began > max(waiting) + WAKES_WITHIN_SECONDS:
+            yield f"{run} long after its approval"
 
 
 def no_vote_counts_twice(history: Sequence[Event], law: Law) -> Iterator[str]:

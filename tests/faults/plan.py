@@ -16,7 +16,7 @@ DEADLY = (Fault.KILL, Fault.KILL_AFTER)
 SLOW = (Fault.SWALLOW, Fault.HOLE)
 """These cost a client its whole budget of waiting, so they are rare."""
 
-JUMPS_MS = (25_000, 400_000, -25_000, -3_600_000)
+JUMPS_MS = (65_000, 400_000, -25_000, -3_600_000)
 """Over a decision's deadline, over a permit's, and back."""
 
 

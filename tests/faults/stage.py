@@ -26,8 +26,8 @@ tools:
   refund: {risk: high, labels: []}
   wire: {risk: critical, labels: [], once: args.order}
 approvals:
-  one: {approvers: [group:ops], deadline: 20s}
-  two: {approvers: [group:ops], quorum: 2, deadline: 20s}
+  one: {approvers: [group:ops], deadline: 60s}
+  two: {approvers: [group:ops], quorum: 2, deadline: 60s}
 """
 QUORUM = {"note": 0, "pay": 0, "refund": 1, "wire": 2}
 EFFECTS = frozenset({"pay", "wire"})

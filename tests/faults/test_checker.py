@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.checker import RULES, Law, violations
+from tests.faults.checker import RULES, WAKES_WITHIN_SECONDS, Law, violations
 from tests.faults.history import NEVER, Event, Recorder
 
 LAW = Law(quorum={"wire": 2, "pay": 0}, approvers=frozenset({"ann", "bob", "cem"}), requester="ann")
@@ -78,6 +78,7 @@ def test_a_good_history_breaks_no_rule() -> None:
         pytest.param(
             "no_forgotten_waiter", [replace(CALL, ended=NEVER), Event(kind="death", began=1, ended=1, who="p2")], id="somebody else died"
         ),
+        pytest.param("no_forgotten_waiter", [CALL, BOB, CEM, replace(RUN, began=2.2 + WAKES_WITHIN_SECONDS)], id="it woke too late"),
         pytest.param("no_vote_counts_twice", [*GOOD[:-1], replace(STORED, people=("bob", "bob", "cem"))], id="twice in one tally"),
         pytest.param("no_vote_counts_twice", [BOB, replace(STORED, people=("bob",))], id="one of two was enough"),
         pytest.param("no_vote_counts_twice", [BOB, STORED], id="who never voted"),
