@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentguard.errors import DecisionRefused, GuardUnavailable
 from agentguard.model.approvals import Request
+
+SWEEP_MS = 60_000
+"""How often old notes are looked for: there may be thousands, and each permit would look at all of them."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,16 @@ class Spent:
     """The permits taken, under `directory`."""
 
     directory: Path
+    _swept: list[int] = field(default_factory=list)
 
     def take(self, request: Request, now_ms: int) -> None:
         """Note that the permit of this request is taken. Raises DecisionRefused ("forged") where it was before, GuardUnavailable."""
         try:
             if not self.directory.is_dir():
                 self.directory.mkdir(mode=0o700, parents=True)
-            self._forget(now_ms)
+            if not self._swept or now_ms - self._swept[0] >= SWEEP_MS:
+                self._swept[:] = [now_ms]
+                self._forget(now_ms)
             is_new = self._make(self._file(request))
         except OSError as error:
             told = f"a permit can't be noted ({error.strerror})"
