@@ -25,7 +25,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from resource import getpagesize
 from statistics import median
@@ -211,14 +210,21 @@ async def alone(scene: Scene) -> Timed:
 
 
 Sample = tuple[float, float, float, float]
-"""Seconds of a bare wake; from a vote until the guard's reader woke a waiter; until it was redeemed; and until the permit was there."""
+"""Seconds of a bare wake; from a vote until the waiting call was awake; until it was redeemed; and until its permit was there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimedRequests(Requests):
-    """The guard's way to the channel, which notes when each permit was redeemed."""
+    """The guard's way to the channel, which notes when each call was awake, and its permit redeemed."""
 
+    awake: dict[str, float] = field(default_factory=dict)
     redeemed: dict[str, float] = field(default_factory=dict)
+
+    async def decided(self, request_id: str, deadline_ms: int, hold_seconds: float | None = None) -> Stored:
+        """See Requests."""
+        stored = await super().decided(request_id, deadline_ms, hold_seconds)
+        self.awake[request_id] = time.perf_counter()
+        return stored
 
     async def redeem(self, stored: Stored, fence: str) -> None:
         """See Requests."""
@@ -227,7 +233,7 @@ class TimedRequests(Requests):
 
 
 def timing(guard: Guard) -> Guard:
-    """The guard, which notes when each permit was redeemed."""
+    """The guard, which notes how far each call came."""
     requests = guard.asking.requests
     noting = TimedRequests(background=requests.background, link=requests.link)
     return replace(guard, asking=replace(guard.asking, requests=noting))
@@ -236,8 +242,6 @@ def timing(guard: Guard) -> Guard:
 async def sample(scene: Scene, request: Request, task: asyncio.Task[tuple[Permit, float]]) -> Sample:
     """Vote on a request."""
     floor = await bare_wake(scene.client)
-    waking = scene.guard.tokens.background.start(partial(_woken, scene.guard, request))
-    await asyncio.sleep(0.005)
     stored = await scene.desk.channel.read(request.id)
     vote = scene.vote(request, scene.place.keys["ann"])
     started = time.perf_counter()
@@ -245,8 +249,8 @@ async def sample(scene: Scene, request: Request, task: asyncio.Task[tuple[Permit
     _, at = await task
     requests = scene.guard.asking.requests
     assert isinstance(requests, TimedRequests)
-    redeemed = requests.redeemed[request.id]
-    return floor, await asyncio.wrap_future(waking) - started, redeemed - started, at - started
+    awake, redeemed = requests.awake[request.id], requests.redeemed[request.id]
+    return floor, awake - started, redeemed - started, at - started
 
 
 def timed(scene: Scene, samples: Sequence[Sample], *, waiting: int) -> Timed:
@@ -369,12 +373,6 @@ async def handwritten(scene: Scene) -> None:
 def resident_bytes() -> int:
     """What this process has in memory now."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * getpagesize()
-
-
-async def _woken(guard: Guard, request: Request) -> float:
-    async with guard.tokens.link.using() as opened:
-        await opened.waiters.wait(request.id, request.deadline_ms)
-    return time.perf_counter()
 
 
 async def _waiting(scene: Scene, orders: range, *, beside: int = 0) -> list[asyncio.Task[tuple[Permit, float]]]:

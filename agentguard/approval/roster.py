@@ -3,6 +3,7 @@
 Rules:
 - a person is one human: name, e-mail and key are each nobody else's, compared the way people write them (NFKC, any case);
 - a group is the people who list it and those that `groups:` lists for it; nobody else, and never by pattern;
+- a group from a command is the people of its last answer while that counts (see `rota`), so its size is not known when a policy loads;
 - a signer is a server that authenticates people and signs for them; its name and its key are no person's.
 """
 
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import Discriminator, Field, Tag
 
 from agentguard.approval.matching import stands_for
+from agentguard.approval.rota import Rota
 from agentguard.errors import DecisionRefused
 from agentguard.model.record import Record
 
@@ -130,6 +132,7 @@ class Roster:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     signers: Mapping[str, Signer] = field(default_factory=dict)
     agents: Mapping[str, Agent] = field(default_factory=dict)
+    rotas: Mapping[str, Rota] = field(default_factory=dict)
     users: Users = "anyone"
 
     def find(self, who: str) -> str | None:
@@ -158,6 +161,12 @@ class Roster:
         """The names of everybody whom any of these means."""
         return frozenset().union(*map(self.members, approvers))
 
+    def varies(self, approvers: Iterable[str]) -> bool:
+        """Whether any of these is a group from a command, whose size another answer changes."""
+        return any(
+            approver.removeprefix("group:") in self.rotas for approver in approvers if approver.startswith("group:")
+        )
+
     def groups_of(self, person: str) -> tuple[str, ...]:
         """The groups that a person is in today, sorted."""
         return tuple(sorted(name for name, members in self._members.items() if person in members))
@@ -172,7 +181,7 @@ class Roster:
             yield from found or self._check_quorum(("approvals", name), terms)
             for index, step in enumerate(terms.escalate):
                 for number, approver in enumerate(step.to):
-                    if not self.members(approver):
+                    if not self.members(approver) and not self.varies([approver]):
                         yield ("approvals", name, "escalate", index, "to", number), *self._unknown(approver)
 
     def _check_approvers(self, path: Path, approvers: Sequence[str]) -> Iterator[Found]:
@@ -186,10 +195,12 @@ class Roster:
             place = (*path, "approvers", index)
             if approver in approvers[:index]:
                 yield place, f"{approver} stands here twice", "name each approver once"
-            elif not self.members(approver):
+            elif not self.members(approver) and not self.varies([approver]):
                 yield place, *self._unknown(approver)
 
     def _check_quorum(self, path: Path, terms: ApprovalTerms) -> Iterator[Found]:
+        if self.varies(terms.approvers):
+            return
         distinct = len(self.entitled(terms.approvers))
         if terms.reject_quorum > distinct:
             what = f"{terms.reject_quorum} must reject, but there are only {distinct} distinct people, so nobody could"

@@ -5,18 +5,20 @@ Rules:
 - no two people, and no person and signer, share a name, an e-mail, a Slack id, a subject, an alias or a key, nor one of these for another;
 - a key is an Ed25519 public key on the curve and of full order, or the roster does not load;
 - a group names people who are listed; one that is empty is an error;
-- a group whose members a command would give is an error: nothing here would run it.
+- a group whose members a command gives is nobody else's: no person lists it; who it is comes with the last answers (see `rota`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from agentguard.approval.public_keys import is_public_key
 from agentguard.approval.roster import Agent, Found, Path, Person, Roster, Signer, Users, plain
+from agentguard.approval.rota import Answers, Rota, on_duty
 from agentguard.errors import PolicyError
 from agentguard.model.marked_yaml import Marked, parse, read_yaml
 from agentguard.model.problems import Problem
@@ -32,40 +34,52 @@ _NAME_RULE = "a name is lower-case letters, digits, '.', '_' and '-', at most 64
 _KEY_RULE = "write the public key that `agentguard init` put into approvers.yaml: ed25519: and 44 characters of base64"
 
 
+def _listed_or_told(value: Any) -> str:
+    return "told" if isinstance(value, (dict, Rota)) else "listed"
+
+
+Members = Annotated[
+    Annotated[tuple[str, ...], Tag("listed")] | Annotated[Rota, Tag("told")], Discriminator(_listed_or_told)
+]
+"""Who is in a group: their names, or the command that tells them."""
+
+
 class RosterFile(Record):
     """The form of approvers.yaml."""
 
     people: dict[str, Person]
-    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    groups: dict[str, Members] = Field(default_factory=dict)
     signers: dict[str, Signer] = Field(default_factory=dict)
     agents: dict[str, Agent] = Field(default_factory=dict)
     users: Users = "anyone"
 
 
-def read_roster(text: str, file: str) -> Roster:
-    """The roster in the text of an approvers.yaml. Raises PolicyError with all problems."""
+def read_roster(text: str, file: str, answers: Answers | None = None, *, now_ms: int = 0) -> Roster:
+    """The roster in an approvers.yaml. `answers`: what the commands of groups told last. Raises PolicyError with all problems."""
     marked = read_yaml(text, file)
-    _refuse(marked, _not_enforced(marked))
     read = parse(RosterFile, marked)
     _refuse(marked, [*_check_names(read), *_check_people(read), *_check_groups(read), *_check_keys(read)])
-    return Roster(people=read.people, groups=read.groups, signers=read.signers, agents=read.agents, users=read.users)
+    known = {} if answers is None else answers.groups
+    rotas = {name: group for name, group in read.groups.items() if isinstance(group, Rota)}
+    told = {name: on_duty(rota, known.get(name), now_ms) for name, rota in rotas.items()}
+    return Roster(
+        people=read.people,
+        groups={**_listed(read), **told},
+        signers=read.signers,
+        agents=read.agents,
+        users=read.users,
+        rotas=rotas,
+    )
+
+
+def _listed(read: RosterFile) -> dict[str, tuple[str, ...]]:
+    return {name: group for name, group in read.groups.items() if not isinstance(group, Rota)}
 
 
 def _refuse(marked: Marked, found: Iterable[Found]) -> None:
     problems = [Problem(place=marked.place(path), what=what, instead=instead) for path, what, instead in found]
     if problems:
         raise PolicyError(problems)
-
-
-def _not_enforced(marked: Marked) -> Iterator[Found]:
-    groups = marked.value.get("groups") if isinstance(marked.value, dict) else None
-    for name, members in groups.items() if isinstance(groups, dict) else ():
-        if isinstance(members, dict):
-            yield (
-                ("groups", name),
-                f"group {name!r} from a command is not enforced by this version",
-                "list its people: [ann, dan]",
-            )
 
 
 def _check_names(read: RosterFile) -> Iterator[Found]:
@@ -141,7 +155,12 @@ def _check_aliases(read: RosterFile) -> Iterator[Found]:
 
 
 def _check_groups(read: RosterFile) -> Iterator[Found]:
-    for group, names in read.groups.items():
+    for name, person in read.people.items():
+        for index, group in enumerate(person.groups):
+            if isinstance(read.groups.get(group), Rota):
+                what = f"who is in {group!r} is for its command to tell"
+                yield ("people", name, "groups", index), what, "leave it out here"
+    for group, names in _listed(read).items():
         if not names:
             yield ("groups", group), f"group {group!r} is empty", "list its people, or leave the group out"
         for index, name in enumerate(names):

@@ -14,6 +14,7 @@ from agentguard.cli import (
     demo,
     doctor,
     grants,
+    groups,
     inbox,
     init,
     keys,
@@ -70,6 +71,7 @@ app.add_typer(slack.app, name="slack")
 approvals.app.add_typer(turns.app, name="turn")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(grants.app, name="grants")
+app.add_typer(groups.app, name="groups")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(vault.app, name="vault")

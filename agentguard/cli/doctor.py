@@ -14,7 +14,7 @@ import typer
 from agentguard.audit import Keeping, keeping, read, verify
 from agentguard.cli.options import Policies
 from agentguard.cli.screen import say
-from agentguard.config import Settings, journal_keys, open_connection, read_policies
+from agentguard.config import Settings, journal_keys, open_connection, read_policies, read_roster
 from agentguard.errors import AgentGuardError, ConfigurationError
 from agentguard.server.outbox import Outbox
 from agentguard.store.embedded import stop_left_over
@@ -40,6 +40,7 @@ def doctor(
 
 def _checks(settings: Settings, policies: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "policies", lambda: read_policies(policies).version
+    yield "groups", lambda: _groups(policies)
     yield "in force", lambda: _in_force(settings)
     yield "redis", lambda: anyio.run(_redis, settings)
     yield "journal", lambda: _journal(settings)
@@ -53,6 +54,16 @@ def _checked(name: str, check: Callable[[], str]) -> bool:
         say(f"wrong  {name}: {error}", style="red")
         return False
     return True
+
+
+def _groups(policies: Path) -> str:
+    """Whether each group that a command tells has somebody in it now."""
+    roster = read_roster(policies)
+    empty = [name for name in sorted(roster.rotas) if not roster.members(f"group:{name}")]
+    if empty:
+        told = "so nobody is in it; `agentguard groups ask` asks, and `agentguard serve` does while it runs"
+        raise ConfigurationError(f"no answer of the command of {', '.join(empty)} counts, {told}")
+    return f"{len(roster.rotas)} told by a command, somebody in each" if roster.rotas else "none is told by a command"
 
 
 def _in_force(settings: Settings) -> str:

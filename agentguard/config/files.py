@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from agentguard.approval import Roster
 from agentguard.approval import read_roster as roster_of
 from agentguard.config.masking import masking_checks
 from agentguard.config.notifiers import notifier_checks
+from agentguard.config.rotas import read_answers
 from agentguard.config.warnings import idle_reveals, idle_types, lonely_approvals
 from agentguard.errors import ConfigurationError
 from agentguard.model.problems import Problem
@@ -77,18 +79,21 @@ def has_people(folder: Path) -> bool:
 def read_roster(folder: Path) -> Roster:
     """The people of approvers.yaml beside the policy; nobody where there is no such file. Raises PolicyError."""
     file = _folder(folder) / APPROVERS
-    return roster_of(_read_text(file), str(file)) if has_people(folder) else Roster(people={})
+    if not has_people(folder):
+        return Roster(people={})
+    return roster_of(_read_text(file), str(file), read_answers(_folder(folder)), now_ms=_now_ms())
 
 
 def read_signed_roster(folder: Path, keys: Sequence[str]) -> Roster:
-    """The same, if one of these keys signed the very text of it. Raises ConfigurationError."""
+    """The same, if one of these keys signed its very text, and with answers of commands if one signed those. Raises ConfigurationError."""
     text = _read_text(_folder(folder) / APPROVERS)
     signature = _read_text(_folder(folder) / SIGNATURE).strip()
     if not any(verify(key, roster_text(text), signature) for key in keys):
         raise ConfigurationError(
             f"{APPROVERS} is not signed by a key of AGENTGUARD_ROSTER_KEYS; `agentguard keys sign` signs it"
         )
-    return roster_of(text, str(_folder(folder) / APPROVERS))
+    answers = read_answers(_folder(folder), keys)
+    return roster_of(text, str(_folder(folder) / APPROVERS), answers, now_ms=_now_ms())
 
 
 def sign_roster(folder: Path, key: SigningKey) -> Path:
@@ -189,6 +194,10 @@ def _folder(path: Path) -> Path:
 
 def _source(file: Path) -> Source:
     return Source(file=str(file), text=_read_text(file))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _read_text(file: Path) -> str:

@@ -18,7 +18,7 @@ from agentguard.policy.soundness import Found
 def lonely_approvals(roster: Roster, document: Document) -> Iterator[Found]:
     """Approvals that somebody who could approve could never have for a call of their own: too few others are left."""
     for name, approval in document.approvals.items():
-        people = sorted(roster.entitled(approval.approvers))
+        people = [] if roster.varies(approval.approvers) else sorted(roster.entitled(approval.approvers))
         stuck = [person for person in people if not _could_approve(roster, approval, person)]
         if stuck:
             what = f"for calls on behalf of {', '.join(stuck[:3])} too few others could approve, and nobody approves their own"

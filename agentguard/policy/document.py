@@ -5,7 +5,6 @@ Each field here has an enforcer. What the language has beyond that is in `unenfo
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,35 +17,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from agentguard.model.durations import Duration, seconds_of
 from agentguard.model.record import Record
 from agentguard.model.verdicts import CONFIRM, Effect, Mode, Risk
 from agentguard.policy.forms import EntityType, Form, Name
 from agentguard.policy.masking_section import MaskingSection, ToolMasking
 from agentguard.policy.patterns import check_pattern
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DEADLINE_SECONDS_MAX = 30 * 86400
 CONFIRM_SECONDS = 600
 """How long the user has to confirm a call."""
-
-
-_DURATION_FORM = (  # what `_check_duration` takes, for editors: at most 30 days
-    r"^(?:(?:[1-9][0-9]{0,5}|1[0-9]{6}|2[0-4][0-9]{5}|25[0-8][0-9]{4}|259[01][0-9]{3}|2592000)s"
-    r"|(?:[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m"
-    r"|(?:[1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|(?:[1-9]|[12][0-9]|30)d)$"
-)
-
-
-def _check_duration(text: str) -> str:
-    found = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", text)
-    if found is None or int(found[1]) * _UNITS[found[2]] > DEADLINE_SECONDS_MAX:
-        what = f"{text[:80]!r} is not a duration of at most 30 days"
-        raise PydanticCustomError("duration", "{what}", {"what": what, "instead": "write such as 30s, 10m, 4h or 1d"})
-    return text
-
-
-def _seconds(duration: str) -> int:
-    return int(duration[:-1]) * _UNITS[duration[-1]]
 
 
 def _check_pattern(text: str) -> str:
@@ -69,9 +48,6 @@ Pattern = Annotated[
     str,
     AfterValidator(_check_pattern),
     WithJsonSchema({"type": "string", "pattern": r"^(?!.*\*\*)[a-zA-Z0-9_*?-]{1,64}$"}),
-]
-Duration = Annotated[
-    str, AfterValidator(_check_duration), WithJsonSchema({"type": "string", "pattern": _DURATION_FORM})
 ]
 Role = Annotated[str, Form(r"[a-z][a-z0-9_]{0,63}", "a role", "write such as recipient, url, text or amount")]
 ArgumentPath = Annotated[
@@ -184,7 +160,7 @@ class GrantsEntry(Record):
     @property
     def seconds(self) -> int:
         """How long a grant may last."""
-        return _seconds(self.for_)
+        return seconds_of(self.for_)
 
 
 class ToolEntry(Record):
@@ -255,7 +231,7 @@ class LimitEntry(Record):
     @property
     def window_ms(self) -> int:
         """How far back is counted; 0: as long as the session goes on."""
-        return 0 if self.over is None else _seconds(self.over) * 1000
+        return 0 if self.over is None else seconds_of(self.over) * 1000
 
 
 class EscalateEntry(Record):
@@ -267,7 +243,7 @@ class EscalateEntry(Record):
     @property
     def after_seconds(self) -> int:
         """The time of the step, in seconds after the request opened."""
-        return _seconds(self.after)
+        return seconds_of(self.after)
 
 
 class ApprovalEntry(Record):
@@ -289,12 +265,12 @@ class ApprovalEntry(Record):
     @property
     def deadline_seconds(self) -> int:
         """The deadline in seconds."""
-        return _seconds(self.deadline)
+        return seconds_of(self.deadline)
 
     @property
     def remind_seconds(self) -> int:
         """How often people are reminded, in seconds; 0: never."""
-        return 0 if self.remind is None else _seconds(self.remind)
+        return 0 if self.remind is None else seconds_of(self.remind)
 
 
 class AskingSection(Record):
@@ -312,12 +288,12 @@ class AskingSection(Record):
     @property
     def pause_ms(self) -> int:
         """The pause in milliseconds."""
-        return _seconds(self.pause) * 1000
+        return seconds_of(self.pause) * 1000
 
     @property
     def after_rejection_ms(self) -> int:
         """How long a rejection is the answer, in milliseconds."""
-        return _seconds(self.after_rejection) * 1000
+        return seconds_of(self.after_rejection) * 1000
 
 
 class Fragment(Record):

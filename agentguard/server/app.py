@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -90,7 +90,10 @@ class SlackOffice(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What an application is made of. `roster` and `tokens` give today's; `connect` opens Redis on the server's own loop."""
+    """What an application is made of. `roster` and `tokens` give today's; `connect` opens Redis on the server's own loop.
+
+    `rotas`: one round of asking the commands of groups who is in them.
+    """
 
     connect: Callable[[], AbstractAsyncContextManager[Connection]]
     tenant: str
@@ -107,6 +110,7 @@ class Parts:
     local: LocalLogin | None = None
     records: Records | None = None
     unmasking: Unmasking | None = None
+    rotas: Callable[[], Awaitable[None]] | None = None
     step_up_seconds: int = STEP_UP_SECONDS
     paces: Paces = field(default_factory=Paces)
     metrics: Metrics = field(default_factory=Metrics)
@@ -173,6 +177,8 @@ async def _open(app: FastAPI, parts: Parts) -> AsyncIterator[None]:
         deadlines = Deadlines(channel=channel)
         await stack.enter_async_context(_beside(office, lasting("telling of deadlines", deadlines.tell)))
         await stack.enter_async_context(_beside(office, lasting("telling open screens", live.tell)))
+        if parts.rotas is not None:
+            await stack.enter_async_context(_beside(office, lasting("asking who is in groups", parts.rotas)))
         desk = None if parts.slack is None else await stack.enter_async_context(parts.slack.open(office))
         sent_to = [] if parts.webhooks is None else await stack.enter_async_context(parts.webhooks.open())
         places = [*sent_to, *(desk.places if desk is not None else []), *parts.places]

@@ -33,6 +33,7 @@ from agentguard.server.fresh import Fresh
 from agentguard.server.local_login import is_loopback, local_login
 from agentguard.server.oidc import provider_of
 from agentguard.server.records import Records
+from agentguard.server.rotas import Rotas
 from agentguard.server.settings import ServerSettings, token_path
 from agentguard.server.unmasking import Unmasking
 from agentguard.server.webhooks import page_at, webhooks_of
@@ -78,7 +79,7 @@ def serve(
 def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tenant: str, public_url: str) -> Parts:
     """What the settings and files make. Raises ConfigurationError."""
     folder = policies.parent if policies.is_file() else policies
-    roster = Fresh(path=folder / APPROVERS, read=lambda: read_roster(policies))
+    roster = _roster_of_now(policies, folder)
     token_file = token_path(settings, server)
     tokens_now = Fresh(path=token_file, read=lambda: tokens.read(token_file))
     tokens_now()
@@ -102,7 +103,19 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         records=Records(directory=settings.state_dir / "journal", keys=lambda: _journal_keys(settings)),
         step_up_seconds=server.step_up_seconds,
         unmasking=_unmasking(settings, server, roster()),
+        rotas=Rotas(folder=folder, roster=roster).ask,
     )
+
+
+def _roster_of_now(policies: Path, folder: Path) -> Callable[[], Roster]:
+    """Today's people; where a command tells who is in a group, read each time, since an answer lapses though no file changes."""
+    fresh = Fresh(path=folder / APPROVERS, read=lambda: read_roster(policies))
+
+    def now() -> Roster:
+        roster = fresh()
+        return read_roster(policies) if roster.rotas else roster
+
+    return now
 
 
 def _must_have_places(policies: Path, folder: Path, there: Set[str]) -> None:

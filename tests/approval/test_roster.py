@@ -34,6 +34,13 @@ signers:
 
 
 @dataclass
+class Step:
+    """One step of a ladder."""
+
+    to: tuple[str, ...]
+
+
+@dataclass
 class Terms:
     """One entry of a policy's approvals."""
 
@@ -41,6 +48,7 @@ class Terms:
     quorum: int = 1
     from_each: bool = False
     reject_quorum: int = 1
+    escalate: tuple[Step, ...] = ()
 
 
 @dataclass
@@ -106,7 +114,9 @@ AFTER = "groups:\n"
         pytest.param((KEY, "ssh-ed25519 AAAA"), "approvers.yaml:2:", "Ed25519", id="another kind of key"),
         pytest.param(("[bob, ann]", "[bob, eve]"), "approvers.yaml:6:18", "no person 'eve'", id="unknown person in a group"),
         pytest.param(("[bob, ann]", "[]"), "approvers.yaml:6:3", "empty", id="empty group"),
-        pytest.param(("[bob, ann]", "{command: [rota, now]}"), "approvers.yaml:6:3", "not enforced by this version", id="command"),
+        pytest.param(("[bob, ann]", "{command: []}"), "approvers.yaml:6:", "command", id="a command of nothing"),
+        pytest.param(("[bob, ann]", "{command: rota now}"), "approvers.yaml:6:", "command", id="a command for a shell"),
+        pytest.param(("[bob, ann]", "{command: [rota], every: often}"), "approvers.yaml:6:", "duration", id="every so often"),
         pytest.param(("  inbox:", "  ann:"), "approvers.yaml:8:3", "a person and a signer", id="signer with a person's name"),
         pytest.param(("speaks_for: everyone", "speaks_for: ann"), "approvers.yaml:8:", "everyone", id="narrow signer"),
         pytest.param(("slack:", "slak:"), "approvers.yaml:2:", "slak", id="unknown key"),
@@ -193,6 +203,7 @@ def test_a_fresh_key_is_a_key() -> None:
         pytest.param(Terms(("group:stewards", "person:ann"), 3), ("quorum",), "only 2 distinct", id="counts people, not entries"),
         pytest.param(Terms(("person:dan", "group:security"), 1, True), ("quorum",), "more people", id="one human for two groups"),
         pytest.param(Terms(("group:stewards", "group:security"), 2, True), ("quorum",), "more people", id="quorum in each"),
+        pytest.param(Terms(("group:stewards",), escalate=(Step(("group:ghosts",)),)), ("escalate", 0, "to", 0), "no group", id="step"),
         pytest.param(Terms(("group:stewards",), 1, reject_quorum=3), ("reject_quorum",), "only 2 distinct", id="nobody could reject"),
     ],
 )  # fmt: skip
@@ -221,4 +232,18 @@ def test_an_approval_that_nobody_could_give_is_a_problem(terms: Terms, path: tup
 def test_an_approval_that_can_be_given_is_no_problem(terms: Terms) -> None:
     """Nothing is said of what is right."""
     (check,) = people().checks()
+    assert list(check(Document({"board": terms}))) == []
+
+
+@pytest.mark.parametrize(
+    "terms", [Terms(("group:rota",), 3), Terms(("group:stewards",), escalate=(Step(("group:rota",)),))]
+)
+def test_how_many_a_command_will_name_is_not_known_yet(terms: Terms) -> None:
+    """A quorum is looked at when a call would ask, and not when the policy loads."""
+    text = (
+        GOOD.replace("groups:\n", "groups:\n  rota: {command: [rota]}\n", 1)
+        if "\ngroups:" in GOOD
+        else GOOD + "groups: {rota: {command: [rota]}}\n"
+    )
+    (check,) = read_roster(text, "approvers.yaml").checks()
     assert list(check(Document({"board": terms}))) == []

@@ -1,0 +1,73 @@
+"""`agentguard groups`: who is in the groups that a command tells, such as a rota's."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentguard.cli.keys import my_key
+from agentguard.cli.options import Name, Policies
+from agentguard.cli.screen import say
+from agentguard.config import Settings, read_roster
+from agentguard.config.rotas import Asked, ask_groups, read_answers, state_of
+
+_LOOK_SECONDS = 5.0
+
+app = typer.Typer(no_args_is_help=True, help="Groups that a command tells, such as a rota's.")
+
+
+@app.command()
+def ask(
+    policies: Policies = Path("tool_policies"),
+    sign: Annotated[
+        bool, typer.Option("--sign", help="Sign the answers with your key, for AGENTGUARD_ROSTER_KEYS.")
+    ] = False,
+    name: Name = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on asking, as often as each group says.")] = False,
+) -> None:
+    """Ask each group's command who is in it now, and keep the answers beside approvers.yaml. Exit code 1 where one gave none."""
+    key = my_key(Settings(), name)[1] if sign else None
+    folder, failed = _folder(policies), False
+    asked = ask_groups(folder, read_roster(policies), now_ms=_now_ms(), key=key)
+    while True:
+        for each in asked:
+            failed |= bool(each.wrong)
+            _tell(each)
+        if not watch:
+            break
+        time.sleep(_LOOK_SECONDS)
+        asked = ask_groups(folder, read_roster(policies), now_ms=_now_ms(), key=key, only_due=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(policies: Policies = Path("tool_policies")) -> None:
+    """List the groups that a command tells, and who is in them by its last answer. Runs nothing."""
+    roster, answers = read_roster(policies), read_answers(_folder(policies))
+    for group, rota in sorted(roster.rotas.items()):
+        _tell(state_of(group, rota, answers.groups.get(group), _now_ms()))
+    if not roster.rotas:
+        say("no group is from a command")
+
+
+def _tell(asked: Asked) -> None:
+    if asked.wrong:
+        say(f"{asked.group}: {asked.wrong}", style="red")
+    if asked.people:
+        until = datetime.fromtimestamp(asked.until_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        say(f"{asked.group}: {', '.join(asked.people)}, until {until}")
+    else:
+        say(f"{asked.group}: nobody, since no answer counts", style="red")
+
+
+def _folder(policies: Path) -> Path:
+    return policies.parent if policies.is_file() else policies
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
