@@ -1,6 +1,6 @@
 """The web inbox under load: pages at many pending requests beside an empty page, and how soon open screens show a decision.
 
-    python benchmarks/inbox.py [--pending 10000] [--screens 100] [--rounds 40]
+    python benchmarks/inbox.py [--pending 10000] [--screens 100] [--rounds 40] [--turn 1]
 
 One real server on a real Valkey. An empty page is the inbox while nothing waits, measured before the requests are opened and after
 they are gone; each figure is a median over the rounds, and each ratio is of medians of this run. A decision's time runs from before its
@@ -46,15 +46,16 @@ async def timed(client: httpx.AsyncClient, path: str, rounds: int) -> list[float
     return times
 
 
-async def pages(base: str, url: str, pending: int, rounds: int) -> None:
-    """The inbox and the page of one request at many pending ones, beside an empty page."""
+async def pages(base: str, url: str, pending: int, rounds: int, turn: int) -> None:
+    """The inbox and the page of one request at many pending ones, `turn` of them in each turn, beside an empty page."""
     connection = await Connection.open(url)
     agent = agents_side(connection, "bench")
     async with visitor(base, "ann") as ann:
         empty = await timed(ann, "/", rounds)
         ids: list[str] = []
-        for _ in range(0, pending, AT_ONCE):
-            made = await asyncio.gather(*(opened(agent, ONE, card=a_card()) for _ in range(AT_ONCE)))
+        for first in range(0, pending, AT_ONCE):
+            turns = [f"{(first + n) // turn:032x}" if turn > 1 else "" for n in range(AT_ONCE)]
+            made = await asyncio.gather(*(opened(agent, ONE, card=a_card(), turn=each) for each in turns))
             ids += [request.id for request in made]
         request, inbox = f"/requests/{ids[pending // 2]}", "/"
         shown: dict[str, list[float]] = {"request": [], "inbox": []}
@@ -103,11 +104,12 @@ def main() -> None:
     reading.add_argument("--pending", type=int, default=10_000)
     reading.add_argument("--screens", type=int, default=100)
     reading.add_argument("--rounds", type=int, default=40)
+    reading.add_argument("--turn", type=int, default=1, help="calls in each turn")
     given = reading.parse_args()
     with tempfile.TemporaryDirectory(prefix="ag-") as folder:
         lease = Embedded.acquire(Path(folder))
         with serving(parts(lease.url, "bench")) as base:
-            asyncio.run(pages(base, lease.url, given.pending, given.rounds))
+            asyncio.run(pages(base, lease.url, given.pending, given.rounds, given.turn))
             asyncio.run(screens(base, lease.url, given.screens, max(5, given.rounds // 4)))
         lease.release()
 

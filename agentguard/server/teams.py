@@ -1,7 +1,7 @@
 """A Teams channel that is told of requests: an Adaptive Card through a Workflows webhook, with a link to the request's page.
 
 Rules:
-- the card decides nothing: its one button opens the page, where a person logs in;
+- the card decides nothing: its buttons open pages, where a person logs in;
 - every text is a text run, which no markdown or mention in it can steer;
 - a Workflows webhook can't change a card that it posted, so what became of a request is a card of its own.
 """

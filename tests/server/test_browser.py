@@ -14,7 +14,7 @@ from playwright.sync_api import APIResponse, Page, Route, expect
 
 from agentguard.config import read_roster
 from agentguard.guard.pipeline import Guard
-from agentguard.model.approvals import State
+from agentguard.model.approvals import Held, Offer, State
 from tests.approval.people import KEYS, ONE, TWO
 from tests.cards.faces import a_card
 from tests.guard.world import World
@@ -28,6 +28,14 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}"),
 ]
 
+OFFER = Offer(
+    seconds=14_400,
+    uses=3,
+    session=False,
+    held=(Held(path="amount", how="at_most", shown="1420", most="1420"),),
+    tool_digest="t",
+    clause="c",
+)
 PHONE = {"width": 360, "height": 740}
 NOTE_WHAT_ROWS_SAID = """
 const rows = document.querySelector("#rows"), said = document.documentElement.dataset;
@@ -274,7 +282,7 @@ def test_t16_what_an_agent_writes_runs_nowhere(world: Scene) -> None:
 def test_pages_fit_a_phone_in_light_and_dark_and_axe_finds_nothing_serious(world: Scene, scheme: str) -> None:
     """No sideways scrolling at 360 pixels, buttons for a thumb, paper or ink behind, and WCAG AA as axe-core sees it."""
     long = world.ask(ONE, card=a_card({"command": "x" * 3000, "to": "a" * 200}, title="Run " + "y" * 150))
-    request = world.ask(TWO, card=a_card())
+    request = world.ask(TWO, card=a_card(grant=OFFER))
     over = world.ask(ONE, card=a_card())
     turn = [world.ask(ONE, card=a_card(title="Run " + "z" * 90), turn="f" * 32) for _ in range(2)]
     world.do(world.agent.withdraw, over.id, "x")
@@ -287,6 +295,7 @@ def test_pages_fit_a_phone_in_light_and_dark_and_axe_finds_nothing_serious(world
         f"/requests/{long.id}/session",
         f"/requests/{turn[0].id}/turn",
         "/freezes",
+        "/grants",
     ]
     with world.screen("ann", viewport=PHONE, color_scheme=scheme, has_touch=True) as context:
         page = context.new_page()

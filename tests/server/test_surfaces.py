@@ -60,6 +60,29 @@ def test_t16_a_hostile_card_hides_and_steers_nothing(surface: str) -> None:
     assert '"type":"TextBlock"' not in ALL["teams"]["waits, hostile"]
 
 
+@pytest.mark.parametrize(
+    ("surface", "mark"), [("terminal", "nobody checked this"), ("web", "not checked"), ("slack", "nobody checked this")]
+)
+def test_t18_the_agents_words_stand_below_the_guards_facts_and_marked(surface: str, mark: str) -> None:
+    """On every surface that shows them; Teams shows none."""
+    text = ALL[surface]["waits"]
+    words = text.index("pre-approved by security")
+    assert (
+        max(
+            text.index(fact)
+            for fact in (
+                "14 times the usual",
+                "undone",
+                "1420",
+                "The user asked" if surface != "terminal" else "the user asked",
+            )
+        )
+        < words
+    )
+    assert text.index(mark) < words
+    assert "pre-approved" not in ALL["teams"]["waits"]
+
+
 def test_t17_a_card_that_is_cut_offers_no_approval_where_it_is_cut() -> None:
     """The terminal shows it whole; elsewhere all of it is read first."""
     long = {surface: ALL[surface]["waits, too long"] for surface in SURFACES}
