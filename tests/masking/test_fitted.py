@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field, TypeAdapter
 
 from agentguard.masking import Masked, Masker, TokenIds, fitted, is_stand_in
 from agentguard.model.calls import Returns
+from tests.masking.test_standins import DEFS
+from tests.masking.test_standins import JSON as ODD
 
 CARD, PHONE, MAIL = 4111111111111111, 2025550147, "ann@acme.example"
 BORN, ID = "1990-04-01", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -230,3 +232,24 @@ def test_whatever_fitted_still_fits_when_it_is_masked(value: dict[str, Any]) -> 
     validator.validate(masked.value)
     left = json.dumps(masked.value)
     assert not [token for token in masked.tokens if json.dumps(token.value)[1:-1] in left]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["properties", "items", "type", "anyOf", "$ref", "enum", "format"]), ODD, max_size=4
+    ),
+    ODD,
+)
+def test_t29_no_schema_from_elsewhere_raises_or_lets_a_value_through(schema: dict[str, Any], other: Any) -> None:
+    """What is no JSON Schema says nothing, at whatever place."""
+    # given
+    value = {"phone": PHONE, "x": [{"email": MAIL}, other], "y": {"born": BORN, "card_number": CARD}}
+
+    # when
+    masked = shown(value, {**schema, "$defs": DEFS})
+
+    # then
+    left = json.dumps(masked.value)
+    assert not [text for text in (str(PHONE), MAIL, BORN, str(CARD)) if text in left]
+    assert [*masked.value] == [*value]
