@@ -64,13 +64,13 @@ def test_a_durable_record_ends_its_future_after_an_fsync(tmp_path: Path) -> None
     # given
     disk = FailingDisk()
     writing = journal(tmp_path, disk=disk)
-    writing.append("judged", judged(), durable=True).result(timeout=5)  # type: ignore[union-attr]
+    writing.append("judged", judged(), durable=True).result(timeout=20)  # type: ignore[union-attr]
     before = disk.syncs
     # when
     future = writing.append("judged", judged(), durable=True)
     # then
     assert future is not None
-    assert future.result(timeout=5) is None
+    assert future.result(timeout=20) is None
     assert disk.syncs > before
     writing.close()
 
@@ -84,7 +84,7 @@ def test_a_waiter_that_gives_up_takes_nothing_from_the_others(tmp_path: Path) ->
     cancelled = future.cancel()  # type: ignore[union-attr]
     # then
     assert not cancelled
-    writing.append("judged", judged(), durable=True).result(timeout=5)  # type: ignore[union-attr]
+    writing.append("judged", judged(), durable=True).result(timeout=20)  # type: ignore[union-attr]
     writing.close()
 
 
@@ -185,16 +185,16 @@ def test_t33_a_failed_fsync_ends_the_segment(tmp_path: Path) -> None:
     # given
     disk = FailingDisk()
     writing = journal(tmp_path, disk=disk)
-    writing.append("faulted", note(1), durable=True).result(timeout=5)  # type: ignore[union-attr]
+    writing.append("faulted", note(1), durable=True).result(timeout=20)  # type: ignore[union-attr]
     disk.errors = {"sync": errno.EIO}
     # when
     future = writing.append("faulted", note(2), durable=True)
     with pytest.raises(GuardUnavailable):
-        future.result(timeout=5)  # type: ignore[union-attr]
+        future.result(timeout=20)  # type: ignore[union-attr]
     with pytest.raises(GuardUnavailable):
         writing.append("faulted", note(3), durable=False)
     disk.errors = {}
-    writing.append("faulted", note(4), durable=True).result(timeout=5)  # type: ignore[union-attr]
+    writing.append("faulted", note(4), durable=True).result(timeout=20)  # type: ignore[union-attr]
     writing.close()
     # then
     assert verify(tmp_path, [KEY]).ok
@@ -210,12 +210,12 @@ def test_t33_a_failed_fsync_of_allowed_calls_stops_the_next_call(tmp_path: Path)
     # given
     disk = FailingDisk()
     writing = journal(tmp_path, disk=disk, group_seconds=0.0)
-    writing.append("faulted", note(1), durable=True).result(timeout=5)  # type: ignore[union-attr]
+    writing.append("faulted", note(1), durable=True).result(timeout=20)  # type: ignore[union-attr]
     disk.errors = {"sync": errno.EIO}
     writing.append("faulted", note(2), durable=False)
     # when
     with pytest.raises(GuardUnavailable):
-        writing.append("faulted", note(3), durable=True).result(timeout=5)  # type: ignore[union-attr]
+        writing.append("faulted", note(3), durable=True).result(timeout=20)  # type: ignore[union-attr]
     # then
     with pytest.raises(GuardUnavailable):
         writing.append("faulted", note(4), durable=False)
@@ -230,7 +230,7 @@ def test_t33_a_segment_that_can_not_begin_refuses_and_begins_later(tmp_path: Pat
     # given
     disk = FailingDisk()
     writing = journal(tmp_path, disk=disk, segment_bytes=1)
-    writing.append("faulted", note(1), durable=True).result(timeout=5)  # type: ignore[union-attr]
+    writing.append("faulted", note(1), durable=True).result(timeout=20)  # type: ignore[union-attr]
     disk.errors = {move: errno.ENOSPC}
     with pytest.raises(GuardUnavailable):
         writing.append("faulted", note(2), durable=False)
@@ -352,7 +352,7 @@ def test_two_writers_at_once_make_two_files(tmp_path: Path) -> None:
     one, two = journal(tmp_path), journal(tmp_path)
     # when
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(lambda writing: writing.append("faulted", note(1), durable=True).result(timeout=5), (one, two)))
+        list(pool.map(lambda writing: writing.append("faulted", note(1), durable=True).result(timeout=20), (one, two)))
     one.close()
     two.close()
     # then
@@ -365,13 +365,13 @@ def test_a_forked_child_writes_a_journal_of_its_own(tmp_path: Path) -> None:
     """Never to its parent's file, even when the parent's journal is open and busy."""
     # given
     writing = journal(tmp_path)
-    writing.append("faulted", note(1), durable=True).result(timeout=5)  # type: ignore[union-attr]
+    writing.append("faulted", note(1), durable=True).result(timeout=20)  # type: ignore[union-attr]
     # when
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            writing.append("faulted", note(2), durable=True).result(timeout=5)  # type: ignore[union-attr]
+            writing.append("faulted", note(2), durable=True).result(timeout=20)  # type: ignore[union-attr]
             writing.close()
             status = 0
         finally:

@@ -91,7 +91,7 @@ async def edit(world: World, request: str, side: str, *command: str) -> None:
 
 async def ended(world: World, request: str) -> State:
     """How a request stands once it stands still."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while request in await world.open_requests():
             await asyncio.sleep(0.01)
     return await world.state(request)
@@ -107,7 +107,7 @@ async def approve_all(world: World, until: asyncio.Event) -> None:
 
 async def taken_back(world: World) -> None:
     """Nothing can be decided or run any more."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await world.open_requests():
             await asyncio.sleep(0.01)
 
@@ -191,7 +191,7 @@ async def test_t8_t32_moved_deadlines_give_no_time(world: World) -> None:
         call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
         (request,) = await world.waiting()
         await edit(world, request, "request", "HSET", "deadline_ms", "99999999999999")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with pytest.raises((CallRefused, Fault)):
                 await call
     assert await world.state(request) is State.EXPIRED

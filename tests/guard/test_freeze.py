@@ -40,7 +40,7 @@ async def lift(world: World, order: Freeze, person: str = "cem") -> None:
 
 async def refused(world: World, guard: Guard, tool: str, **arguments: object) -> CallRefused:
     """The refusal that a call gets soon, while it is made again and again (benchmarks/freeze.py measures how soon)."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             try:
                 await world.call(guard, tool, **arguments)
@@ -51,7 +51,7 @@ async def refused(world: World, guard: Guard, tool: str, **arguments: object) ->
 
 async def allowed(world: World, guard: Guard, tool: str, **arguments: object) -> None:
     """Return once a call runs again."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             try:
                 await world.call(guard, tool, **arguments)

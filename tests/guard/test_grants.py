@@ -75,7 +75,7 @@ async def is_asked(world: World, guard: Guard, tool: str = "refund", **arguments
         if await world.open_requests():
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while await world.open_requests():
                     await asyncio.sleep(0.01)
             return True

@@ -133,7 +133,7 @@ async def test_what_waits_for_people_is_held_and_given_back(limited: World) -> N
         await limited.decide(two, "bob", Decision.REJECT)
         await limited.decide(one, "bob", Decision.REJECT)
         await asyncio.gather(first, second, return_exceptions=True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await over(guard, "refund", amount=100.0):
                 await asyncio.sleep(0.01)
 

@@ -122,7 +122,7 @@ async def test_a_cancelled_wait_takes_its_request_back(world: World, guard: Guar
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await world.open_requests():
                 await asyncio.sleep(0.01)
 

@@ -240,7 +240,7 @@ async def test_a_cancelled_wait_takes_its_request_back(world: World, guard: Guar
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await world.state(request) is State.PENDING:
                 await asyncio.sleep(0.01)
         with pytest.raises(Exception, match="withdrawn"):

@@ -463,7 +463,7 @@ async def test_a_cancelled_wait_takes_its_request_back(guard: Guard, world: Worl
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await world.state(request)).value == "pending":
                 await asyncio.sleep(0.01)
 

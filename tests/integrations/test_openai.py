@@ -386,7 +386,7 @@ async def test_a_fault_after_the_tool_ran_is_raised_once_the_other_calls_have_en
 
 async def test_functions_that_do_not_await_run_in_threads_with_the_session(guard: Guard) -> None:
     """Two that wait for each other both end, and see the session of the caller."""
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=20)
 
     def echo() -> str:
         both.wait()
@@ -409,7 +409,7 @@ async def test_a_cancelled_message_takes_its_requests_back(guard: Guard, world: 
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await world.state(request)).value == "pending":
                 await asyncio.sleep(0.01)
 

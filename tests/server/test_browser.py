@@ -389,7 +389,7 @@ def test_an_argument_is_edited_and_what_was_approved_then_runs(world: Scene, sta
             expect(page.locator(".changes")).to_contain_text("80.0 → 50.0")
             ready(page).locator("#approve").click()
             expect(page.locator(".status")).to_contain_text("Ran ")
-        call.result(timeout=5)
+        call.result(timeout=20)
     assert agents.tools.ran == [("refund", {"order_id": 1042, "amount": 50.0})]
 
 

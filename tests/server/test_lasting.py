@@ -27,7 +27,7 @@ async def test_t5_it_goes_on_when_redis_is_back() -> None:
 
     # when
     task = asyncio.create_task(lasting("this", one_round))
-    await asyncio.wait_for(back.wait(), 5)
+    await asyncio.wait_for(back.wait(), 20)
 
     # then
     task.cancel()
@@ -60,8 +60,8 @@ async def test_a_pause_ends_when_it_is_woken() -> None:
     """Or after its time."""
     wake = asyncio.Event()
     wake.set()
-    await asyncio.wait_for(pause(60, wake), 5)
-    await asyncio.wait_for(pause(0.01), 5)
+    await asyncio.wait_for(pause(60, wake), 20)
+    await asyncio.wait_for(pause(0.01), 20)
 
 
 async def test_anything_else_ends_it() -> None:

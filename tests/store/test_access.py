@@ -176,7 +176,7 @@ async def test_both_sides_work_under_their_users(world: World, shared: Shared) -
 
 
 async def _frozen(world: World, guard: Guard) -> bool:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             try:
                 await world.call(guard, "echo", value=1)
@@ -185,7 +185,7 @@ async def _frozen(world: World, guard: Guard) -> bool:
 
 
 async def _failed_deed(world: World, guard: Guard, desk: Desk) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             try:
                 await world.call(guard, "echo", value=1)

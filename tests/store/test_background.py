@@ -115,7 +115,7 @@ def test_a_blocked_caller_is_told_when_the_guard_is_closed(background: Backgroun
 
     background.close()
 
-    assert {type(one.exception(timeout=5)) for one in waiting} == {GuardUnavailable}
+    assert {type(one.exception(timeout=20)) for one in waiting} == {GuardUnavailable}
 
 
 def test_after_a_close_the_next_use_starts_anew(background: Background) -> None:
