@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -65,7 +64,7 @@ settings.register_profile("thorough", max_examples=3000)
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process an environment of its own, before any test module is imported; what is imported now stays for good."""
     gc.disable()
-    if "TMPDIR" not in os.environ and IN_MEMORY.is_mount() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
+    if "TMPDIR" not in os.environ and _has_room(IN_MEMORY):
         os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
     own = tempfile.TemporaryDirectory(prefix="ag-")
     config.add_cleanup(own.cleanup)
@@ -147,6 +146,14 @@ async def connection(valkey_url: str) -> AsyncIterator[Connection]:
     opened = await Connection.open(valkey_url)
     yield opened
     await opened.close()
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether tests can put their files there: enough of them, and programs too."""
+    if not folder.is_mount():
+        return False
+    there = os.statvfs(folder)
+    return there.f_bavail * there.f_frsize > ROOM_BYTES and not there.f_flag & os.ST_NOEXEC
 
 
 def _no_skip(report: Report) -> Report:
