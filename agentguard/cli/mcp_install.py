@@ -136,7 +136,10 @@ def uninstall(client: Client, config: Config = None, dry_run: DryRun = False) ->
     """Give a client's configuration back as it was. Policies, pins and records stay."""
     known, file = _file(client, config)
     if file.installed() is None:
-        raise ConfigurationError(f"{file.file}: nothing was installed there; --config names another file")
+        kept = f"; a copy from before is {file.backup}" if file.backup.exists() else ""
+        raise ConfigurationError(
+            f"{file.file}: nothing is known to be installed there{kept}; --config names another file"
+        )
     current = file.read()
     before = file.before(current)
     if not dry_run:
@@ -179,8 +182,10 @@ def _must_be_there(names: Sequence[str], there: Sequence[Entry], file: ConfigFil
 
 def _plans(chosen: Sequence[Entry], root: Path, unasked: Sequence[str]) -> list[Plan]:
     """Where each server's policy is or goes; those that have none are asked."""
-    from agentguard.cli.clients.asking import ask  # noqa: PLC0415 - an extra
-
+    try:
+        from agentguard.cli.clients.asking import ask  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(f"this needs {error.name}: pip install 'agentguard[mcp]'") from None
     folders = {each.path: root / _folder_of(each) for each in chosen}
     new = [each for each in chosen if not (folders[each.path] / ROOT).exists()]
     answers = {each.entry.path: each for each in ask([each for each in new if each.name not in unasked])}

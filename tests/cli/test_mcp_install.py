@@ -317,7 +317,7 @@ def test_a_file_that_cannot_be_read_is_left_alone(home: Path, text: str, told: s
     [
         (["install", "claude-desktop"], "No such file or directory; --config names another file"),
         (["install", "other"], "which file? --config names it"),
-        (["uninstall", "cursor"], "nothing was installed there"),
+        (["uninstall", "cursor"], "nothing is known to be installed there"),
     ],
 )
 def test_a_file_that_is_not_there_is_told(home: Path, words: list[str], told: str) -> None:

@@ -22,7 +22,7 @@ from agentguard.integrations import mcp_listing
 from agentguard.integrations.mcp_serving import Terms, proxied, serve_http
 from agentguard.integrations.mcp_target import Target, remote
 from tests.guard.world import World
-from tests.integrations.mcp_connecting import text
+from tests.integrations.mcp_connecting import Asked, text
 from tests.integrations.mcp_shop import EMAIL, shop
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +32,7 @@ version: 1
 risk: {low: allow, medium: allow, high: deny, critical: deny}
 tools:
   "*": {risk: low, labels: []}
+  refund: {risk: medium, ask: confirm, labels: []}
   send_email: {risk: low, params: {recipient: [to]}, reveal: {to: [EMAIL_ADDRESS]}, labels: []}
 """
 SECRET = "Bearer 8d1f-planted"
@@ -65,7 +66,7 @@ async def until_it_listens(port: int) -> None:
 async def over_http(guard: Guard, folder: Path, target: Target) -> AsyncIterator[str]:
     """The URL of a proxy of a server."""
     port = free_port()
-    terms = Terms(user="eve@acme.example", first_sight=folder / "seen.json")
+    terms = Terms(user="zoe@acme.example", first_sight=folder / "seen.json")
     async with proxied(guard, target, terms) as server, anyio.create_task_group() as tasks:
         tasks.start_soon(partial(serve_http, server, host="127.0.0.1", port=port))
         await until_it_listens(port)
@@ -114,6 +115,25 @@ async def test_a_remote_server_is_guarded_over_http_on_both_sides(guard: Guard, 
     assert EMAIL not in found.model_dump_json() + sent.model_dump_json()
     assert ran[1:] == [("send_email", (EMAIL, "hi"))]
     assert set(came) == {SECRET}
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_the_user_confirms_over_http(guard: Guard, state_dir: Path, mode: str) -> None:
+    """The question travels on the call's own stream, or with its answer and the next request."""
+    user = Asked()
+    async with (
+        shop_over_http() as (url, ran, _),
+        over_http(guard, state_dir, remote(url, {"Authorization": SECRET})) as proxy,
+        Client(proxy, mode=mode, elicitation_callback=user) as client,
+    ):
+        confirmed = await client.call_tool("refund", {"order_id": 7})
+        user.action = "decline"
+        refused = await client.call_tool("refund", {"order_id": 8})
+
+    assert text(confirmed) == "refunded"
+    assert text(refused).startswith("not confirmed")
+    assert ran == [("refund", 7)]
+    assert len(user.shown) == 2
 
 
 async def test_a_remote_server_is_asked_for_its_tools_with_its_header() -> None:
