@@ -17,6 +17,8 @@ _OPEN = "(?:\\[|\\\\\\[|%5[Bb]|&#91;|&lbrack;|<|\\{|\u3010|\uff3b)"
 _BRACKETED = re.compile(rf"{_OPEN}{BODY}(?![0-9A-Za-z]){CLOSE}")
 _UNDERSCORED = re.compile(rf"(?:_|%5[Ff])(?:{BETWEEN}){{0,2}}([0-9A-Za-z]{{10}})(?![0-9A-Za-z])")
 _WORD_BEFORE = re.compile(rf"(?<![0-9A-Za-z])([A-Za-z][A-Za-z0-9]{{0,23}})\\?(?:{BETWEEN}){{0,2}}\Z")
+_MARK = re.compile("[\\[_%&<{\u3010\uff3b]")
+"""What each of them begins with, and hardly any value that is found holds."""
 _REACH = 36
 
 MARKED_FORM = (
@@ -30,7 +32,7 @@ _GATE = re2.compile(MARKED_FORM)
 
 def marked_tokens(text: str) -> list[tuple[int, int, str]]:
     """What has the form of a token and its mark, its check not looked at: (start, end, text in the form it is made)."""
-    if _GATE.search(text.encode("utf-8", "replace")) is None:
+    if _MARK.search(text) is None or _GATE.search(text.encode("utf-8", "replace")) is None:
         return []
     found = [(match.start(), match.end(), as_made(*match.groups())) for match in _BRACKETED.finditer(text)]
     taken = {end for _, end, _ in found}

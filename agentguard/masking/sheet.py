@@ -195,7 +195,7 @@ class Sheet:
             keys += (key, NO_KEY)
             if bare and (view is None or view.reads_back):
                 self._note_bare(self._leaf_of[at], part, view, depth)
-            if not bare and (text[start : start + 1] in _OPENING or _is_escaped(text[start:end], spelling)):
+            if not bare and (text[start : start + 1] in _OPENING or _is_escaped(text, start, end, spelling)):
                 deeper.append(part)
             elif key.entity is not None:
                 self._find(at, start, end, key)
@@ -279,9 +279,9 @@ def _blanked(text: str, parts: Sequence[Inner]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def _is_escaped(text: str, spelling: Spelling) -> bool:
+def _is_escaped(text: str, start: int, end: int, spelling: Spelling) -> bool:
     for mark in _ESCAPING[spelling]:  # noqa: SIM110 - asked of every value of a text, and any() takes three times as long
-        if mark in text:
+        if text.find(mark, start, end) != -1:
             return True
     return False
 

@@ -52,7 +52,8 @@ def resolved(root: Frame, text: str, fields: Fields, said: Said, spelling: Spell
                 inherited = rows if rows and name.lower() in ROWS else columns if frame.is_list else ()
                 pending.append((entry, its, inherited))
             else:
-                yield Inner(entry.start, entry.end, *its, entry.bare, spelling)
+                (start, end, bare), (key, scope) = entry, its
+                yield Inner(start, end, key, scope, bare, spelling)
 
 
 def _said_in(frame: Frame, text: str, fields: Fields, within: Said, columns: tuple[Said, ...]) -> Sequence[Said]:
