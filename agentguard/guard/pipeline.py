@@ -42,7 +42,7 @@ from agentguard.guard.tracing import UNTRACED, Trace, Tracing
 from agentguard.guard.words import WordBook
 from agentguard.masking import Masker
 from agentguard.model.approvals import State
-from agentguard.model.calls import Principal, Returning, Tool, ToolCall
+from agentguard.model.calls import Principal, Tool, ToolCall
 from agentguard.model.verdicts import Effect
 from agentguard.policy import Policy, Reveal
 
@@ -379,14 +379,15 @@ class Guard:
             bill=judged.bill,
             put=restored.put,
             trace=trace,
-            returns=tool.returns if isinstance(tool, Returning) else None,
+            returns=getattr(tool, "returns", None),
         )
         match verdict.effect:
             case Effect.ALLOW:
                 deeds = self.once.named(policy, arguments, verdict)
                 await self.freezing.check(principal, tool.name)
-                undertaking = await self.once.begin(principal, call, deeds)
-                return (replace(permit, undertaking=undertaking) if deeds else permit), None
+                if deeds:
+                    permit = replace(permit, undertaking=await self.once.begin(principal, call, deeds))
+                return permit, None
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:

@@ -17,7 +17,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentguard.masking.leaves import record_fields
 from agentguard.masking.masked import Masked
@@ -64,11 +64,14 @@ class _Fitting:
     def _value(self, was: Any, now: Any, wanted: Wanted) -> Any:
         if was is now or not wanted.alternatives:
             return now
-        parts = _parts(was, now, wanted)
+        parts = _masked_parts(was, now)
         if parts is None:
             return now if wanted.takes(_plain(now)) else self._leaf(was, now, wanted)
-        fit = [self._value(*part) for part in parts]
-        changes = {slot: new for slot, (new, part) in enumerate(zip(fit, parts, strict=True)) if new is not part[1]}
+        changes = {}
+        for slot, name, before, after in parts if wanted.tells_of_parts else ():
+            fit = self._value(before, after, wanted.item(slot) if name is None else wanted.key(name))
+            if fit is not after:
+                changes[slot] = fit
         return remade(now, _slots(now), changes) if changes else now
 
     def _leaf(self, was: Any, now: Any, wanted: Wanted) -> Any:
@@ -91,21 +94,29 @@ class _Fitting:
         return next((each for each in (_like(was, text), text) if wanted.takes(_plain(each))), None)
 
 
-_Part = tuple[Any, Any, Wanted]
-"""A part as it was and as it is masked, and what the schema takes there."""
+class _Part(NamedTuple):
+    """A part of a container that masking changed: its slot, its key (None: of a list), and what it was and is."""
+
+    slot: int
+    name: str | None
+    was: Any
+    now: Any
 
 
-def _parts(was: Any, now: Any, wanted: Wanted) -> list[_Part] | None:
-    """The parts of a container by slot; None for anything else."""
+def _masked_parts(was: Any, now: Any) -> list[_Part] | None:
+    """The parts of a container that masking changed; None for what is no container."""
     if isinstance(now, Mapping):
-        keys = zip(was.items(), now.values(), strict=True)
-        return [(before, after, wanted.key(str(key))) for (key, before), after in keys]
+        parts = zip(was, was.values(), now.values(), strict=True)
+        return [_Part(at, str(key), old, new) for at, (key, old, new) in enumerate(parts) if old is not new]
     if isinstance(now, (set, frozenset)):
         return []
     if isinstance(now, (list, tuple, deque)):
-        return [(*pair, wanted.item(at)) for at, pair in enumerate(zip(was, now, strict=True))]
+        return [_Part(at, None, old, new) for at, (old, new) in enumerate(zip(was, now, strict=True)) if old is not new]
     if (names := record_fields(now)) is not None:
-        return [(getattr(was, name), getattr(now, name), wanted.key(_written_as(now, name))) for name in names]
+        fields = [
+            _Part(at, _written_as(now, name), getattr(was, name), getattr(now, name)) for at, name in enumerate(names)
+        ]
+        return [field for field in fields if field.was is not field.now]
     return None
 
 

@@ -25,6 +25,7 @@ LONGEST_TOKEN = 37
 """Characters: a word of 24, ten more, and what stands around them."""
 
 _COMPOSED = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
+_OF_PARTS = ("properties", "additionalProperties", "items", "prefixItems")
 
 Schema = Mapping[str, Any]
 
@@ -68,6 +69,11 @@ class Wanted(NamedTuple):
         for name in path:
             place = place.key(name)
         return place._items()
+
+    @property
+    def tells_of_parts(self) -> bool:
+        """Whether anything is said of what stands inside."""
+        return any(not isinstance(each.get(word, True), bool) for each in self.alternatives for word in _OF_PARTS)
 
     @property
     def takes_any_text(self) -> bool:

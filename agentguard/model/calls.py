@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 from agentguard.model.canonical import canonical_json
 from agentguard.model.record import Record
@@ -84,17 +84,10 @@ class Tool(Protocol):
 
 
 class Returns(NamedTuple):
-    """What a tool says it gives: a JSON Schema of its whole result, or of what stands under one key of it."""
+    """What a tool says it gives: a JSON Schema of its whole result, or of what stands under one key of it.
+
+    A tool that knows it has it as `returns`.
+    """
 
     schema: Mapping[str, Any]
     key: str | None = None
-
-
-@runtime_checkable
-class Returning(Protocol):
-    """A tool that says what it gives."""
-
-    @property
-    def returns(self) -> Returns | None:
-        """None where nothing is known."""
-        ...
