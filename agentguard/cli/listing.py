@@ -48,10 +48,10 @@ def _of_server(server: str) -> list[Listing]:
 
 
 def _of_module(name: str) -> list[Listing]:
-    from agentguard.integrations import langchain_listing  # noqa: PLC0415 - slow to import
+    from agentguard.integrations import tool_lists  # noqa: PLC0415 - slow to import
 
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` finds modules
     try:
-        return langchain_listing.listed(name)
+        return tool_lists.listed(name)
     finally:
         sys.path.remove(str(Path.cwd()))

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
-from agentguard.errors import InvalidArguments
+from agentguard.errors import ConfigurationError, InvalidArguments
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import GATE_MARK, FunctionTool, StreamTool
 from agentguard.integrations.names import check_names
@@ -30,10 +30,21 @@ from agentguard.model.calls import ToolCall
 def gated(guard: Guard, function: Callable[..., Any], name: str | None, description: str | None) -> Callable[..., Any]:
     """The function with a gate in it. Raises ConfigurationError for one that has a gate, and for what FunctionTool refuses."""
     generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    _must_be_bound(function)
     tool = (StreamTool if generates else FunctionTool).of(function, name=name, description=description)
     check_names([tool.name])
     guard.expect(tool)
     return _like(function, _kind_of(function)(guard, tool, inspect.signature(function)))
+
+
+def _must_be_bound(function: Callable[..., Any]) -> None:
+    """Raise ConfigurationError for a method in its class: no model can give it the object that it is of."""
+    first = next(iter(inspect.signature(function).parameters), "")
+    if first in ("self", "cls"):
+        named = getattr(function, "__qualname__", "the function")
+        raise ConfigurationError(
+            f"{named} is a method of a class; give the method of an object, guard.tool(thing.method)"
+        )
 
 
 def _kind_of(function: Callable[..., Any]) -> Callable[[Guard, Any, inspect.Signature], Callable[..., Any]]:

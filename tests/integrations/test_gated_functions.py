@@ -201,6 +201,16 @@ async def test_a_reader_who_stops_early_leaves_a_call_that_is_settled(
     assert outcomes == ["unknown"]
 
 
+def test_a_method_is_given_bound(guard: Guard, ran: Ran) -> None:
+    """In its class there is no object yet that a model could give."""
+    with pytest.raises(ConfigurationError, match=r"Ran.sync is a method of a class; give the method of an object"):
+        guard.tool(Ran.sync)
+    with guard.session(user="eve@acme.example"):
+        guard.tool(name="echo")(ran.sync)(1)
+
+    assert ran == [1]
+
+
 def test_t24_a_second_gate_is_refused_everywhere(guard: Guard) -> None:
     """A call would be judged twice; each framework's own wrapper says what to give."""
 

@@ -1,4 +1,7 @@
-"""The tools of a LangChain list, as the guard sees them: `module:name` of a list, or of a function that gives one."""
+"""The tools of a list in Python, as the guard sees them: `module:name` of a list, or of a function that gives one.
+
+LangChain's tools, functions (which become such) and function tools of the OpenAI Agents SDK.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def listed(name: str) -> list[Listing]:
         raise ConfigurationError(f"--tools: {module!r} has no {attribute!r}") from None
     given = found() if callable(found) and not isinstance(found, BaseTool) else found
     tools: list[Any] = list(given) if isinstance(given, Iterable) and not isinstance(given, BaseTool) else [given]
-    return [_listing(as_tool(tool)) for tool in tools]
+    return [_agents_listing(tool) if hasattr(tool, "params_json_schema") else _listing(as_tool(tool)) for tool in tools]
 
 
 def _listing(tool: BaseTool) -> Listing:
@@ -36,4 +39,15 @@ def _listing(tool: BaseTool) -> Listing:
         description=tool.description,
         input_schema=dict(LangChainTool(tool).schema),
         hints=Hints.of(tool.metadata),
+    )
+
+
+def _agents_listing(tool: Any) -> Listing:
+    """A FunctionTool of the Agents SDK, told by what it has: nobody else needs that SDK."""
+    claims = tool.mcp_annotations
+    return Listing(
+        name=tool.name,
+        description=tool.description,
+        input_schema=tool.params_json_schema,
+        hints=Hints.of(None if claims is None else claims.model_dump(by_alias=True)),
     )
