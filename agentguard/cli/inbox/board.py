@@ -22,6 +22,11 @@ from agentguard.model.approvals import Decision
 
 GUARD_SECONDS = 0.7
 TYPED_MAX = 2_000
+LISTED_MAX = 200
+"""So many requests are listed, the most urgent."""
+
+READING = "reading what waits"
+"""What is in the way at first."""
 
 
 class Mode(Enum):
@@ -80,7 +85,7 @@ class Board:
     top: int = 0
     typed: str = ""
     told: str = ""
-    trouble: str = "reading what waits"
+    trouble: str = READING
     is_busy: bool = False
     _behind: Mode = Mode.LIST
     _meant: Sheet | None = None

@@ -16,11 +16,12 @@ from rich.text import Text
 from agentguard.cards import Brief, line
 from agentguard.cards.rendering import BAR
 from agentguard.cli.cards import STYLES
-from agentguard.cli.inbox.board import Board, Mode
+from agentguard.cli.inbox.board import LISTED_MAX, READING, Board, Mode
 from agentguard.cli.inbox.sheet import Sheet, text_on
 
 LIST_LINES_MIN = 3
 _FOOT_LINES = 2
+_NOTHING = "Nothing waits for a decision. What comes shows up here by itself."
 _WHOLE = frozenset({Mode.CARD, Mode.TURN})
 
 
@@ -45,7 +46,9 @@ def draw(board: Board, *, columns: int, lines: int, now_ms: int) -> Drawn:
 
 
 def _head(board: Board, columns: int) -> Text:
-    waits = f"{len(board.briefs)} {'waits' if len(board.briefs) == 1 else 'wait'}"
+    number = len(board.briefs)
+    many = f"{number}{' or more' if number >= LISTED_MAX else ''} {'waits' if number == 1 else 'wait'}"
+    waits = many if board.trouble != READING else "..."
     return _row(f"agentguard inbox · {board.person} · {waits}", columns, "bold reverse")
 
 
@@ -77,8 +80,9 @@ def _left(milliseconds: int) -> str:
 def _card(board: Board, columns: int, room: int) -> tuple[list[Text], bool, int]:
     """The part of the card that is on the screen, whether its end is, and its first line."""
     if board.sheet is None:
-        nothing = "Nothing waits for a decision. What comes shows up here by itself."
-        return [_row(nothing if board.face is None else "...", columns, "")], False, 0
+        is_known = board.trouble != READING and board.face is None
+        nothing = chop_cells(_NOTHING, columns) if is_known else ["..."]
+        return [_row(each, columns, "") for each in nothing], False, 0
     written = _folded(board.sheet, columns)
     if len(written) <= room:
         return _styled(written, board.sheet), True, 0
@@ -114,14 +118,20 @@ def _foot(board: Board, columns: int) -> list[Text]:
         case Mode.CHANGE:
             return _asked("Change an argument, as NAME=VALUE (enter sends, escape doesn't)", board, columns)
         case Mode.CARD:
-            keys = "a approve  r reject  e edit  arrows scroll  esc back"
+            keys = ("a approve  r reject  e edit  arrows scroll  esc back", "a approve  r reject  e edit  esc back")
         case Mode.TURN:
-            keys = "a approve all  r reject all  arrows scroll  esc back"
+            keys = ("a approve all  r reject all  arrows scroll  esc back", "a approve all  r reject all  esc")
         case _:
             turn = "  t its turn" if board.face is not None and board.face.beside else ""
-            keys = f"a approve  r reject  e edit{turn}  enter whole card  q quit"
+            keys = (
+                f"a approve  r reject  e edit{turn}  enter whole card  q quit",
+                "a approve  r reject  e edit  q quit",
+            )
     told = board.trouble or board.told
-    return [_row(line(told), columns, "bold red" if board.trouble else "bold"), _row(keys, columns, "dim")]
+    return [
+        _row(line(told), columns, "bold red" if board.trouble else "bold"),
+        _row(next((each for each in keys if cell_len(each) <= columns), keys[-1]), columns, "dim"),
+    ]
 
 
 def _asked(what: str, board: Board, columns: int) -> list[Text]:

@@ -25,7 +25,7 @@ from rich.live import Live
 from agentguard.approval import Channel, Desk, Roster, Steps
 from agentguard.cards import brief_of, face_of, turn_of
 from agentguard.cli.approvals import changed
-from agentguard.cli.inbox.board import Act, Board, Change, Choose, Decide, Leave
+from agentguard.cli.inbox.board import LISTED_MAX, Act, Board, Change, Choose, Decide, Leave
 from agentguard.cli.inbox.drawing import draw
 from agentguard.cli.inbox.keyboard import PASTE_OFF, PASTE_ON, Key, Keyboard, Special, each_key_at_once
 from agentguard.errors import AgentGuardError, DecisionRefused, GuardUnavailable
@@ -36,7 +36,6 @@ BLOCK_MS = 5_000
 
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-LISTED_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
