@@ -25,6 +25,7 @@ from agentguard.model.approvals import Card, Decision, State
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from tests.approval.people import KEYS, ONE, ROSTER, TWO
+from tests.approval.server import Server
 from tests.cli.commands import Commands
 from tests.cli.terminal import Terminal, terminal
 from tests.server.serving import agents_side, opened
@@ -300,6 +301,41 @@ async def test_t16_nothing_an_agent_writes_steers_the_terminal_and_another_size_
         assert len(narrow.split("\n")) == 16
         assert not {"\u202e", "\u200b", "\x07", "\x9b"} & set(at.written)
         assert "\x1b[2Jx" not in at.written
+
+
+async def test_t5_while_redis_is_away_the_screen_says_so_and_goes_on_by_itself(
+    commands: Commands, env: dict[str, str], state_dir: Path, tenant: str
+) -> None:
+    """Nothing can be decided meanwhile; a server that answers nobody keeps nobody from leaving."""
+    # given
+    server = Server()
+    server.start()
+    connection = await Connection.open(server.url)
+    agent = agents_side(connection, tenant)
+    request = await opened(agent, ONE)
+    own = env | {"AGENTGUARD_REDIS_URL": server.url}
+    try:
+        with terminal(commands, "inbox", "--tenant", tenant, folder=state_dir, env=own) as at:
+            await looked_at(at, "Export 500 customers")
+
+            # when
+            server.kill()
+            await seen(at, "Redis is away")
+            at.press("a")
+            server.start()
+            await seen(at, "1 waits", "nothing can be decided now")
+            votes = (await agent.read(request.id)).votes
+            server.freeze()
+            at.press("j")
+            at.press("q")
+            code = await left(at)
+    finally:
+        server.thaw()
+        await connection.close()
+        server.remove()
+
+    # then
+    assert (votes, code) == ((), 0)
 
 
 async def test_without_a_terminal_it_says_what_to_use(commands: Commands, state_dir: Path, env: dict[str, str]) -> None:

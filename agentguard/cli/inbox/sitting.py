@@ -36,6 +36,7 @@ BLOCK_MS = 5_000
 
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+_ASK_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +241,9 @@ class _Telling(logging.Handler):
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
+    """End these; asked again and again, since before Python 3.12 a cancellation that comes together with a reply is dropped."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_ASK_AGAIN_SECONDS)
     await asyncio.gather(*tasks, return_exceptions=True)
