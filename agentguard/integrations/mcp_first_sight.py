@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,10 +27,11 @@ _FILE: TypeAdapter[dict[str, Listing]] = TypeAdapter(dict[str, Listing])
 
 @dataclass(frozen=True, kw_only=True)
 class FirstSight:
-    """The tools of one server as they were first seen, kept in `file`."""
+    """The tools of one server as they were first seen, kept in `file`; met in any thread, one at a time."""
 
     file: Path
     seen: dict[str, Listing] = field(default_factory=dict)
+    _one_at_a_time: Lock = field(default_factory=Lock)
 
     @classmethod
     def read(cls, file: Path) -> FirstSight:
@@ -46,10 +48,11 @@ class FirstSight:
     def meet(self, listings: Iterable[Listing]) -> list[str]:
         """Keep tools that were never seen; the names of those that are not what they were."""
         met = list(listings)
-        new = {each.name: each for each in met if each.name not in self.seen}
-        if new:
-            self.seen.update(new)
-            self._write()
+        with self._one_at_a_time:
+            new = {each.name: each for each in met if each.name not in self.seen}
+            if new:
+                self.seen.update(new)
+                self._write()
         return [each.name for each in met if self.seen[each.name] != each]
 
     def accept(self, listings: Iterable[Listing]) -> None:

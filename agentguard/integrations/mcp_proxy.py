@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import anyio.to_thread
 import mcp_types as types
 from mcp import Client
 from mcp.shared.dispatcher import ProgressFnT
@@ -60,7 +61,7 @@ class Proxy:
 
         async def shown() -> types.ListToolsResult:
             page = await self.upstream.session.list_tools(params=params)
-            self._keep(page.tools)
+            await self._keep(page.tools)
             kept = [self.tools[tool.name].shown for tool in page.tools if tool.name in self.tools]
             kept += [] if page.next_cursor else [AWAIT_APPROVAL.listed]
             return page.model_copy(update={"tools": kept})
@@ -166,7 +167,7 @@ class Proxy:
         cursor: str | None = None
         for _ in range(_PAGES_MAX):
             page = await self.upstream.session.list_tools(params=types.PaginatedRequestParams(cursor=cursor))
-            self._keep(page.tools)
+            await self._keep(page.tools)
             cursor = page.next_cursor
             if not cursor:
                 return
@@ -189,7 +190,7 @@ class Proxy:
         named = recorded_name(name)
         return self.tools.get(named) or RefusedTool(name=named, refusal=unknown(named, self.tools))
 
-    def _keep(self, listed: list[types.Tool]) -> None:
+    async def _keep(self, listed: list[types.Tool]) -> None:
         """Know these tools, and tell of those that are not what they were."""
         fit = [tool for tool in listed if recorded_name(tool.name) == tool.name and tool.name not in RESERVED]
         for tool in listed:
@@ -197,7 +198,7 @@ class Proxy:
                 _LOG.warning(
                     "a tool of the server is left out: %r is no name that models can call", self._told(tool.name)
                 )
-        changed = set(self.first_sight.meet(map(listing, fit)))
+        changed = set(await anyio.to_thread.run_sync(self.first_sight.meet, [listing(tool) for tool in fit]))
         for tool in fit:
             known = self.tools.get(tool.name)
             if tool.name in changed and (known is None or known.listed != tool):

@@ -23,6 +23,7 @@ from agentguard.model.verdicts import Risk
 from tests.guard.world import POLICY, World
 from tests.integrations.mcp_connecting import proxied_shop, text
 from tests.integrations.mcp_shop import EMAIL, NAME, PICTURE
+from tests.integrations.test_surroundings import watched
 
 pytestmark = pytest.mark.anyio
 
@@ -359,3 +360,20 @@ def test_wrong_use_is_told_what_to_write(world: World, options: list[str], told:
     assert isinstance(done.exception, ConfigurationError)
     assert told in str(done.exception)
     assert done.stdout == ""
+
+
+@BOTH
+async def test_allowed_calls_block_no_event_loop(guard: Guard, world: World, mode: str, connected: Connect) -> None:
+    """Nor does a first sight of tools, a resource or a prompt."""
+    async with connected(guard, mode=mode) as (client, _):
+        await client.call_tool("find_customer", {"order_id": 0})
+        world.folder.joinpath("seen.json").unlink()
+    async with connected(guard, mode=mode) as (client, _):
+        with watched():
+            await client.list_tools()
+            found = await client.call_tool("find_customer", {"order_id": 1})
+            await client.read_resource("customers://all")
+            await client.get_prompt("greet", {"name": NAME})
+
+    assert "[EMAIL_" in found.model_dump_json()
+    assert world.folder.joinpath("seen.json").exists()
