@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from agentguard.errors import DecisionRefused
+from agentguard.errors import DecisionRefused, RequestNotFound
 from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
 from agentguard.server.frame import framed
 from agentguard.server.identity import Identity
@@ -30,6 +30,8 @@ async def revoke(
     entrance.check_form(fields, viewer.session, "revoke", request_id)
     try:
         await office.revoke(viewer, request_id, reason=written(fields))
+    except RequestNotFound:
+        raise
     except DecisionRefused as refused:
         return await _grants_page(entrance, office, viewer, notice=str(refused), status=403)
     return RedirectResponse("/grants", status_code=303)

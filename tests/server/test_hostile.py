@@ -71,7 +71,10 @@ class TestTenants:
         ]
         assert {reply.status_code for reply in shown} == {404}
         assert [reply.text for reply in shown] == [reply.text for reply in absent]
+        token = COOKIES.form_token(f"{'ann':0>32}", "revoke", request.id)
+        revoked = await ann.post(f"/grants/{request.id}/revoke", data={"form": token, "comment": "x"})
         assert {reply.status_code for reply in sent} <= {403, 404}
+        assert revoked.status_code == 404
         assert (await other.read(request.id)).state is State.PENDING
 
 
