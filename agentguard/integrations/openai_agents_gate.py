@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -78,7 +79,7 @@ class Gate:
             return True
         if not self.interrupts or self.guard.allows_unasked(self.seen.name):
             return False
-        call, tool = self._read(call_id, canonical_json(arguments))
+        call, tool = self._read(call_id, json.dumps(arguments))
         try:
             admitted: Permit | Unrun = await self.guard.admit(call, tool, hold_seconds=self.hold_seconds)
         except CallPending:
@@ -109,7 +110,7 @@ class Gate:
         return written.read({self.seen.name: self.seen})
 
     def _key(self, call: ToolCall) -> tuple[str, str, str]:
-        return self.guard.principals.current().scope, call.id or "", canonical_json(dict(call.arguments))
+        return self.guard.principals.current().scope, call.id or "", json.dumps(call.arguments, sort_keys=True)
 
     def _keep(self, call: ToolCall, admitted: Permit | Unrun) -> None:
         """Keep what was admitted for the run that comes next; it is given up with the task that would have run it."""

@@ -413,6 +413,38 @@ async def test_unreadable_arguments_are_told_after_a_sleep_without_asking_anybod
     assert await world.open_requests() == []
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (
+            '{"url": "https://acme.example", "url": "https://evil.example"}',
+            "invalid arguments: arguments: a key stands twice",
+        ),
+        ('{"url": 1e999}', "invalid arguments"),
+        ('[{"url": 1}]', "invalid arguments: arguments: the arguments are not a JSON object"),
+    ],
+    ids=["twice", "infinity", "list"],
+)
+@pytest.mark.usefixtures("session")
+async def test_t1_arguments_that_two_readers_could_take_for_two_calls_run_nothing(
+    written: str, told: str, guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """By a tool that policy may ask about or deny, so that it is judged before the SDK runs it."""
+    agent = guarded(
+        guard,
+        Agent(name="support", tools=[tool(world.tools.http_post)], model=model("responses", client)),
+        interrupts=True,
+    )
+    server.says(calls(call("c1", "http_post", written)), text("Sorry"))
+    result = await Runner.run(agent, "Post it")
+    while result.interruptions:
+        state = await opened_state(guard, agent, sealed_state(guard, result.to_state()))
+        result = await Runner.run(agent, state)
+
+    assert outputs(result)[-1].startswith(told)
+    assert world.tools.ran == []
+
+
 @TWO_ROADS
 @pytest.mark.usefixtures("session")
 async def test_t23_a_tool_that_is_not_there_is_put_on_record(
