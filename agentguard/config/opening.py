@@ -10,10 +10,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from agentguard.approval import Brake, Channel, Desk, RecordMac, Roster
+from agentguard.approval import Brake, Channel, Desk, RecordMac
 from agentguard.audit import Journal
-from agentguard.config.files import read_all, read_roster, read_signed_roster
+from agentguard.config.files import read_all, read_roster
 from agentguard.config.masking import maskers_of
+from agentguard.config.people import people_of
 from agentguard.config.server import Closer, Server
 from agentguard.config.settings import Settings, assurance_of, kept_calls, keyring_of
 from agentguard.config.watching import Watched
@@ -120,8 +121,7 @@ def open_guard(
 
     trusted = [key.strip() for key in settings.roster_keys.split(",") if key.strip()]
 
-    def people() -> Roster:
-        return read_signed_roster(Path(policies), trusted) if trusted else read_roster(Path(policies))
+    people = people_of(Path(policies), trusted)
 
     def masked_words(principal: Principal, words: str) -> str:
         return str(in_force().masker.mask(words, tokens.ids(principal)).value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +30,8 @@ class Claim:
 class Permit:
     """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once.
 
-    `bill`: what the call takes from its limits. `put`: what the tool gets in clear. `undertaking`: what it may do once. `returns`: what
+    `bill`: what the call takes from its limits. `put`: what the tool gets in clear. `undertaking`: what it may do once.
+    `changes`: what people changed of the model's arguments. `returns`: what
     the tool says it gives.
     """
 
@@ -43,6 +44,7 @@ class Permit:
     bill: Bill = NO_BILL
     undertaking: Undertaking = NOTHING
     put: Sequence[Put] = ()
+    changes: Mapping[str, Json] = field(default_factory=dict)
     settled: list[str] = field(default_factory=list)
     trace: Trace = UNTRACED
     returns: Returns | None = None

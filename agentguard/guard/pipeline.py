@@ -422,7 +422,9 @@ class Guard:
         if await self.asking.granting.use(case) is not None or await self.confirming.confirmed(case, confirmation):
             return permit, case
         approved, claim = await self.asking.ask(case, hold_seconds)
-        return replace(permit, snapshot=approved.snapshot, put=approved.put, claim=claim), approved
+        return replace(
+            permit, snapshot=approved.snapshot, put=approved.put, claim=claim, changes=approved.changes
+        ), approved
 
     async def _undertaken(self, approved: Case, permit: Permit) -> Permit:
         """The permit with what the approved call may do once begun, under the fence of its claim, if it has one."""

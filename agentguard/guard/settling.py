@@ -2,6 +2,7 @@
 
 Rules:
 - what the model gets is masked, by the masking in force when it comes back, or nothing at all;
+- a model whose call people changed is told what they changed, masked with the result, where that is text;
 - what a limit on subjects has no room for is kept back, before anything of it is stored;
 - labels and tokens are stored before the result is returned;
 - an error is masked too, its notes and causes with it, and raised without its context;
@@ -30,6 +31,7 @@ from agentguard.guard.words import WordBook
 from agentguard.masking import Masked, Masker, SaidAgain, fitted
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal
+from agentguard.model.canonical import canonical_json
 from agentguard.model.events import Ended
 from agentguard.model.limits import IfOver
 
@@ -53,7 +55,7 @@ class Settling:
         _once(permit)
         try:
             await self.tokens.recall(permit.principal)
-            masked = _readable(lambda: self._masked(permit, result))
+            masked = _readable(lambda: self._masked(permit, _told(permit, result)))
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             labels = () if counted.withholding else await self._keep(permit, masked)
             await self.records.settled(permit, Ended.DONE, masked, counted, labels=labels)
@@ -213,6 +215,16 @@ def _readable(mask: Callable[[], T]) -> T:
     except Exception as error:  # noqa: BLE001 - its text may hold a value
         what = f"what the tool gave can't be read ({type(error).__name__}); return text, numbers, lists or dicts"
     raise GuardUnavailable("masking", what)
+
+
+def _told(permit: Permit, result: Any) -> Any:
+    """A result of text, behind a word on what people changed of the call; any other keeps its shape, and has no place for one."""
+    if not permit.changes or not isinstance(result, str):
+        return result
+    changes = ", ".join(f"{name}={canonical_json(value)}" for name, value in sorted(permit.changes.items()))
+    return (
+        f"[A person changed the call before approving it: {changes}. This is the result of the changed call.]\n{result}"
+    )
 
 
 def _over_limit(permit: Permit, over: Sequence[str]) -> ResultRefused:

@@ -23,13 +23,14 @@ from fastapi import FastAPI
 
 from agentguard.approval import Roster
 from agentguard.audit import Journal
-from agentguard.config import APPROVERS, Settings, journal_keys, keyring_of, open_connection, read_policies, read_roster
+from agentguard.config import APPROVERS, Settings, journal_keys, keyring_of, open_connection, read_policies
+from agentguard.config.fresh import Fresh
 from agentguard.config.notifiers import installed_place, named_places
+from agentguard.config.people import people_of
 from agentguard.errors import ConfigurationError, Fault
 from agentguard.policy.layout import ROOT
 from agentguard.server import tokens
 from agentguard.server.app import Parts, SlackOffice, create_app
-from agentguard.server.fresh import Fresh
 from agentguard.server.local_login import is_loopback, local_login
 from agentguard.server.oidc import provider_of
 from agentguard.server.records import Records
@@ -79,9 +80,9 @@ def serve(
 def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tenant: str, public_url: str) -> Parts:
     """What the settings and files make. Raises ConfigurationError."""
     folder = policies.parent if policies.is_file() else policies
-    roster = _roster_of_now(policies, folder)
+    roster = people_of(policies)
     token_file = token_path(settings, server)
-    tokens_now = Fresh(path=token_file, read=lambda: tokens.read(token_file))
+    tokens_now = Fresh(paths=(token_file,), read=lambda: tokens.read(token_file))
     tokens_now()
     webhooks, slack = webhooks_of(server, public_url), _slack(server, public_url)
     places = tuple(installed_place(name, page_at(public_url)) for name in dict.fromkeys(server.notifiers))
@@ -105,17 +106,6 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         unmasking=_unmasking(settings, server, roster()),
         rotas=Rotas(folder=folder, roster=roster).ask,
     )
-
-
-def _roster_of_now(policies: Path, folder: Path) -> Callable[[], Roster]:
-    """Today's people; where a command tells who is in a group, read each time, since an answer lapses though no file changes."""
-    fresh = Fresh(path=folder / APPROVERS, read=lambda: read_roster(policies))
-
-    def now() -> Roster:
-        roster = fresh()
-        return read_roster(policies) if roster.rotas else roster
-
-    return now
 
 
 def _must_have_places(policies: Path, folder: Path, there: Set[str]) -> None:

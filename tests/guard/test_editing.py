@@ -37,6 +37,9 @@ approvals:
 """
 
 
+TOLD = "[A person changed the call before approving it: {}. This is the result of the changed call.]\n"
+
+
 @pytest.fixture
 def guard(world: World) -> Iterator[Guard]:
     """A guard in that world, in ann's session."""
@@ -92,7 +95,7 @@ async def test_what_was_edited_and_approved_runs(world: World, guard: Guard) -> 
     await world.decide(request, "bob")
 
     # then
-    assert await call == "refunded"
+    assert await call == f"{TOLD.format('amount=50.0')}refunded"
     assert world.tools.ran == [("refund", {"order_id": 7, "amount": 50.0})]
     lines = list(read(world.folder / "state" / "journal", since_ms=0))
     (line,) = [entry.body for entry in lines if entry.kind == "edited"]
@@ -119,7 +122,7 @@ async def test_t1_an_edit_that_needs_more_people_waits_for_them(world: World, gu
     await world.decide(request, "bob")
     assert await world.state(request) is State.PENDING
     await world.decide(request, "cem")
-    assert await call == "refunded"
+    assert await call == f"{TOLD.format('amount=500.0')}refunded"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,9 @@ async def test_t7_an_edited_call_survives_the_agent(world: World, guard: Guard) 
 
     # when
     with world.open() as again, again.session(user=ANN, id="thread"):
-        assert await world.call(again, "refund", "c1", order_id=7, amount=90.0) == "refunded"
+        assert (
+            await world.call(again, "refund", "c1", order_id=7, amount=90.0) == f"{TOLD.format('amount=50.0')}refunded"
+        )
 
     # then
     assert world.tools.ran == [("refund", {"order_id": 7, "amount": 50.0})]
@@ -211,6 +216,37 @@ async def test_tokens_in_an_edit_are_restored_where_policy_reveals_them(world: W
     assert "rule outside" in told
     assert "kowalska" not in shown.stored.request.card.arguments
     assert world.tools.ran[-1] == ("send_email", {"to": "anna.kowalska@mail.example", "body": "hello"})
+
+
+async def test_t26_the_model_is_told_what_a_person_changed_masked(world: World, guard: Guard) -> None:
+    """An address that a person typed is a token in the word on it, and in what follows."""
+    call = asyncio.create_task(world.call(guard, "send_email", "c1", to="dan@acme.example", body="hello"))
+    (request,) = await world.waiting()
+    await edit(world, request, to="anna.kowalska@mail.example", body="bye")
+    await world.decide(request, "bob")
+    told = await call
+
+    assert told.startswith('[A person changed the call before approving it: body="bye", to="[EMAIL_')
+    assert "kowalska" not in told
+    assert world.tools.ran[-1] == ("send_email", {"to": "anna.kowalska@mail.example", "body": "bye"})
+
+
+async def test_a_result_that_is_no_text_keeps_its_shape_though_people_changed_the_call(
+    world: World, guard: Guard
+) -> None:
+    """Nothing is put into a record that a program reads."""
+    (world.policies / "policy.yaml").write_text(
+        POLICY.replace("find_customer: {risk: low", "find_customer: {risk: high")
+    )
+    with world.open() as other, other.session(user=ANN):
+        call = asyncio.create_task(world.call(other, "find_customer", "c1", customer_id=7))
+        (request,) = await world.waiting()
+        await edit(world, request, customer_id=8)
+        await world.decide(request, "bob")
+        found = await call
+
+    assert set(found) == {"id", "full_name", "email", "note"}
+    assert world.tools.ran == [("find_customer", {"customer_id": 8})]
 
 
 async def test_t32_an_edit_written_by_hand_ends_the_request_as_forged(world: World, guard: Guard) -> None:

@@ -9,9 +9,9 @@ import anyio
 
 from agentguard.cli.keys import my_key
 from agentguard.cli.options import Name, Policies, Tenant
-from agentguard.config import APPROVERS, Settings, open_desk, read_roster
+from agentguard.config import Settings, open_desk
+from agentguard.config.people import people_of
 from agentguard.errors import ConfigurationError
-from agentguard.server.fresh import Fresh
 
 DEFAULT = Path("tool_policies")
 
@@ -31,8 +31,7 @@ def inbox(policies: Policies = DEFAULT, name: Name = None, tenant: Tenant = "def
     except ImportError:
         raise ConfigurationError(f"this system has no such terminal: {_NO_TERMINAL}") from None
     settings = Settings()
-    folder = policies.parent if policies.is_file() else policies
-    roster = Fresh(path=folder / APPROVERS, read=lambda: read_roster(policies))
+    roster = people_of(policies)
     person, key = my_key(settings, name)
     person = roster().person(person)
 
