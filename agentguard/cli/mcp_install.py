@@ -105,11 +105,7 @@ def install(
     _all_answered(plans)
     who = user or f"{getpass.getuser().lower()}@localhost"
     exchange = {plan.entry.path: plan.entry.behind(_options(plan, who, client)) for plan in plans}
-    places = {(each.written.start, each.written.end): each for each in chosen}
-    after = exchanged(
-        text,
-        {place: written_like(exchange[each.path], text, each.written.start) for place, each in places.items()},
-    )
+    after = _with_guards(text, [(each, exchange[each.path]) for each in chosen])
     say(f"{known.title}: {file.file}")
     for line in _told(there, plans, leave or (), dry_run=dry_run):
         say(f"  {line}")
@@ -126,9 +122,8 @@ def install(
         return
     guarded = tuple(Guarded(path=path, digest=digest_of(value)) for path, value in exchange.items())
     file.write(after.encode(), current=current, before=before, guarded=guarded)
-    say(
-        f"the file from before is {file.backup}; start {known.title} anew, and take it back with: agentguard mcp uninstall"
-    )
+    again = f"agentguard mcp uninstall {client.value}" + (f" --config {shlex.quote(str(config))}" if config else "")
+    say(f"the file from before is {file.backup}; start {known.title} anew, and take it back with: {again}")
     _tell_of_settings()
 
 
@@ -204,6 +199,17 @@ def _all_answered(plans: Sequence[Plan]) -> None:
     if silent:
         note("nothing was written; correct it, or say what becomes of these servers")
         raise typer.Exit(1)
+
+
+def _with_guards(text: str, exchange: Sequence[tuple[Entry, object]]) -> str:
+    """The client's file with something else in the place of each of these entries."""
+    return exchanged(
+        text,
+        {
+            (each.written.start, each.written.end): written_like(value, text, each.written.start)
+            for each, value in exchange
+        },
+    )
 
 
 def _options(plan: Plan, user: str, client: ClientName) -> tuple[str, ...]:

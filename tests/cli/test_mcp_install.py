@@ -97,6 +97,7 @@ def test_each_server_is_started_through_a_guard_and_all_else_stays(home: Path, c
     folders = home / ".config" / "agentguard" / "mcp" / "claude-desktop"
     options = ["--user", "ann@acme.example", "--agent", "claude-desktop"]
     assert done.exit_code == 0, done.output
+    assert "take it back with: agentguard mcp uninstall claude-desktop" in done.output
     assert [shop["command"], *shop["args"]] == [*GUARD, "--policies", str(folders / "shop"), *options, "--", *SHOP]
     assert {key: shop[key] for key in ("env", "disabled")} == {"env": {"API_KEY": SECRET}, "disabled": False}
     assert web["type"] == "stdio"
