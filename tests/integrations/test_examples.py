@@ -11,10 +11,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import typer
-from agents import Agent, Runner, function_tool, set_tracing_disabled
-from openai import OpenAI
+from agents import Agent, Runner, function_tool, set_default_openai_client, set_tracing_disabled
+from openai import AsyncOpenAI, OpenAI
 
 from agentguard.cli.app import app
 from agentguard.guard.pipeline import Guard
@@ -50,6 +51,11 @@ def surroundings(guard: Guard, server: FakeOpenAI, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     set_tracing_disabled(True)
+    # the SDK keeps a client and a loop for good: this client keeps no connection, and the loop is closed below
+    http = httpx2.AsyncClient(limits=httpx2.Limits(max_keepalive_connections=0))
+    set_default_openai_client(AsyncOpenAI(http_client=http), use_for_tracing=False)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
 
     def find_order(order_id: int) -> str:
         """Find an order."""
@@ -62,6 +68,8 @@ def surroundings(guard: Guard, server: FakeOpenAI, monkeypatch: pytest.MonkeyPat
             "messages": [{"role": "user", "content": "Where is order 1042?"}],
         }  # fmt: skip
     set_tracing_disabled(False)
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0].place)
