@@ -156,39 +156,38 @@ _ladder = (
 _word = (test_deeds.test_t32_a_word_that_nobody_signed_counts_for_nothing,)
 
 PURE = (
-    Mutation(
-        "skip the tenant of a vote", votes._check_bound, "(vote.tenant, request.principal.tenant)", "('', '')", _bound
+    *(
+        Mutation(f"skip the {what} of {kind}", signing.check_bound, pair, "('', '')", tests)
+        for kind, tests in (("a vote", _bound), ("an edit", _edit))
+        for what, pair in (
+            ("tenant", "(said.tenant, request.principal.tenant)"),
+            ("request", "(said.request, request.id)"),
+            ("revision", "(str(said.revision), str(request.revision))"),
+            ("call", "(said.digest, request.digest)"),
+            ("card", "(said.card_digest, request.card.digest())"),
+        )
     ),
-    Mutation("skip the request of a vote", votes._check_bound, "(vote.request, request.id)", "('', '')", _bound),
-    Mutation(
-        "skip the revision of a vote",
-        votes._check_bound,
-        "(str(vote.revision), str(request.revision))",
-        "('', '')",
-        _bound,
-    ),
-    Mutation("skip the digest of a vote", votes._check_bound, "(vote.digest, request.digest)", "('', '')", _bound),
-    Mutation(
-        "skip the card of a vote", votes._check_bound, "(vote.card_digest, request.card.digest())", "('', '')", _bound
-    ),
-    Mutation(
-        "drop the compare of a vote",
-        votes._check_bound,
-        "if not hmac.compare_digest(voted.encode(), waiting.encode()):",
-        "if False:",
-        _bound,
+    *(
+        Mutation(
+            f"drop the compare of {kind}",
+            signing.check_bound,
+            "if not hmac.compare_digest(of_it.encode(), of_this.encode()):",
+            "if False:",
+            tests,
+        )
+        for kind, tests in (("a vote", _bound), ("an edit", _edit))
     ),
     Mutation(
         "skip the deadline of a vote",
-        votes._check_bound,
+        votes.check_vote,
         "if vote.time_ms >= request.deadline_ms:",
         "if False:",
         _bound,
     ),
     Mutation(
-        "take a vote at the deadline", votes._check_bound, "vote.time_ms >= request", "vote.time_ms > request", _bound
+        "take a vote at the deadline", votes.check_vote, "vote.time_ms >= request", "vote.time_ms > request", _bound
     ),
-    Mutation("skip what a vote is bound to", votes.check_vote, "_check_bound(vote, request)", "pass", _bound),
+    Mutation("skip what a vote is bound to", votes.check_vote, "check_bound(vote, request)", "pass", _bound),
     Mutation("skip the signature of a vote", votes.check_vote, "check_signature(vote, roster)", "pass", _signature),
     Mutation(
         "skip the grant of a vote",
@@ -346,16 +345,7 @@ ON_REDIS = (
         _word,
     ),
     Mutation("skip the signature of a settlement", Deeds.word_on, "check_signature(settlement, roster)", "pass", _word),
-    *(
-        Mutation(f"skip the {what} of an edit", edits.check_edit, pair, "('', '')", _edit)
-        for what, pair in (
-            ("tenant", "(edit.tenant, request.principal.tenant)"),
-            ("request", "(edit.request, request.id)"),
-            ("revision", "(str(edit.revision), str(request.revision))"),
-            ("call", "(edit.digest, request.digest)"),
-            ("card", "(edit.card_digest, request.card.digest())"),
-        )
-    ),
+    Mutation("skip what an edit is bound to", edits.check_edit, "check_bound(edit, request)", "pass", _edit),
     Mutation("skip the signature of an edit", edits.check_edit, "check_signature(edit, roster)", "pass", _edit),
     Mutation(
         "anybody edits",
@@ -397,7 +387,7 @@ GUARDED = (
     ),
     Mutation(
         "skip the freeze of allowed calls",
-        Guard._admit,
+        Guard._judged,
         "await self.freezing.check(principal, tool.name)",
         "pass",
         (a_frozen_call_that_is_allowed_does_not_run,),
