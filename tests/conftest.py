@@ -54,10 +54,13 @@ LONGEST = (
 """The files that take longest, which workers begin with: else one of them is left alone with such a file at the end."""
 
 
-settings.register_profile("steady", derandomize=True)
+settings.register_profile("unhurried", deadline=None)
+"""How long one example takes says how busy the machine is."""
+
+settings.register_profile("steady", settings.get_profile("unhurried"), derandomize=True)
 """The same examples each time: in CI a change is judged, and not the luck of a run. Elsewhere every run looks for new ones."""
 
-settings.register_profile("thorough", max_examples=3000)
+settings.register_profile("thorough", settings.get_profile("unhurried"), max_examples=3000)
 """Thirty times as many: `pytest --hypothesis-profile=thorough FILE`."""
 
 
@@ -72,8 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ["AGENTGUARD_STATE_DIR"] = f"{own.name}/state"
     os.environ["AGENTGUARD_CONFIG_DIR"] = f"{own.name}/config"
-    if os.environ.get("CI"):
-        settings.load_profile("steady")
+    if not config.getoption("--hypothesis-profile", None):
+        settings.load_profile("steady" if os.environ.get("CI") else "unhurried")
     if REQUIRE_ALL:
         os.environ["AGENTGUARD_REQUIRE_ALL"] = "1"  # for the workers that this process starts
 
