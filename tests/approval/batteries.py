@@ -49,8 +49,9 @@ async def sides(connection: Connection) -> AsyncIterator[dict[str, Any]]:
 
 
 async def _fails(test: Test, there: dict[str, Any]) -> bool:
+    wanted = {name: there[name] for name in inspect.signature(test).parameters}
     try:
-        result = test(**{name: there[name] for name in inspect.signature(test).parameters})
+        result = test(**wanted)
         if inspect.isawaitable(result):
             await result
     except (Exception, pytest.fail.Exception):  # noqa: BLE001 - whatever it is, it is noticed

@@ -314,9 +314,9 @@ ROWS = (
         ),
         (
             ("if refused then return refused end", ""),
-            ("if ARGV[16] ~= '' and waiting(", "if false and waiting("),
+            ("if count >= tonumber(ARGV[16]) then", "if false then"),
             ("  redis.call('ZADD', KEYS[14], whole(now), id)\n", ""),
-            ("      redis.call('SET', KEYS[15], whole(now + pause), 'PX', whole(pause))\n", ""),
+            ("    redis.call('SET', KEYS[15], whole(now + pause), 'PX', whole(pause))\n", ""),
         ),
     ),
     Row(

@@ -155,34 +155,29 @@ _ladder = (
 )
 _word = (test_deeds.test_t32_a_word_that_nobody_signed_counts_for_nothing,)
 
+BINDINGS = {
+    "tenant": "(said.tenant, request.principal.tenant)",
+    "request": "(said.request, request.id)",
+    "revision": "(str(said.revision), str(request.revision))",
+    "digest": "(said.digest, request.digest)",
+    "card": "(said.card_digest, request.card.digest())",
+}
+"""What a vote and an edit are bound to."""
+
 PURE = (
     *(
-        Mutation(f"skip the {what} of {kind}", signing.check_bound, pair, "('', '')", tests)
-        for kind, tests in (("a vote", _bound), ("an edit", _edit))
-        for what, pair in (
-            ("tenant", "(said.tenant, request.principal.tenant)"),
-            ("request", "(said.request, request.id)"),
-            ("revision", "(str(said.revision), str(request.revision))"),
-            ("call", "(said.digest, request.digest)"),
-            ("card", "(said.card_digest, request.card.digest())"),
-        )
-    ),
-    *(
-        Mutation(
-            f"drop the compare of {kind}",
-            signing.check_bound,
-            "if not hmac.compare_digest(of_it.encode(), of_this.encode()):",
-            "if False:",
-            tests,
-        )
-        for kind, tests in (("a vote", _bound), ("an edit", _edit))
+        Mutation(f"skip the {what} of a vote", signing.check_bound, pair, "('', '')", _bound)
+        for what, pair in BINDINGS.items()
     ),
     Mutation(
-        "skip the deadline of a vote",
-        votes.check_vote,
-        "if vote.time_ms >= request.deadline_ms:",
+        "drop the compare of a vote",
+        signing.check_bound,
+        "if not hmac.compare_digest(of_it.encode(), of_this.encode()):",
         "if False:",
         _bound,
+    ),
+    Mutation(
+        "skip the deadline of a vote", votes.check_vote, "if vote.time_ms >= request.deadline_ms:", "if False:", _bound
     ),
     Mutation(
         "take a vote at the deadline", votes.check_vote, "vote.time_ms >= request", "vote.time_ms > request", _bound
@@ -345,6 +340,10 @@ ON_REDIS = (
         _word,
     ),
     Mutation("skip the signature of a settlement", Deeds.word_on, "check_signature(settlement, roster)", "pass", _word),
+    *(
+        Mutation(f"skip the {what} of an edit", signing.check_bound, pair, "('', '')", _edit)
+        for what, pair in BINDINGS.items()
+    ),
     Mutation("skip what an edit is bound to", edits.check_edit, "check_bound(edit, request)", "pass", _edit),
     Mutation("skip the signature of an edit", edits.check_edit, "check_signature(edit, roster)", "pass", _edit),
     Mutation(
