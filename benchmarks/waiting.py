@@ -97,8 +97,9 @@ class Scene:
     async def pending(self, how_many: int) -> dict[int, Request]:
         """Requests by their order, once so many wait."""
         async with asyncio.timeout(GIVE_UP_SECONDS):
-            while len(found := await self.desk.list(at_most=10_000)) < how_many:  # noqa: ASYNC110 - another process's state
+            while await self.client.zcard(NAMES.pending) < how_many:  # noqa: ASYNC110 - another process's state
                 await asyncio.sleep(0.05)
+            found = await self.desk.list(at_most=10_000)
         return {_order(stored.request): stored.request for stored in found}
 
     async def decide(self, request: Request, decision: Decision) -> None:
