@@ -447,7 +447,11 @@ async def main(counts: Sequence[int], picture: Path | None) -> int:
         async with scene(place) as opened:
             print(f"appendfsync {(await opened.client.config_get('appendfsync'))['appendfsync']}, for both")
             took = [await (alone(opened) if each == 1 else many(opened, each)) for each in counts]
-            await traced_memory(opened)
+            with (
+                place.open() as plain,
+                plain.session(user=USER, id="memory"),
+            ):  # notes nothing, so that its frames are its own
+                await traced_memory(replace(opened, guard=plain))
             await threads(opened)
             await redeems(opened)
             await handwritten(opened)
