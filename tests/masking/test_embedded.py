@@ -107,10 +107,6 @@ FORMS = {
         "<b>Full name:</b> Bo Ray\n\nBlue Moon rose. <b>Full name:</b> Ann Lee\n \nBlue Moon <i>set</i>.",
         "<b>Full name:</b> {b}\n\nBlue Moon rose. <b>Full name:</b> {a}\n \nBlue Moon <i>set</i>.",
     ),
-    "html-label-and-much-more": (
-        "<b>Full name:</b> Blue Moon" + " and so on" * 40,
-        "<b>Full name:</b> Blue Moon" + " and so on" * 40,
-    ),
     "html-paragraph": (
         "<p>Full name: <b>Ann Lee</b></p><p>Note: <b>Blue Moon</b></p>",
         "<p>Full name: <b>{a}</b></p><p>Note: <b>Blue Moon</b></p>",
@@ -206,3 +202,9 @@ def test_t28_a_crafted_form_takes_linear_time(piece: str) -> None:
     with suppress(GuardUnavailable):
         masked(text)
     assert time.thread_time() - started < 3
+
+
+def test_much_text_behind_a_label_and_the_last_tag_is_no_value() -> None:
+    """Nothing says how far a value would go there."""
+    text = "<b>Full name:</b> Blue Moon" + " and so on" * 40
+    assert masked(text) == text
