@@ -1,11 +1,11 @@
 """Approvals: requests on Redis, votes that are signed, counted in one place, and waited for."""
 
-from agentguard.approval.brake import Brake, Running
+from agentguard.approval.brake import SEEN_WITHIN_SECONDS, Brake
 from agentguard.approval.channel import Channel, How, Opened, Restraint
 from agentguard.approval.deeds import Attempt, Deeds, InTheWay, Run
 from agentguard.approval.desk import Desk
 from agentguard.approval.edits import changes_of, check_edit
-from agentguard.approval.freezes import Freezes
+from agentguard.approval.freezes import Freezes, Running
 from agentguard.approval.grants import Granted, Grants, Listed, granted_by, holds
 from agentguard.approval.notifier import CALLS_PEOPLE, Kind, NotDelivered, Notifier, Place, Turn, routed
 from agentguard.approval.paging import Cursor, Page, Pages
@@ -20,6 +20,7 @@ from agentguard.approval.waiting import Tell, Waiter, Waiters
 
 __all__ = [
     "CALLS_PEOPLE",
+    "SEEN_WITHIN_SECONDS",
     "Attempt",
     "Brake",
     "Channel",

@@ -14,22 +14,17 @@ from dataclasses import dataclass
 
 from agentguard.approval.channel import Channel
 from agentguard.approval.deeds import Attempt, Deeds
-from agentguard.approval.freezes import Freezes, check_lift
+from agentguard.approval.freezes import Freezes, Running, check_lift
 from agentguard.approval.roster import Roster
 from agentguard.approval.signing import check_comment, check_signature, signed
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Freeze, Lift, Scope, State
-from agentguard.model.record import Record
 from agentguard.store.keys import SigningKey
 
 RUNNING_MAX = 200
 
-
-class Running(Record):
-    """A call that runs now: its request's or deed's id, and whose call of which tool it is."""
-
-    id: str
-    attempt: Attempt
+SEEN_WITHIN_SECONDS = 1.0
+"""In which every process that can reach Redis has seen an order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +88,10 @@ class Brake:
         await self._freezes.lift(freeze, lift)
 
     async def running(self, freeze: Freeze) -> Sequence[Running]:
-        """The calls under a freeze that began before it and run still, as far as Redis knows of them."""
+        """The calls under a freeze that began before it and run still.
+
+        Those that policy allows unasked are said by their processes when they see the order: ask after SEEN_WITHIN_SECONDS.
+        """
         stored = await self.channel.list([State.EXECUTING], at_most=RUNNING_MAX)
         found = [
             Running(
@@ -112,6 +110,7 @@ class Brake:
             runs = not run.outcome and run.until_ms > self.channel.clock.now_ms()
             if runs and run.attempt is not None and run.attempt.request is None:
                 found.append(Running(id=run.subject, attempt=run.attempt))
+        found += await self._freezes.said_running(freeze)
         tenant = self.channel.names.tenant
         return [one for one in found if freeze.stops(tenant, one.attempt.agent, one.attempt.tool)]
 

@@ -10,19 +10,25 @@ Rules:
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from agentguard.approval import moves
 from agentguard.approval.channel import RETENTION_MS
+from agentguard.approval.deeds import Attempt
 from agentguard.approval.roster import Roster
 from agentguard.approval.signing import check_signature
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Freeze, Lift, Scope
+from agentguard.model.record import Record
 from agentguard.store.names import EVERYBODY, Names
 from agentguard.store.redis import Connection, Part
+
+SAID_MAX = 1000
+"""Of one process's running calls so many are said."""
 
 UNREADABLE = Freeze(
     id="unreadable",
@@ -34,6 +40,13 @@ UNREADABLE = Freeze(
     signer="",
 )
 """What stands for an order that is none: it stops everything until it is gone."""
+
+
+class Running(Record):
+    """A call that runs now: its request's, deed's or own id, and whose call of which tool it is."""
+
+    id: str
+    attempt: Attempt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +89,22 @@ class Freezes:
             if freeze.id == UNREADABLE.id or (written is not None and _ends(written, freeze, roster)):
                 ended.add(freeze.id)
         return frozenset(ended)
+
+    async def say_running(self, freeze: Freeze, calls: Sequence[Running]) -> None:
+        """Say which calls of this process ran already when the order reached it."""
+        if not calls:
+            return
+        fields: list[Part] = [part for one in calls[:SAID_MAX] for part in (one.id, one.canonical())]
+        key = self.names.running(freeze.id)
+        await self.connection.pipeline([("HSET", key, *fields), ("PEXPIRE", key, RETENTION_MS)])
+
+    async def said_running(self, freeze: Freeze) -> Sequence[Running]:
+        """What processes said so far; what can't be read is left out, for it only informs."""
+        found = []
+        for text in await self.connection.execute("HVALS", self.names.running(freeze.id)):
+            with suppress(ValidationError):
+                found.append(Running.read(text))
+        return found
 
     def _of(self, freeze: Freeze) -> Names:
         return Names(EVERYBODY) if freeze.scope is Scope.ALL else self.names

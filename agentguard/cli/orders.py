@@ -9,7 +9,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from agentguard.approval import Running
+from agentguard.approval import SEEN_WITHIN_SECONDS, Running
 from agentguard.cards import line
 from agentguard.cards.outcome import clock
 from agentguard.cli.keys import my_key
@@ -47,6 +47,7 @@ def freeze(
     async def freezing() -> tuple[Freeze, Sequence[Running]]:
         async with open_brake(policies, settings, tenant=tenant or "default") as brake:
             standing = await brake.freeze(scope, what, reason=reason, person=person, key=key)
+            await anyio.sleep(SEEN_WITHIN_SECONDS)
             return standing, await brake.running(standing)
 
     standing, running = anyio.run(freezing)

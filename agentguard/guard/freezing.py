@@ -3,7 +3,8 @@
 Rules:
 - a call goes by what was read from Redis less than FRESH_SECONDS ago; what is older is read again first, and where that fails the
   call does not run: a guard that can't know of a freeze behaves as if there were one;
-- while calls are made, one small read a few times a second keeps it fresh, beside the road; nothing is read while none is made;
+- while calls are made or run, one small read a few times a second keeps it fresh, beside the road; nothing is read while none is;
+- whoever sees a new freeze says which of its calls run already, once; what was asked about or runs once is in Redis anyway;
 - whoever saw a freeze goes on only with a second person's lift that verifies: one that is just gone from Redis still stands.
 """
 
@@ -23,6 +24,7 @@ from agentguard.errors import GuardUnavailable
 from agentguard.guard import refusals
 from agentguard.guard.link import Link
 from agentguard.guard.records import Records
+from agentguard.guard.under_way import UnderWay
 from agentguard.model.approvals import Freeze
 from agentguard.model.calls import Principal
 from agentguard.store.background import Background
@@ -48,6 +50,7 @@ class Freezing:
     records: Records
     people: Callable[[], Roster]
     masked_words: Callable[[Principal, str], str]
+    under_way: UnderWay = field(default_factory=UnderWay)
     _known: Mapping[str, Freeze] = field(default_factory=dict)
     _read_at: float = float("-inf")
     _asked_at: float = float("-inf")
@@ -78,7 +81,7 @@ class Freezing:
             self._reading.cancel()
 
     async def _keep_fresh(self) -> None:
-        while time.monotonic() - self._asked_at < IDLE_SECONDS:
+        while self.under_way or time.monotonic() - self._asked_at < IDLE_SECONDS:
             await asyncio.sleep(READ_EVERY_SECONDS)
             with suppress(GuardUnavailable):
                 await self._read()
@@ -91,8 +94,11 @@ class Freezing:
             before = self._known
             gone = [freeze for freeze in before.values() if freeze.id not in standing]
             lifted = await freezes.lifted(gone, self.people()) if gone else frozenset[str]()
-        self._known = {**standing, **{freeze.id: freeze for freeze in gone if freeze.id not in lifted}}
-        self._read_at = max(began, self._read_at)
+            self._known = {**standing, **{freeze.id: freeze for freeze in gone if freeze.id not in lifted}}
+            self._read_at = max(began, self._read_at)
+            for freeze in standing.values():
+                if freeze.id not in before:  # said once no call begins under it any more
+                    await freezes.say_running(freeze, self.under_way.under(freeze))
         self._tell(before, standing, lifted)
 
     def _tell(self, before: Mapping[str, Freeze], standing: Mapping[str, Freeze], lifted: frozenset[str]) -> None:

@@ -26,7 +26,7 @@ class Claim:
     renewing: Future[None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, weakref_slot=True)
 class Permit:
     """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once.
 

@@ -384,6 +384,10 @@ class Guard:
         match verdict.effect:
             case Effect.ALLOW:
                 deeds = self.once.named(policy, arguments, verdict)
+                if not deeds:
+                    self.freezing.under_way.began(
+                        permit
+                    )  # before the check: whoever sees a freeze meanwhile lists this call
                 await self.freezing.check(principal, tool.name)
                 if deeds:
                     permit = replace(permit, undertaking=await self.once.begin(principal, call, deeds))

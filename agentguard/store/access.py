@@ -17,14 +17,14 @@ from agentguard.store.names import EVERYBODY, Names
 
 _AGENT_WRITES = (
     "request:* claim:* call:* join:* turn:* deed:* grants grants:* uses:* vault:* labels:* limit:* subjects:* withheld:* "
-    "recipients:* usual:* asking:* erasures said:* brought:* sources:* counts:*"
+    "recipients:* usual:* asking:* erasures said:* brought:* sources:* counts:* running:*"
 ).split()
 _APPROVERS_WRITE = (
     "votes:* settled:* freezes lift:* revoked:* repeat:* pace:* logged-out:* posted:* press:* events:webhooks:*"
 ).split()
 _BOTH_WRITE = "pending steps ended undone events".split()
 _AGENT_READS = "votes:* settled:* freezes lift:* revoked:*".split()
-_APPROVERS_READ = "request:* claim:* turn:* deed:* grants grants:* uses:* labels:* asking:*".split()
+_APPROVERS_READ = "request:* claim:* turn:* deed:* grants grants:* uses:* labels:* asking:* running:*".split()
 
 _COMMANDS = (
     "-@all +@read +@write +@connection +eval +evalsha +time +wait "

@@ -119,6 +119,10 @@ class Names:
         """Hash of what is frozen, by scope and name; the approvers' side writes it."""
         return self.prefix + "freezes"
 
+    def running(self, freeze_id: str) -> str:
+        """The calls that ran already when a freeze reached their processes."""
+        return f"{self.prefix}running:{_part(freeze_id)}"
+
     def lift(self, freeze_id: str) -> str:
         """A second person's word that ends a freeze; the approvers' side writes it."""
         return f"{self.prefix}lift:{_part(freeze_id)}"

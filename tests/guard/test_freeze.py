@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from agentguard.errors import CallRefused, RefusalReason
 from agentguard.guard.freezing import FRESH_SECONDS, IDLE_SECONDS, READ_EVERY_SECONDS
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Freeze, Scope, State
+from agentguard.model.calls import ToolCall
 from agentguard.store.names import Names
 from tests.guard.world import World
 
@@ -114,6 +116,45 @@ async def test_an_approved_call_does_not_run_while_frozen_and_runs_once_lifted(w
         await lift(world, order)
         await allowed(world, guard, "echo", value=1)
         assert await world.call(guard, "refund", "c1", order_id=1) == "refunded"
+
+
+async def test_calls_that_run_already_are_listed_though_nobody_was_asked(world: World, guard: Guard) -> None:
+    """Each process says its own; what ended, what was refused and what the freeze doesn't mean are not among them."""
+    # given
+    tool, echo = world.tools.tool("read_page"), world.tools.tool("echo")
+    with guard.session(user=ANN, id="thread"):
+        running = await guard.admit(ToolCall(tool="read_page", arguments={"url": "https://a.example"}, id="c1"), tool)
+        other = await guard.admit(ToolCall(tool="echo", arguments={"value": 1}, id="c2"), echo)
+        await world.call(guard, "read_page", "c3", url="https://a.example")
+
+        # when
+        order = await freeze(world, Scope.TOOL, "read_page")
+        await refused(world, guard, "read_page", url="https://a.example")
+        async with open_brake(world.policies, world.settings, tenant=world.tenant) as brake, asyncio.timeout(20):
+            while not (listed := await brake.running(order)):
+                await asyncio.sleep(0.05)
+
+        # then
+        assert [(one.id, one.attempt.tool, one.attempt.user) for one in listed] == [("thread/c1", "read_page", ANN)]
+        assert await guard.settle(running, "hello") == "hello"
+        await guard.settle(other, 1)
+
+
+async def test_a_long_call_is_listed_though_its_process_makes_no_other(
+    world: World, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Freezes are read for as long as something runs; a permit that nobody holds any more runs nothing."""
+    monkeypatch.setattr("agentguard.guard.freezing.IDLE_SECONDS", 0.0)
+    with guard.session(user=ANN, id="thread"):
+        permit = await guard.admit(ToolCall(tool="echo", arguments={"value": 1}, id="c1"), world.tools.tool("echo"))
+        order = await freeze(world, Scope.ALL)
+        async with open_brake(world.policies, world.settings, tenant=world.tenant) as brake, asyncio.timeout(20):
+            while not await brake.running(order):
+                await asyncio.sleep(0.05)
+        await lift(world, order)
+        del permit
+        gc.collect()
+    assert not guard.freezing.under_way
 
 
 async def test_the_first_call_after_a_pause_knows_too(world: World, guard: Guard) -> None:
