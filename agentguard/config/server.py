@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from agentguard.audit import Journal
 from agentguard.config.settings import Settings
-from agentguard.errors import GuardUnavailable
 from agentguard.guard.freezing import Freezing
 from agentguard.guard.link import Link
 from agentguard.store.background import Background
 from agentguard.store.embedded import Embedded, Lease
-
-CLOSE_SECONDS = 10.0
 
 
 @dataclass(kw_only=True)
@@ -56,11 +53,6 @@ class Closer:
         """Close journal, line, loop and embedded server, whatever fails on the way. Redis may be gone by now."""
         with ExitStack() as stack:
             stack.callback(self.server.close)
-            stack.callback(self.background.close)
-            stack.callback(self._close_link)
+            stack.callback(self.background.close, self.link.close)
             stack.callback(self.journal.close)
             stack.callback(self.freezing.close)
-
-    def _close_link(self) -> None:
-        with suppress(TimeoutError, GuardUnavailable):
-            self.background.start(self.link.close).result(timeout=CLOSE_SECONDS)

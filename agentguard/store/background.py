@@ -4,12 +4,14 @@ Rules:
 - it is started at first use, in a daemon thread, and closed with the guard;
 - a forked child drops it and starts its own at first use;
 - nothing on it may wait for it: a hop from its own thread raises;
-- what still runs when it is closed ends with GuardUnavailable, so that nobody takes that for a cancellation of their own.
+- what still runs when it is closed ends with GuardUnavailable, so that nobody takes that for a cancellation of their own;
+- what it runs on is closed after that, on the loop: closed before, the last of what runs would open it anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import weakref
@@ -23,6 +25,8 @@ from agentguard.store.doors import follow, wait_for
 from agentguard.store.inherited import keep
 
 T = TypeVar("T")
+
+_log = logging.getLogger("agentguard.store")
 
 CLOSE_SECONDS = 5.0
 """How long work that is cancelled by `close` may take to end."""
@@ -64,14 +68,14 @@ class Background:
         if self.on_this_thread():
             raise RuntimeError("the guard was called on its own loop; it would wait for itself")
 
-    def close(self) -> None:
-        """Stop the loop and its thread; the next use starts anew."""
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Stop the loop and its thread, after `last` on it (what it raises is left); the next use starts anew."""
         if self.on_this_thread():
             raise RuntimeError("the guard's loop can't be closed from its own thread; it would wait for itself")
         with self._lock:
             line, self._line = self._line, None
         if line is not None:
-            line.close()
+            line.close(last)
 
     def forget(self) -> None:
         """In a forked child: the parent's loop, and a lock that one of its threads may have held, are not ours."""
@@ -90,29 +94,34 @@ class _LoopThread:
         self.thread.start()
 
     def submit(self, make: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
-        return asyncio.run_coroutine_threadsafe(self._run(make), self._loop)
+        async def run() -> T:
+            try:
+                return await make()
+            except asyncio.CancelledError:
+                if self._closing and not answer.cancelled():  # the caller's own cancellation stays one
+                    raise GuardUnavailable("redis", "the guard was closed while a call was waiting") from None
+                raise
 
-    def close(self) -> None:
+        answer = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        return answer
+
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         """Everything submitted before this has begun by the time it is cancelled, so everything gets its answer."""
         self._closing = True
-        asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop)
+        asyncio.run_coroutine_threadsafe(self._wind_up(last), self._loop)
         self.thread.join()
 
-    async def _run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _wind_up(self, last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         try:
-            return await make()
-        except asyncio.CancelledError:
-            if self._closing:
-                raise GuardUnavailable("redis", "the guard was closed while a call was waiting") from None
-            raise
-
-    async def _wind_up(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
-        self._loop.stop()
+            await _end_all()
+            if last is not None:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await last()
+        except Exception as error:  # noqa: BLE001 - the loop ends whatever its last work came to
+            _log.debug("what the guard's loop runs on did not close: %s", type(error).__name__)
+        finally:
+            await _end_all()  # what began as others ended
+            self._loop.stop()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -120,6 +129,14 @@ class _LoopThread:
             self._loop.run_forever()
         finally:
             self._loop.close()
+
+
+async def _end_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
 
 _alive: weakref.WeakSet[Background] = weakref.WeakSet()

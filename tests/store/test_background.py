@@ -118,6 +118,38 @@ def test_a_blocked_caller_is_told_when_the_guard_is_closed(background: Backgroun
     assert {type(one.exception(timeout=20)) for one in waiting} == {GuardUnavailable}
 
 
+def test_what_it_runs_on_is_closed_once_nothing_runs_any_more(background: Background) -> None:
+    """Work that ends opens it once more; what its end begins is ended too, and an error of the last leaves no thread."""
+    happened, began = list[str](), threading.Event()
+
+    async def late() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            happened.append("ended late")
+
+    async def working() -> None:
+        background_tasks = []
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            happened.append("opened anew")
+            background_tasks.append(asyncio.create_task(late()))
+            await asyncio.sleep(0)
+
+    async def last() -> None:
+        happened.append("closed")
+        raise OSError
+
+    background.start(working)
+    began.wait(10)
+    background.close(last)
+
+    assert happened == ["opened anew", "closed", "ended late"]
+    assert "of-a-test" not in [thread.name for thread in threading.enumerate()]
+
+
 def test_after_a_close_the_next_use_starts_anew(background: Background) -> None:
     """Closing is no end of use."""
     drive(background.hop(where))
