@@ -1,4 +1,7 @@
-"""A server of the older protocol that misbehaves, written by hand: run as a script it speaks stdio."""
+"""A server of the older protocol that misbehaves, written by hand: run as a script it speaks stdio.
+
+When it hangs it makes the file that is its argument.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 EMAIL = "mira.jansen@mail.example"
@@ -37,6 +41,7 @@ def result_of(name: str, arguments: Any, request: Any) -> Any:
         case "die":
             os._exit(3)
         case "hang":
+            Path(sys.argv[1]).touch()
             time.sleep(3600)
         case "huge":
             return {"content": [{"type": "text", "text": ("x" * 1000 + f" {EMAIL} ") * 3000}]}
