@@ -138,7 +138,7 @@ def test_t4_what_comes_while_the_list_is_read_anew_is_not_lost(world: Scene) -> 
             ),
         )
         live(page)
-        page.wait_for_function("document.body.dataset.connected === '1'")
+        expect(page.locator("body")).to_have_attribute("data-connected", "1")
         page.evaluate(HEARD)
         request = world.ask(ONE, card=a_card())
         page.evaluate("window.heard")
@@ -199,13 +199,16 @@ def test_a_tap_right_after_a_change_of_the_card_does_nothing(world: Scene) -> No
     with world.screen("ann") as one, world.screen("bob") as two:
         ann, bob = live(one.new_page(), f"/requests/{request.id}"), live(two.new_page(), f"/requests/{request.id}")
         ann.evaluate(
-            """() => new MutationObserver(() => { const button = document.getElementById("approve");
-               if (button && !window.tapped) { window.tapped = 1; button.click(); } })
-               .observe(document.getElementById("main"), { childList: true })"""
+            """() => {
+               const page = document.documentElement.dataset, live = document.getElementById("live");
+               new MutationObserver(() => { page.told = live.textContent || page.told; }).observe(live, { childList: true });
+               new MutationObserver(() => { const button = document.getElementById("approve");
+                 if (button && !page.tapped) { page.tapped = 1; button.click(); } })
+                 .observe(document.getElementById("main"), { childList: true }); }"""
         )
         ready(bob).locator("#approve").click()
-        ann.wait_for_function("window.tapped === 1")
-        expect(ann.locator("#live")).to_contain_text("look again, then decide")
+        expect(ann.locator("html")).to_have_attribute("data-tapped", "1")
+        expect(ann.locator("html")).to_have_attribute("data-told", re.compile("look again, then decide"))
         assert world.do(world.agent.read, request.id).state is State.PENDING
         ready(ann).locator("#approve").click()
         expect(ann.locator(".status")).to_have_text("Approved by ann, bob; not run yet")
