@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agentguard.audit import Journal
 from agentguard.config.settings import Settings
@@ -20,23 +21,33 @@ class Server:
 
     settings: Settings
     _lease: Lease | None = None
-    _pid: int = 0
+    _pid: int = field(default_factory=os.getpid)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def url(self) -> str:
         """Where Redis is; the embedded server runs there when this returns. Raises GuardUnavailable or ConfigurationError."""
         if self.settings.redis_url:
             return self.settings.redis_url
-        held = self._lease if self._pid == os.getpid() else None
-        self._lease, self._pid = Embedded.acquire(self.settings.state_dir), os.getpid()
-        if held is not None:
-            held.release()
-        return self._lease.url
+        self._forget_parents()
+        with self._lock:
+            held = self._lease
+            self._lease = lease = Embedded.acquire(self.settings.state_dir)
+            if held is not None:
+                held.release()
+            return lease.url
 
     def close(self) -> None:
-        """Let the embedded server go; its last user stops it."""
-        if self._lease is not None and self._pid == os.getpid():
-            self._lease.release()
-        self._lease = None
+        """Let the embedded server go, once it no longer is being started; its last user stops it."""
+        self._forget_parents()
+        with self._lock:
+            held, self._lease = self._lease, None
+            if held is not None:
+                held.release()
+
+    def _forget_parents(self) -> None:
+        """In a forked child: the parent's lease, and a lock that one of its threads may have held, are not ours."""
+        if self._pid != os.getpid():
+            self._lease, self._lock, self._pid = None, threading.Lock(), os.getpid()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,8 @@ class Link:
             return self._open
 
     async def close(self) -> None:
-        """Close what is open; the next use opens anew."""
+        """Close what is open; the next use opens anew, on whichever loop runs then."""
+        self._lock = asyncio.Lock()
         if self._open is not None and self._pid == os.getpid():
             was, self._open = self._open, None
             await was.waiters.close()

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from agentguard.errors import CallRefused, Fault, GuardUnavailable, OutcomeUnkno
 from agentguard.guard.freezing import FRESH_SECONDS
 from agentguard.model.approvals import State
 from agentguard.model.calls import ToolCall
-from agentguard.store.embedded import Embedded, Lease
+from agentguard.store.embedded import Embedded, Lease, stop_left_over
 from agentguard.store.redis import Connection
 from tests.cli.commands import Running
 from tests.guard.world import POLICY, World
@@ -269,6 +270,56 @@ async def test_t5_an_embedded_server_that_died_is_started_again(state_dir: Path,
         with pytest.raises(CallRefused, match="Customer data would leave"):
             await world.call(guard, "http_post", url="https://mail.example/x")
     assert seen["email"].startswith("[EMAIL_")
+
+
+async def test_t5_a_guard_closed_while_a_call_waits_is_not_opened_anew_by_its_end(state_dir: Path, tenant: str) -> None:
+    """Who waits is told, and neither loop nor server comes back for that."""
+    world = World(folder=state_dir, redis_url="", tenant=tenant)
+    guard = world.open()
+    with guard.session(user=ANN):
+        call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))
+        await world.waiting()
+        await asyncio.to_thread(guard.close)
+        with pytest.raises(GuardUnavailable, match="closed"):
+            await call
+    assert world.tools.ran == []
+    assert guard.freezing.background._line is None
+    assert not stop_left_over(state_dir / "state")
+
+
+async def test_a_closed_guard_that_is_used_once_more_opens_anew_for_many_at_once(world: World) -> None:
+    """What they queue on for the line belongs to no loop of before."""
+    with world.open() as guard, guard.session(user=ANN):
+        for _ in range(2):
+            asked = await asyncio.gather(*(guard.waits(f"c{number}") for number in range(10)))
+            await asyncio.to_thread(guard.close)
+            assert set(asked) == {None}
+
+
+async def test_a_guard_closed_while_its_server_starts_leaves_none(
+    state_dir: Path, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starting it goes on in a thread when the loop that waits for it is gone; closing waits for that."""
+    acquire, starting, go_on = Embedded.acquire, threading.Event(), threading.Event()
+
+    def slowly(folder: Path) -> Lease:
+        starting.set()
+        go_on.wait(20)
+        return acquire(folder)
+
+    monkeypatch.setattr(Embedded, "acquire", slowly)
+    world = World(folder=state_dir, redis_url="", tenant=tenant)
+    guard = world.open()
+    with guard.session(user=ANN):
+        call = asyncio.create_task(world.call(guard, "echo", value=1))
+        await asyncio.to_thread(starting.wait, 20)
+        closing = asyncio.create_task(asyncio.to_thread(guard.close))
+        with pytest.raises(GuardUnavailable, match="closed"):
+            await call
+        go_on.set()
+        await closing
+    assert world.tools.ran == []
+    assert not stop_left_over(state_dir / "state")
 
 
 async def test_a_forked_child_uses_nothing_of_its_parent(own_world: World, own_server: Lease) -> None:
