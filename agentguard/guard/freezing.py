@@ -23,6 +23,7 @@ from agentguard.approval import Freezes, Roster
 from agentguard.errors import GuardUnavailable
 from agentguard.guard import refusals
 from agentguard.guard.link import Link
+from agentguard.guard.permit import Permit
 from agentguard.guard.records import Records
 from agentguard.guard.under_way import UnderWay
 from agentguard.model.approvals import Freeze
@@ -70,6 +71,15 @@ class Freezing:
             if freeze.stops(principal.tenant, principal.agent, tool):
                 raise refusals.frozen(tool, freeze, self.masked_words(principal, freeze.reason))
 
+    async def begin(self, permit: Permit) -> None:
+        """The same for a call that Redis would know nothing of; noted before that, so that whoever sees a freeze meanwhile lists it."""
+        self.under_way.began(permit)
+        try:
+            await self.check(permit.principal, permit.call.tool)
+        except BaseException:
+            self.under_way.refused(permit)
+            raise
+
     async def know(self, principal: Principal, tool: str) -> None:
         """The same, whatever was known before: Redis said that something stops this call."""
         self._read_at = float("-inf")
@@ -91,10 +101,10 @@ class Freezing:
         async with self.link.using() as there:
             freezes = Freezes(connection=there.connection, names=self.names)
             standing = await freezes.standing()
-            before = self._known
-            gone = [freeze for freeze in before.values() if freeze.id not in standing]
+            gone = [freeze for freeze in self._known.values() if freeze.id not in standing]
             lifted = await freezes.lifted(gone, self.people()) if gone else frozenset[str]()
-            self._known = {**standing, **{freeze.id: freeze for freeze in gone if freeze.id not in lifted}}
+            before = self._known  # as it is now: another reading may have seen a freeze meanwhile
+            self._known = {**{freeze.id: freeze for freeze in before.values() if freeze.id not in lifted}, **standing}
             self._read_at = max(began, self._read_at)
             for freeze in standing.values():
                 if freeze.id not in before:  # said once no call begins under it any more

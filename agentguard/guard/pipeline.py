@@ -385,13 +385,10 @@ class Guard:
             case Effect.ALLOW:
                 deeds = self.once.named(policy, arguments, verdict)
                 if not deeds:
-                    self.freezing.under_way.began(
-                        permit
-                    )  # before the check: whoever sees a freeze meanwhile lists this call
+                    await self.freezing.begin(permit)
+                    return permit, None
                 await self.freezing.check(principal, tool.name)
-                if deeds:
-                    permit = replace(permit, undertaking=await self.once.begin(principal, call, deeds))
-                return permit, None
+                return replace(permit, undertaking=await self.once.begin(principal, call, deeds)), None
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:
@@ -410,14 +407,16 @@ class Guard:
             permit, approved = await self._given(case, permit, hold_seconds, confirmation)
             try:
                 permit = await self._undertaken(approved, permit)
-                bill = await self.judging.spend(self.policy, approved)
+                permit = replace(permit, bill=await self.judging.spend(self.policy, approved))
+                if permit.claim is None and not permit.undertaking.deeds:
+                    await self.freezing.begin(permit)
             except BaseException:
                 await self.once.end(permit.undertaking, None)
                 if permit.claim is not None:
                     await self.asking.finish(permit.claim, State.FAILED)
                 raise
         self.cases.carding.learn(self.policy, approved.tool.name, approved.snapshot)
-        return replace(permit, bill=bill)
+        return permit
 
     async def _given(
         self, case: Case, permit: Permit, hold_seconds: float | None, confirmation: Confirmation | None

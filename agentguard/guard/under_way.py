@@ -13,13 +13,17 @@ from agentguard.model.approvals import Freeze
 
 @dataclass(frozen=True, kw_only=True)
 class UnderWay:
-    """What was permitted here without asking and is not settled. A permit that nobody holds any more runs nothing."""
+    """What was permitted here without asking anew, and is not settled. A permit that nobody holds any more runs nothing."""
 
     _permits: WeakValueDictionary[int, Permit] = field(default_factory=WeakValueDictionary)
 
     def began(self, permit: Permit) -> None:
         """This call may run from now on."""
         self._permits[id(permit)] = permit
+
+    def refused(self, permit: Permit) -> None:
+        """This call does not run after all, however long its error is kept."""
+        self._permits.pop(id(permit), None)
 
     def under(self, freeze: Freeze) -> Sequence[Running]:
         """Those that the freeze would stop, had they not begun before it; any thread may ask."""

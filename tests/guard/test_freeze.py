@@ -7,11 +7,14 @@ import gc
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from agentguard.approval import Freezes, Roster
 from agentguard.audit import read
 from agentguard.config import open_brake
 from agentguard.errors import CallRefused, RefusalReason
@@ -223,3 +226,49 @@ async def test_an_order_outlives_the_embedded_server(state_dir: Path) -> None:
     await lift(world, order)
     with world.open() as guard, guard.session(user=ANN):
         assert await world.call(guard, "echo", value=1) == 1
+
+
+async def test_a_refused_call_is_not_listed_as_running_however_long_its_error_is_kept(
+    world: World, guard: Guard
+) -> None:
+    """Errors keep the frames that they came through, and with them the permit that the call did not get."""
+    await freeze(world, Scope.TOOL, "echo")
+    with guard.session(user=ANN):
+        kept = await refused(world, guard, "echo", value=1)
+    assert kept.reason is RefusalReason.FROZEN
+    assert not guard.freezing.under_way
+
+
+async def test_a_freeze_that_one_reading_saw_is_not_lost_to_another_that_began_before(
+    world: World, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One reading looks for a lift, while the next sees a new order: that one stands when the first is done."""
+    with guard.session(user=ANN):
+        # given
+        first = await freeze(world, Scope.TOOL, "refund")
+        await refused(world, guard, "refund", order_id=1)
+        lifted, looking, go_on = Freezes.lifted, asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+
+        async def slowly(self: Freezes, freezes: Iterable[Freeze], roster: Roster) -> frozenset[str]:
+            monkeypatch.setattr(Freezes, "lifted", lifted)
+            loop.call_soon_threadsafe(looking.set)
+            while not go_on.is_set():
+                await asyncio.sleep(0.01)
+            return await lifted(self, freezes, roster)
+
+        monkeypatch.setattr(Freezes, "lifted", slowly)
+        await lift(world, first)
+        guard.freezing.close()
+        earlier = guard.freezing.background.start(guard.freezing._read)
+        async with asyncio.timeout(20):
+            await looking.wait()
+
+        # when
+        second = await freeze(world, Scope.TOOL, "echo")
+        await guard.freezing.background.hop(guard.freezing._read)
+        go_on.set()
+        await guard.freezing.background.follow(earlier)
+
+        # then
+        assert list(guard.freezing._known) == [second.id]

@@ -14,6 +14,7 @@ from agentguard.config import open_brake, open_desk
 from agentguard.errors import CallRefused, DecisionRefused
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Decision, Grant, Scope, Vote
+from agentguard.model.calls import ToolCall
 from agentguard.store.redis import Connection
 from tests.guard.world import World
 
@@ -349,3 +350,16 @@ async def test_t32_a_grant_that_nobody_signed_gives_no_permit(world: World, guar
 
     # then
     assert await is_asked(world, guard, order_id=7, amount=10.0)
+
+
+async def test_a_granted_call_that_runs_is_listed_under_a_freeze(world: World, guard: Guard) -> None:
+    """No request knows of it, so its process says it."""
+    await granted(world, guard)
+    call = ToolCall(tool="refund", arguments={"order_id": 7, "amount": 10.0}, id="c9")
+    permit = await guard.admit(call, world.tools.tool("refund"))
+    async with open_brake(world.policies, world.settings, tenant=world.tenant) as brake, asyncio.timeout(20):
+        order = await brake.freeze(Scope.TOOL, "refund", reason="stop", person="bob", key=world.keys["bob"])
+        while not (listed := await brake.running(order)):
+            await asyncio.sleep(0.05)
+    assert [one.id for one in listed] == ["thread/c9"]
+    await guard.settle(permit, "refunded")
