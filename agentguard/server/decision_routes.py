@@ -25,10 +25,9 @@ from agentguard.server.bodies import SignedBody, SignedDecision, SignedVote
 from agentguard.server.door import DECISIONS
 from agentguard.server.identity import Identity
 from agentguard.server.incoming import NotSigned, sender_of
-from agentguard.server.office import Office
+from agentguard.server.office import Office, TheOffice
 from agentguard.server.problems import documented, problem
-from agentguard.server.repeats import Repeats
-from agentguard.server.routes import DECIDING, TheOffice, refused_of
+from agentguard.server.routes import DECIDING, refused_of
 
 _log = logging.getLogger("agentguard.server")
 _SIGNATURE = APIKeyHeader(
@@ -74,8 +73,7 @@ async def decide_from_outside(office: TheOffice, signed: Signed) -> Response:
         _log.info("%s decided %s from outside; it is %s", identity.person, resolution.request, resolution.state.value)
         return JSONResponse(resolution.model_dump(mode="json"))
 
-    repeats = Repeats(connection=office.channel.connection, names=office.channel.names)
-    return await repeats.once(f"webhook:{message_id}", identity.person, hashlib.sha256(body).hexdigest(), answer)
+    return await office.repeats.once(f"webhook:{message_id}", identity.person, hashlib.sha256(body).hexdigest(), answer)
 
 
 _VOTE_UNSIGNED = frozenset({"bad_signature", "no_key", "unknown_signer"})

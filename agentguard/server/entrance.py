@@ -23,7 +23,7 @@ from agentguard.approval import Roster
 from agentguard.server.cookies import Cookies
 from agentguard.server.identity import Identity
 from agentguard.server.local_login import LocalLogin
-from agentguard.server.office import Office
+from agentguard.server.office import Office, TheOffice, the_office
 from agentguard.server.oidc import Begun, NotLoggedIn, Provider
 from agentguard.server.rendering import page
 
@@ -88,11 +88,6 @@ def the_entrance(request: Request) -> Entrance:
     return cast("Entrance", request.app.state.entrance)
 
 
-def the_office(request: Request) -> Office:
-    """The server's office."""
-    return cast("Office", request.app.state.office)
-
-
 async def the_viewer(request: Request) -> Identity:
     """Who looks. Raises NotHere where that is nobody."""
     identity = await the_entrance(request).viewer(request, the_office(request))
@@ -103,7 +98,6 @@ async def the_viewer(request: Request) -> Identity:
 
 
 TheEntrance = Annotated[Entrance, Depends(the_entrance)]
-TheOffice = Annotated[Office, Depends(the_office)]
 TheViewer = Annotated[Identity, Depends(the_viewer)]
 
 logins = APIRouter()

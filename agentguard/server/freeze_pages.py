@@ -10,10 +10,10 @@ from starlette.responses import RedirectResponse, Response
 
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Scope
-from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
+from agentguard.server.entrance import Entrance, TheEntrance, TheViewer, fields_of, written
 from agentguard.server.frame import framed
 from agentguard.server.identity import Identity
-from agentguard.server.office import FREEZABLE, Office
+from agentguard.server.office import FREEZABLE, Office, TheOffice
 from agentguard.server.views import freeze_of
 
 freeze_pages = APIRouter()

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from agentguard.errors import DecisionRefused, RequestNotFound
-from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
+from agentguard.server.entrance import Entrance, TheEntrance, TheViewer, fields_of, written
 from agentguard.server.frame import framed
 from agentguard.server.identity import Identity
-from agentguard.server.office import Office
+from agentguard.server.office import Office, TheOffice
 from agentguard.server.views import grant_of
 
 grant_pages = APIRouter()

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
 
 from agentguard.approval import Brake, Channel, Desk, Grants, Listed, Pages, Roster
 from agentguard.errors import DecisionRefused
@@ -16,6 +19,7 @@ from agentguard.server.identity import Identity
 from agentguard.server.metrics import Metrics
 from agentguard.server.outbox import Outbox
 from agentguard.server.pace import Pacing
+from agentguard.server.repeats import Repeats
 from agentguard.server.settings import STEP_UP_SECONDS
 from agentguard.server.unmasking import Unmasking
 from agentguard.store.keys import SigningKey
@@ -56,6 +60,11 @@ class Office:
     def outbox(self) -> Outbox:
         """What is still to be told to others, and what could not be."""
         return Outbox(connection=self.channel.connection, names=self.channel.names)
+
+    @property
+    def repeats(self) -> Repeats:
+        """What was answered to calls that may come again."""
+        return Repeats(connection=self.channel.connection, names=self.channel.names)
 
     async def decide(
         self,
@@ -223,3 +232,11 @@ class Office:
         """Whether Redis answers and everything that runs beside the API still does. Raises GuardUnavailable."""
         await self.channel.connection.execute("PING")
         return not any(task.done() for task in self.at_work)
+
+
+def the_office(request: Request) -> Office:
+    """The server's office."""
+    return cast("Office", request.app.state.office)
+
+
+TheOffice = Annotated[Office, Depends(the_office)]

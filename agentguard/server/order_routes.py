@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from agentguard.model.approvals import Scope
 from agentguard.server.bodies import FreezeBody, ReasonBody
+from agentguard.server.office import TheOffice
 from agentguard.server.problems import documented
-from agentguard.server.routes import BEARER, DECIDING, IdempotencyKey, RequestId, TheCaller, TheOffice, answered, once
+from agentguard.server.routes import BEARER, DECIDING, IdempotencyKey, RequestId, TheCaller, answered, once
 from agentguard.server.views import Freezes, FreezeView, Granting, freeze_of, grant_of
 
 orders = APIRouter(prefix="/api/v1", dependencies=[Depends(BEARER)], responses=documented(401, 422, 429, 503))

@@ -15,10 +15,10 @@ from agentguard.approval import Cursor, Stored
 from agentguard.cards import Brief, brief_of, face_of, line
 from agentguard.cards.outcome import ending_of
 from agentguard.model.approvals import State
-from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer
+from agentguard.server.entrance import Entrance, TheEntrance, TheViewer
 from agentguard.server.frame import framed
 from agentguard.server.live import Live
-from agentguard.server.office import Office
+from agentguard.server.office import Office, TheOffice
 from agentguard.server.pace import TooMany
 from agentguard.server.records import Records, TheRecords
 from agentguard.server.rendering import page, static_file

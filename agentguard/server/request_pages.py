@@ -21,11 +21,11 @@ from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision, Found
 from agentguard.model.record import Json
 from agentguard.server.choices import choices_of
-from agentguard.server.entrance import Entrance, TheEntrance, TheOffice, TheViewer, fields_of, written
+from agentguard.server.entrance import Entrance, TheEntrance, TheViewer, fields_of, written
 from agentguard.server.frame import framed
 from agentguard.server.granting import chosen
 from agentguard.server.identity import Identity
-from agentguard.server.office import Office
+from agentguard.server.office import Office, TheOffice
 from agentguard.server.rendering import page
 from agentguard.server.views import untold_of
 

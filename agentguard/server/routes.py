@@ -20,9 +20,8 @@ from agentguard.server.door import IDENTITY
 from agentguard.server.identity import Identity
 from agentguard.server.live import Live
 from agentguard.server.metrics import MEDIA_TYPE
-from agentguard.server.office import Office
+from agentguard.server.office import Office, TheOffice
 from agentguard.server.problems import documented, problem, refused
-from agentguard.server.repeats import Repeats
 from agentguard.server.views import (
     BallotView,
     Listing,
@@ -51,11 +50,6 @@ class NotAuthenticated(Exception):
     """Nobody said who the caller is: the door was not passed."""
 
 
-def the_office(request: Request) -> Office:
-    """The server's office."""
-    return cast("Office", request.app.state.office)
-
-
 def the_caller(request: Request) -> Identity:
     """The caller, as the door named them."""
     identity = request.scope.get(IDENTITY)
@@ -69,7 +63,6 @@ def the_live(request: Request) -> Live:
     return cast("Live", request.app.state.live)
 
 
-TheOffice = Annotated[Office, Depends(the_office)]
 TheCaller = Annotated[Identity, Depends(the_caller)]
 RequestId = Annotated[str, Path(description="The request's id.")]
 IdempotencyKey = Annotated[
@@ -242,8 +235,7 @@ async def once(
             _log.info("what %s wanted was refused: %s", caller.person, error.code)
             return await refused_of(office, request_id, error)
 
-    repeats = Repeats(connection=office.channel.connection, names=office.channel.names)
-    return await repeats.once(key, caller.person, call, answer_or_refuse)
+    return await office.repeats.once(key, caller.person, call, answer_or_refuse)
 
 
 async def refused_of(office: Office, request_id: str, error: DecisionRefused) -> Response:

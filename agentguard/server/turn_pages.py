@@ -21,10 +21,10 @@ from agentguard.cards import digest_of, turn_of
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision
 from agentguard.server.choices import choices_of
-from agentguard.server.entrance import Entrance, FormRefused, TheEntrance, TheOffice, TheViewer, fields_of, written
+from agentguard.server.entrance import Entrance, FormRefused, TheEntrance, TheViewer, fields_of, written
 from agentguard.server.frame import framed
 from agentguard.server.identity import Identity
-from agentguard.server.office import Office
+from agentguard.server.office import Office, TheOffice
 from agentguard.server.rendering import page
 
 CHARACTERS_SHOWN = 400
