@@ -25,6 +25,7 @@ from agentguard.approval.steps import Steps
 from agentguard.approval.stored import Stored
 from agentguard.errors import DecisionRefused, GuardUnavailable
 from agentguard.model.approvals import State
+from agentguard.store.doors import give_answer
 
 BLOCK_MS = 4_000
 """How long one blocking read of the stream lasts at most."""
@@ -81,7 +82,7 @@ class Waiters:
         Raises GuardUnavailable where Redis could not be read at the deadline, RequestNotFound, DecisionRefused ("forged").
         """
         answer: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
-        waiter = Waiter(request_id, deadline_ms, partial(_settle, answer))
+        waiter = Waiter(request_id, deadline_ms, partial(give_answer, answer))
         self.begin(waiter)
         try:
             return await answer
@@ -286,16 +287,6 @@ class Waiters:
         told = error if isinstance(error, Exception) else GuardUnavailable("redis", "the reader of events ended")
         for request_id in list(self._waiting):
             self._tell_all(request_id, told)
-
-
-def _settle(answer: asyncio.Future[Stored], given: Stored | Exception) -> None:
-    """Give a future its answer, unless whoever had it went away."""
-    if answer.done():
-        return
-    if isinstance(given, Exception):
-        answer.set_exception(given)
-    else:
-        answer.set_result(given)
 
 
 def _backoff(failures: int) -> float:

@@ -70,7 +70,7 @@ async def hear(begin: Callable[[Callable[[T | Exception], None]], Callable[[], N
 
 def _heard_here(begin: Callable[[Callable[[T | Exception], None]], Callable[[], None]]) -> T:
     answer: Future[T] = Future()
-    end = begin(partial(_settle, answer))
+    end = begin(partial(give_answer, answer))
     try:
         return answer.result()
     except BaseException:
@@ -80,10 +80,11 @@ def _heard_here(begin: Callable[[Callable[[T | Exception], None]], Callable[[], 
 
 def _tell(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[T], given: T | Exception) -> None:
     with suppress(RuntimeError):  # the loop was closed, so nobody waits
-        loop.call_soon_threadsafe(_settle, answer, given)
+        loop.call_soon_threadsafe(give_answer, answer, given)
 
 
-def _settle(answer: asyncio.Future[T] | Future[T], given: T | Exception) -> None:
+def give_answer(answer: asyncio.Future[T] | Future[T], given: T | Exception) -> None:
+    """Give a future its answer, unless whoever had it went away."""
     if answer.done():
         return
     if isinstance(given, Exception):
