@@ -22,11 +22,10 @@ from agentguard.model.approvals import Decision, Found
 from agentguard.model.record import Json
 from agentguard.server.choices import choices_of
 from agentguard.server.entrance import Entrance, TheEntrance, TheViewer, fields_of, written
-from agentguard.server.frame import framed
+from agentguard.server.frame import framed, part_of_page
 from agentguard.server.granting import chosen
 from agentguard.server.identity import Identity
 from agentguard.server.office import Office, TheOffice
-from agentguard.server.rendering import page
 from agentguard.server.views import untold_of
 
 CHARACTERS_SHOWN = 1_200
@@ -52,7 +51,7 @@ async def card(
 ) -> Response:
     """The card alone, for a page that is open."""
     values = await _card_values(entrance, office, viewer, request_id, whole=whole)
-    return page("request_card.html.j2", viewer=viewer, unmasked=None, **values)
+    return part_of_page(entrance, viewer, "request_card.html.j2", unmasked=None, **values)
 
 
 @request_pages.post("/requests/{request_id}/approve")
@@ -177,7 +176,6 @@ async def _card_values(
         "may": choices_of(entrance, office, stored, viewer, f"/requests/{stored.request.id}"),
         "untold": untold_of(await office.outbox.undelivered(request_id)),
         "version": hashlib.sha256(seen.encode()).hexdigest()[:16],
-        "form_token": lambda *purpose: entrance.cookies.form_token(viewer.session, *purpose),
     }
 
 

@@ -22,10 +22,9 @@ from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Decision
 from agentguard.server.choices import choices_of
 from agentguard.server.entrance import Entrance, FormRefused, TheEntrance, TheViewer, fields_of, written
-from agentguard.server.frame import framed
+from agentguard.server.frame import framed, part_of_page
 from agentguard.server.identity import Identity
 from agentguard.server.office import Office, TheOffice
-from agentguard.server.rendering import page
 
 CHARACTERS_SHOWN = 400
 """Of each text on a card of a turn, unless all of it is asked for: several cards share one screen."""
@@ -50,7 +49,7 @@ async def card(
 ) -> Response:
     """The card alone, for a page that is open."""
     values = await _values(entrance, office, viewer, request_id, whole=whole)
-    return page("turn_card.html.j2", viewer=viewer, **values)
+    return part_of_page(entrance, viewer, "turn_card.html.j2", **values)
 
 
 @turn_pages.post("/requests/{request_id}/turn/approve")
@@ -128,5 +127,4 @@ async def _values(
         "whole": whole,
         "most": CHARACTERS_SHOWN,
         "version": hashlib.sha256(f"{seen} {turn.digest}".encode()).hexdigest()[:16],
-        "form_token": lambda *purpose: entrance.cookies.form_token(viewer.session, *purpose),
     }
