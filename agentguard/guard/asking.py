@@ -102,7 +102,7 @@ class Asking:
         stored = asked if isinstance(asked, Stored) else await self._end_of(asked, hold_seconds)
         match stored.state:
             case State.PENDING:
-                return str(refusals.pending(stored, self._tally(stored, self._roster()).missing))
+                return str(self._pending(stored))
             case State.APPROVED:
                 return refusals.come_back(stored.request)
             case State.EXECUTING | State.UNKNOWN:
