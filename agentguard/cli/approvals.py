@@ -25,6 +25,9 @@ app = typer.Typer(help="See what waits for people, and decide it with your own k
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, or its first characters (6 or more).")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Your words; the model reads them when you reject.")]
+Usual = Annotated[
+    str | None, typer.Option("--because", help=f"A usual reason: {', '.join(each.word for each in Because)}.")
+]
 Card = Annotated[str | None, typer.Option("--card", help="Digest of the card that you saw; refused if it is another.")]
 DEFAULT = Path("tool_policies")
 ID_LENGTH = 32
@@ -116,17 +119,14 @@ def approve(
 def reject(
     request_id: RequestId,
     comment: Comment = "",
-    because: Annotated[
-        str | None, typer.Option("--because", help=f"A usual reason: {', '.join(each.word for each in Because)}.")
-    ] = None,
+    because: Usual = None,
     name: Name = None,
     card: Card = None,
     policies: Policies = DEFAULT,
     tenant: Tenant = "default",
 ) -> None:
     """Reject the call; one rejection ends it, unless the policy wants several."""
-    words = " ".join(filter(None, [usual_words(because), comment]))
-    _decide(request_id, Decision.REJECT, words, name, card, policies, tenant)
+    _decide(request_id, Decision.REJECT, in_words(because, comment), name, card, policies, tenant)
 
 
 @app.command()
@@ -230,14 +230,14 @@ async def whole_id(desk: Desk, given: str) -> str:
     return named[0] if len(named) == 1 else given
 
 
-def usual_words(because: str | None) -> str:
-    """The sentence of a usual reason."""
+def in_words(because: str | None, comment: str) -> str:
+    """Why somebody rejects: the sentence of a usual reason, if they name one, and their own words."""
     if because is None:
-        return ""
+        return comment
     found = {each.word: each.value for each in Because}
     if because not in found:
         raise ConfigurationError(f"--because is one of {', '.join(found)}; your own words go to --comment")
-    return found[because]
+    return " ".join(filter(None, [found[because], comment]))
 
 
 def changed(written: str) -> tuple[str, Any]:

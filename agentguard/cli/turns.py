@@ -10,14 +10,14 @@ import anyio
 import typer
 
 from agentguard.cards import TurnFace, turn_of
-from agentguard.cli.approvals import DEFAULT, Comment, RequestId, usual_words, whole_id
+from agentguard.cli.approvals import DEFAULT, Comment, RequestId, Usual, in_words, whole_id
 from agentguard.cli.cards import print_turn
 from agentguard.cli.keys import my_key
 from agentguard.cli.options import Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk
 from agentguard.errors import ConfigurationError, DecisionRefused
-from agentguard.model.approvals import Because, Decision, Resolution
+from agentguard.model.approvals import Decision, Resolution
 
 app = typer.Typer(help="The calls of one turn together: all of them, or none.", no_args_is_help=True)
 
@@ -58,17 +58,14 @@ def approve(
 def reject(
     request_id: RequestId,
     comment: Comment = "",
-    because: Annotated[
-        str | None, typer.Option("--because", help=f"A usual reason: {', '.join(each.word for each in Because)}.")
-    ] = None,
+    because: Usual = None,
     name: Name = None,
     card: Card = None,
     policies: Policies = DEFAULT,
     tenant: Tenant = "default",
 ) -> None:
     """Reject the calls of this turn that wait, all of them."""
-    words = " ".join(filter(None, [usual_words(because), comment]))
-    _decide(request_id, Decision.REJECT, words, name, card, policies, tenant)
+    _decide(request_id, Decision.REJECT, in_words(because, comment), name, card, policies, tenant)
 
 
 def _decide(
