@@ -8,7 +8,6 @@ import inspect
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -38,9 +37,8 @@ EXAMPLES = [[block] for block in blocks(README, "python")[1:]] + list(PAGE.value
 
 
 @pytest.fixture
-def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """A policy with one tool."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(POLICY)
     return world
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -35,9 +34,8 @@ REFUSED = (
 
 
 @pytest.fixture
-def kind_guard(kind: Kind, state_dir: Path, valkey_url: str, tenant: str) -> Iterator[Guard]:
+def kind_guard(kind: Kind, world: World) -> Iterator[Guard]:
     """A guard whose policy reveals one type in one parameter of one tool."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(policy(kind), encoding="utf-8")
     with world.open() as opened, opened.session(user="dan@acme.example"):
         yield opened

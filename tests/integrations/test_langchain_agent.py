@@ -30,9 +30,8 @@ BOTH = pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
 
 
 @pytest.fixture
-def world(state_dir: Any, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """Policies that show the user persons and addresses in the final answer, and defer refunds."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     deferring = POLICY.replace("DEADLINE", "20s").replace("refund: {risk: high,", "refund: {risk: high, wait: defer,")
     (world.policies / "policy.yaml").write_text(deferring + "masking: {answer: [PERSON]}\n")
     return world

@@ -38,9 +38,8 @@ BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"])
 
 
 @pytest.fixture
-def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """The shop's policies, and people around them."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(POLICY.replace("DEADLINE", "20s").replace("rules:\n", SHOP))
     return world
 

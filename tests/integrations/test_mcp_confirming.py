@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -42,18 +40,10 @@ ZOE = "zoe@acme.example"
 
 
 @pytest.fixture
-def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """People, and a policy in which some calls are for their own user to confirm."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(POLICY)
     return world
-
-
-@pytest.fixture
-def guard(world: World) -> Iterator[Guard]:
-    """A guard in that world."""
-    with world.open() as opened:
-        yield opened
 
 
 def records(world: World, kind: str) -> list[dict[str, Any]]:

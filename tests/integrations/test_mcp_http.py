@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -39,12 +39,10 @@ SECRET = "Bearer 8d1f-planted"
 
 
 @pytest.fixture
-def guard(state_dir: Path, valkey_url: str, tenant: str) -> Iterator[Guard]:
-    """A guard that lets everything run."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+def world(world: World) -> World:
+    """A policy that lets everything run."""
     (world.policies / "policy.yaml").write_text(POLICY)
-    with world.open() as opened:
-        yield opened
+    return world
 
 
 def free_port() -> int:

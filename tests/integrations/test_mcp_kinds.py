@@ -27,9 +27,8 @@ REFUSED = (
 
 
 @pytest.fixture
-def kind_guard(kind: Kind, state_dir: Path, valkey_url: str, tenant: str) -> Iterator[Guard]:
+def kind_guard(kind: Kind, world: World) -> Iterator[Guard]:
     """A guard whose policy reveals one type in one parameter of one tool."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(policy(kind), encoding="utf-8")
     with world.open() as opened:
         yield opened

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,18 +23,10 @@ SHOP = '  "echo_*": {risk: low, labels: []}\n  mcp_read_resource: low\n  mcp_get
 
 
 @pytest.fixture
-def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """A policy that lets everything run."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(POLICY.replace("DEADLINE", "20s").replace("rules:\n", SHOP))
     return world
-
-
-@pytest.fixture
-def guard(world: World) -> Iterator[Guard]:
-    """A guard in that world."""
-    with world.open() as opened:
-        yield opened
 
 
 async def everything(client: Client, heard: Callable[..., Any]) -> list[Any]:

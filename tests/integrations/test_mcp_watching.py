@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +33,10 @@ tools: {"*": {risk: low, labels: []}}
 
 
 @pytest.fixture
-def guard(state_dir: Path, valkey_url: str, tenant: str) -> Iterator[Guard]:
-    """A guard that lets everything run."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
+def world(world: World) -> World:
+    """A policy that lets everything run."""
     (world.policies / "policy.yaml").write_text(POLICY)
-    with world.open() as opened:
-        yield opened
+    return world
 
 
 def telling(bus: InMemorySubscriptionBus, *, tells: bool = True) -> Server[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,18 +39,10 @@ approvals:
 
 
 @pytest.fixture
-def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """A policy that lets everything run but refunds."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(POLICY)
     return world
-
-
-@pytest.fixture
-def guard(world: World) -> Iterator[Guard]:
-    """A guard in that world."""
-    with world.open() as opened:
-        yield opened
 
 
 SERVER = Path(__file__).with_name("mcp_wild.py")

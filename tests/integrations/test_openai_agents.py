@@ -62,9 +62,8 @@ TWO_ROADS = pytest.mark.parametrize(("api", "streams"), [("chat", True), ("respo
 
 
 @pytest.fixture
-def world(state_dir: Any, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """Policies that show the user addresses and names in the final answer, and let a web search run at the provider."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     written = POLICY.replace("DEADLINE", "20s").replace("rules:", "  web_search: {risk: low}\nrules:")
     (world.policies / "policy.yaml").write_text(written + "masking: {answer: [EMAIL_ADDRESS, PERSON]}\n")
     return world

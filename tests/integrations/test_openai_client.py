@@ -21,9 +21,8 @@ USER = "ann@acme.example"
 
 
 @pytest.fixture
-def world(state_dir: Any, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """Policies that show the user their own address and names in the final answer."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(
         POLICY.replace("DEADLINE", "20s") + "masking: {answer: [EMAIL_ADDRESS, PERSON]}\n"
     )

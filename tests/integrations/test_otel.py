@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,12 +41,6 @@ class Watching:
     def spans(self) -> tuple[ReadableSpan, ...]:
         """What has ended."""
         return self.exporter.get_finished_spans()
-
-
-@pytest.fixture
-def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
-    """Policies, people and tools around one shared server."""
-    return World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
 
 
 @pytest.fixture

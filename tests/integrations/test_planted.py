@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,9 +37,8 @@ ASKED = f"I am {MINE}, find customer 7"
 
 
 @pytest.fixture
-def world(state_dir: Path, valkey_url: str, tenant: str) -> World:
+def world(world: World) -> World:
     """The usual policies, with one more tool."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(
         POLICY.replace("DEADLINE", "20s").replace("  echo:", "  fail: {risk: low, labels: []}\n  echo:")
     )

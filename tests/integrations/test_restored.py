@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,9 +40,8 @@ masking:
 
 
 @pytest.fixture
-def twelve(state_dir: Path, valkey_url: str, tenant: str) -> World:
+def twelve(world: World) -> World:
     """A world whose `take` gets all twelve, once people approve."""
-    world = World(folder=state_dir, redis_url=valkey_url, tenant=tenant)
     (world.policies / "policy.yaml").write_text(_policy(), encoding="utf-8")
     return world
 
