@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,6 +28,17 @@ class Over(Protocol):
     """Says when a schedule is over."""
 
     def is_set(self) -> bool: ...
+
+
+async def _at_a_desk(
+    stage: Stage, url: str, tenant: str, sit: Callable[[Desk], Awaitable[None]], *, until: Callable[[], bool]
+) -> None:
+    """Sit at a desk of the tenant; after a fault, at another one."""
+    while not until():
+        with suppress(GuardUnavailable):
+            async with stage.desk(url, tenant) as desk:
+                await sit(desk)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 @dataclass(kw_only=True)
@@ -48,14 +59,13 @@ class DeciderLife:
 
     async def live(self) -> None:
         """Look, decide, look again; connect anew after a fault."""
-        while not self.over.is_set() and not self.is_dead():
-            with suppress(GuardUnavailable):
-                async with self.stage.desk(self.url, self.tenant) as desk:
-                    await self._sit(desk)
-            await asyncio.sleep(LOOK_SECONDS)
+        await _at_a_desk(self.stage, self.url, self.tenant, self._sit, until=self._is_over)
+
+    def _is_over(self) -> bool:
+        return self.over.is_set() or self.is_dead()
 
     async def _sit(self, desk: Desk) -> None:
-        while not self.over.is_set() and not self.is_dead():
+        while not self._is_over():
             waiting = await desk.channel.connection.execute("ZRANGE", desk.channel.names.pending, 0, -1)
             for one in self.chance.sample(waiting, len(waiting)):
                 request = one.decode()
@@ -159,11 +169,7 @@ class EditorLife:
 
     async def live(self) -> None:
         """Look for what waits, until the schedule is over."""
-        while not self.over.is_set():
-            with suppress(GuardUnavailable):
-                async with self.stage.desk(self.url, self.tenant) as desk:
-                    await self._sit(desk)
-            await asyncio.sleep(LOOK_SECONDS)
+        await _at_a_desk(self.stage, self.url, self.tenant, self._sit, until=self.over.is_set)
 
     async def _sit(self, desk: Desk) -> None:
         while not self.over.is_set():
@@ -201,11 +207,7 @@ class SettlerLife:
 
     async def live(self) -> None:
         """Look for runs that may have happened, until the schedule is over."""
-        while not self.over.is_set():
-            with suppress(GuardUnavailable):
-                async with self.stage.desk(self.url, self.tenant) as desk:
-                    await self._sit(desk)
-            await asyncio.sleep(LOOK_SECONDS)
+        await _at_a_desk(self.stage, self.url, self.tenant, self._sit, until=self.over.is_set)
 
     async def _sit(self, desk: Desk) -> None:
         while not self.over.is_set():
