@@ -12,7 +12,7 @@ import anyio
 import typer
 
 from agentguard.audit import Keeping, keeping, read, verify
-from agentguard.cli.options import Policies
+from agentguard.cli.options import Policies, Tenant
 from agentguard.cli.screen import say
 from agentguard.config import Settings, journal_keys, open_connection, read_policies, read_roster
 from agentguard.errors import AgentGuardError, ConfigurationError
@@ -24,6 +24,7 @@ from agentguard.store.names import Names
 def doctor(
     policies: Policies = Path("tool_policies"),
     stop: Annotated[bool, typer.Option("--stop", help="Stop an embedded server that a killed process left.")] = False,
+    tenant: Tenant = "default",
 ) -> None:
     """Check policies, the guards that run under them, Redis and journal; exit code 1 where something is wrong."""
     settings = Settings()
@@ -32,19 +33,19 @@ def doctor(
         say("stopped the embedded server" if stopped else "no embedded server was left, or somebody still uses it")
         return
     results = [
-        _checked(name, check) for name, check in _checks(settings, policies)
+        _checked(name, check) for name, check in _checks(settings, policies, tenant)
     ]  # all of them, whatever the first says
     if not all(results):
         raise typer.Exit(1)
 
 
-def _checks(settings: Settings, policies: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+def _checks(settings: Settings, policies: Path, tenant: str) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "policies", lambda: read_policies(policies).version
     yield "groups", lambda: _groups(policies)
     yield "in force", lambda: _in_force(settings)
     yield "redis", lambda: anyio.run(_redis, settings)
     yield "journal", lambda: _journal(settings)
-    yield "messages", lambda: anyio.run(_messages, settings)
+    yield "messages", lambda: anyio.run(_messages, settings, tenant)
 
 
 def _checked(name: str, check: Callable[[], str]) -> bool:
@@ -108,10 +109,10 @@ async def _redis(settings: Settings) -> str:
     return ", ".join(f"{name} {value}" for name, value in found.items())
 
 
-async def _messages(settings: Settings) -> str:
-    """Whether everything that others were to be told was sent."""
+async def _messages(settings: Settings, tenant: str) -> str:
+    """Whether everything that others were to be told of this tenant's requests was sent."""
     async with open_connection(settings) as connection:
-        waiting, dead = await Outbox(connection=connection, names=Names("default")).counts()
+        waiting, dead = await Outbox(connection=connection, names=Names(tenant)).counts()
     if dead:
         raise ConfigurationError(
             f"{dead} could not be sent to webhooks or chats; `agentguard webhooks dead` lists them, and `redeliver` sends them again"

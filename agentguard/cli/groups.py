@@ -14,6 +14,7 @@ from agentguard.cli.options import Name, Policies
 from agentguard.cli.screen import say
 from agentguard.config import Settings, read_roster
 from agentguard.config.rotas import Asked, ask_groups, read_answers, state_of
+from agentguard.errors import ConfigurationError
 
 _LOOK_SECONDS = 5.0
 
@@ -30,6 +31,8 @@ def ask(
     watch: Annotated[bool, typer.Option("--watch", help="Go on asking, as often as each group says.")] = False,
 ) -> None:
     """Ask each group's command who is in it now, and keep the answers beside approvers.yaml. Exit code 1 where one gave none."""
+    if name is not None and not sign:
+        raise ConfigurationError("--as says whose key signs the answers: give --sign too, or leave it out")
     key = my_key(Settings(), name)[1] if sign else None
     folder, failed = _folder(policies), False
     asked = ask_groups(folder, read_roster(policies), now_ms=_now_ms(), key=key)

@@ -75,7 +75,11 @@ def run(
         from agentguard.integrations import mcp_serving, mcp_target  # noqa: PLC0415 - only this command needs the extra
     except ImportError as error:
         raise ConfigurationError(f"this needs {error.name}: pip install 'agentguard[mcp]'") from None
+    if url is not None and url_from is not None:
+        raise ConfigurationError("which URL? give --url or --url-from, not both")
     url = url if url_from is None else _variable(url_from, "--url-from")
+    if command and header_from:
+        raise ConfigurationError("--header-from is for a server at a URL; a command is given its own environment")
     if (url is None) == (not command):
         raise ConfigurationError("which server? give --url URL, or the command that starts it after --")
     if (user is None) == (not autonomous):

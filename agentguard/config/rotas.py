@@ -4,6 +4,7 @@ Rules:
 - a command is a program and its arguments, run without a shell, in the folder of approvers.yaml, for at most ten seconds;
 - it is given nothing to read, and nothing of agentguard's own settings;
 - exit code 0 and a strict answer, or the last answer stays as it is, for as long as it counts;
+- whoever signs the answers keeps only what they signed themselves: of others' answers each group is asked anew;
 - the answers are put in place as one file, whole or not at all.
 """
 
@@ -56,7 +57,9 @@ def ask_groups(
     folder: Path, roster: Roster, *, now_ms: int, key: SigningKey | None = None, only_due: bool = False
 ) -> list[Asked]:
     """Ask the commands of all groups (or of those that are due), and keep the answers, signed with this key. Raises ConfigurationError."""
-    known = read_answers(folder)
+    known = read_answers(
+        folder, () if key is None else (key.public,)
+    )  # whoever else wrote there gets no signature of ours
     kept: dict[str, Answer] = {name: known.groups[name] for name in roster.rotas if name in known.groups}
     told = []
     for name, rota in sorted(roster.rotas.items()):

@@ -226,6 +226,10 @@ def _warn(server: ServerSettings, settings: Settings, host: str) -> None:
 def _slack(server: ServerSettings, public_url: str) -> SlackOffice | None:
     """The Slack that the settings ask for. Raises ConfigurationError."""
     if not server.slack_bot_token.get_secret_value():
+        if server.slack_channels:
+            raise ConfigurationError(
+                "AGENTGUARD_SERVER_SLACK_CHANNELS needs AGENTGUARD_SERVER_SLACK_BOT_TOKEN: without it no channel is told"
+            )
         return None
     try:
         opening: Any = import_module("agentguard.server.slack.office")

@@ -145,6 +145,26 @@ def test_the_calls_of_a_turn_are_approved_together(
     assert done.stdout.count("is on record") == 2
 
 
+def test_the_calls_of_a_turn_are_rejected_together_with_a_usual_reason(
+    started: Run, commands: Commands, state_dir: Path, env: dict[str, str]
+) -> None:
+    """Neither runs; the reason is one of those there are."""
+    with commands.started(code=TWO_CALLS, folder=state_dir, env=env) as waiting:
+        until = time.monotonic() + 20
+        while len(found := json.loads(started("approvals", "list", "--json").stdout)) < 2:
+            assert time.monotonic() < until
+        one = found[0]["id"]
+        card = json.loads(started("approvals", "turn", "show", one, "--json").stdout)["digest"]
+        unusual = started("approvals", "turn", "reject", one, "--card", card, "--because", "whatever")
+        done = started("approvals", "turn", "reject", one, "--card", card, "--because", "too-much", "-m", "Ask Dan")
+        printed = waiting.communicate()[0]
+    shown = [started("approvals", "show", request["id"], "--json").stdout for request in found]
+    assert (unusual.returncode, done.returncode) == (2, 0)
+    assert done.stdout.count("is on record") == 2
+    assert all("It is too much; ask for less. Ask Dan" in each for each in shown)
+    assert printed == ""
+
+
 def test_a_rejection_gives_the_model_the_reason(started: Run, agent: Agent) -> None:
     """The words of the person come back to the agent."""
     waiting = agent()
@@ -164,6 +184,7 @@ def test_a_rejection_gives_the_model_the_reason(started: Run, agent: Agent) -> N
         pytest.param(["policy", "explain", "--tool", "x", "--args", "{", "tool_policies"], "--args", id="bad JSON"),
         pytest.param(["policy", "explain", "--tool", "x", "--args", "[1]", "tool_policies"], "object", id="no object"),
         pytest.param(["init"], "is there already", id="init twice"),
+        pytest.param(["groups", "ask", "--as", "ann"], "give --sign too", id="a key that signs nothing"),
         pytest.param(["demo"], "--auto", id="demo without a terminal"),
     ],
 )

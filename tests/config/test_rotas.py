@@ -223,6 +223,28 @@ class TestSigned:
             file.write_text(file.read_text().replace(str(now), str(now + 1)))
         assert self.on_call(tmp_path, key) == set()
 
+    @pytest.mark.parametrize("only_due", [True, False])
+    def test_t32_an_answer_that_somebody_put_there_is_never_signed(
+        self, tmp_path: Path, key: SigningKey, only_due: bool
+    ) -> None:
+        """A planted answer that looks fresh is neither left alone as not yet due, nor kept where the command fails."""
+        asked_ms = time.time_ns() // 1_000_000
+        failing = Rota(command=("false",), every="5m")
+        fresh = {"on-call": ("echo", "ann"), "leads": failing.command}
+        people = (tmp_path / "approvers.yaml").read_text()
+        (tmp_path / "approvers.yaml").write_text(people + "  leads: {command: ['false']}\n")
+        sign_roster(tmp_path, key)
+        planted = {
+            group: Answer(command=Rota(command=command).digest(), people=("bob",), asked_ms=asked_ms)
+            for group, command in fresh.items()
+        }
+        (tmp_path / ANSWERS).write_text(Answers(groups=planted).canonical())
+
+        ask_groups(tmp_path, read_roster(tmp_path), now_ms=asked_ms, key=key, only_due=only_due)
+
+        assert self.on_call(tmp_path, key) == {"ann"}
+        assert read_signed_roster(tmp_path, [key.public]).members("group:leads") == frozenset()
+
 
 def test_nobody_lists_a_group_that_a_command_tells(tmp_path: Path) -> None:
     """Two sources for one group would never be told apart."""

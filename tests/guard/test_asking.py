@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -91,6 +92,43 @@ async def test_t19_an_agent_that_asks_too_often_is_told_until_when_nobody_is_ask
     assert [each.reason for each in tried[2:]] == [RefusalReason.ASKED_TOO_MUCH] * 2
     assert re.search(r"Nobody is asked until \d{4}-\d\d-\d\d \d\d:\d\d UTC", str(tried[3]))
     assert echoed == "hello"
+
+
+def until(told: str) -> timedelta:
+    """How far off the time is that a refusal names; it has no seconds."""
+    found = re.search(r"[Uu]ntil (\d{4}-\d\d-\d\d \d\d:\d\d) UTC", told)
+    assert found is not None
+    return datetime.fromisoformat(f"{found[1]}+00:00") - datetime.now(UTC)
+
+
+async def test_t19_the_pause_is_as_long_as_policy_says(world: World) -> None:
+    """And not as long as where it says nothing, which is five minutes."""
+    under(world, "per_minute: 1, pause: 3h")
+    with world.open() as guard, guard.session(user=EVE):
+        await refusal(world, guard, order_id=1)
+        paused = await refusal(world, guard, order_id=2)
+
+    assert timedelta(hours=2, minutes=50) < until(str(paused)) <= timedelta(hours=3)
+
+
+async def test_t19_a_rejection_is_the_answer_for_as_long_as_policy_says(world: World) -> None:
+    """And no longer: a second later the same call asks anew."""
+    bounded = POLICY.replace("DEADLINE", "20s").replace("pending: 5000", "pending: 5000, after_rejection: 1s")
+    (world.policies / "policy.yaml").write_text(bounded)
+    with world.open() as guard, guard.session(user=EVE, id="thread-1"):
+        waiting = asyncio.create_task(world.call(guard, "refund", "call-1", order_id=1))
+        (request,) = await world.waiting()
+        await world.decide(request, "ann", Decision.REJECT)
+        with pytest.raises(CallRefused):
+            await waiting
+        rejected_ms = max(vote.time_ms for vote in (await world.stored(request)).votes)
+        async with asyncio.timeout(20):
+            while (await world.stored(request)).now_ms <= rejected_ms + 1500:
+                await asyncio.sleep(0.05)
+        again = asyncio.create_task(world.call(guard, "refund", "call-2", order_id=1))
+        await world.decide((await world.waiting())[0], "ann")
+
+        assert await again == "refunded"
 
 
 async def test_t19_a_rejected_call_is_told_who_why_and_until_when_and_asks_nobody(world: World) -> None:

@@ -349,6 +349,14 @@ def test_a_schema_keeps_what_masking_does_not_touch() -> None:
             ["--user", "eve", "--url", "http://a.example", "--header-from", "X-Key"],
             "--header-from X-Key: the environment",
         ),
+        (
+            ["--user", "eve", "--url", "http://a.example", "--url-from", "HOME"],
+            "which URL? give --url or --url-from, not both",
+        ),
+        (
+            ["--user", "eve", "--header-from", "X-Key=HOME", "--", "server"],
+            "--header-from is for a server at a URL",
+        ),
         (["--user", "eve", "--listen", "here", "--", "server"], "--listen here: write HOST:PORT"),
     ],
 )

@@ -180,6 +180,11 @@ approvals: {stewards: {approvers: [person:ann], deadline: 10m, notify: ["webhook
         with pytest.raises(ConfigurationError, match="write NAME=ID"):
             slack_of(ServerSettings(slack_channels=channels, **self.SLACK), "")
 
+    def test_slack_channels_without_a_slack_do_not_start(self, home: Home, valkey_url: str) -> None:
+        """Nobody would be told there."""
+        with pytest.raises(ConfigurationError, match="needs AGENTGUARD_SERVER_SLACK_BOT_TOKEN"):
+            home.parts(valkey_url, server=ServerSettings(slack_channels=("#data=C2",)))
+
     def test_a_policy_that_names_a_place_which_is_not_here_does_not_start(self, home: Home, valkey_url: str) -> None:
         """With all of them it does."""
         # given

@@ -254,6 +254,15 @@ class TestDeadLetters:
         assert claimed.delivery == letter.model_copy(update={"attempts": 0})
         assert (await outbox.undelivered(letter.turn.request))[0].id == letter.id
 
+    async def test_one_that_is_named_leaves_the_others(
+        self, valkey_url: str, tenant: str, agent: Channel, outbox: Outbox
+    ) -> None:
+        """They may be given up for a reason."""
+        named, other = await given_up(outbox, agent), await given_up(outbox, agent)
+        code, _ = await self.run(valkey_url, tenant, "redeliver", named.id)
+        assert code == 0
+        assert await outbox.dead_letters() == [other]
+
     async def test_all_of_them_reach_their_place_with_the_server_that_runs_next(
         self, valkey_url: str, tenant: str, serve: Serve, agent: Channel, outbox: Outbox
     ) -> None:
@@ -312,3 +321,17 @@ async def test_doctor_says_that_something_was_given_up(valkey_url: str, connecti
         await connection.execute("DEL", f"{names.events}:webhooks:dead")
     assert done.exit_code == 1
     assert "1 could not be sent to webhooks or chats" in done.output.replace("\n", " ")
+
+
+async def test_doctor_looks_at_the_tenant_that_is_meant(
+    valkey_url: str, tenant: str, agent: Channel, outbox: Outbox
+) -> None:
+    """What was given up of one says nothing of another."""
+    await given_up(outbox, agent)
+    said = {}
+    for whose in (tenant, f"{tenant}-2"):
+        env = {"AGENTGUARD_REDIS_URL": valkey_url}
+        invoke = functools.partial(CliRunner().invoke, app, ["doctor", "--tenant", whose], env=env)
+        said[whose] = (await anyio.to_thread.run_sync(invoke)).output.replace("\n", " ")
+    assert "1 could not be sent to webhooks or chats" in said[tenant]
+    assert "none was given up" in said[f"{tenant}-2"]
