@@ -123,6 +123,13 @@ async def a_frozen_call_that_is_allowed_does_not_run(world: World, guard: Guard)
         await world.call(guard, "echo", value=1)
 
 
+async def a_frozen_call_that_may_happen_once_does_not_run(world: World, guard: Guard) -> None:
+    """Though policy allows it."""
+    await test_freeze.freeze(world, Scope.TENANT)
+    with guard.session(user=ANN), pytest.raises(CallRefused, match="frozen"):
+        await world.call(guard, "refund", order_id=1)
+
+
 @dataclass(frozen=True)
 class Mutation:
     """What is changed in a function, and the tests that must notice; `policy` is the one of tests with a guard."""
@@ -386,15 +393,23 @@ GUARDED = (
     ),
     Mutation(
         "skip the freeze of allowed calls",
-        Guard._judged,
-        "await self.freezing.check(principal, tool.name)",
+        Freezing.begin,
+        "await self.check(permit.principal, permit.call.tool)",
         "pass",
         (a_frozen_call_that_is_allowed_does_not_run,),
     ),
     Mutation(
+        "skip the freeze of what may happen once",
+        Guard._judged,
+        "await self.freezing.check(principal, tool.name)",
+        "pass",
+        (a_frozen_call_that_may_happen_once_does_not_run,),
+        policy=test_once.ONCE,
+    ),
+    Mutation(
         "forget an order that vanished",
         Freezing._read,
-        " for freeze in gone if freeze.id not in lifted",
+        " for freeze in before.values() if freeze.id not in lifted",
         " for freeze in ()",
         (test_freeze.test_t32_an_order_that_just_vanishes_from_redis_still_stands,),
     ),
@@ -458,18 +473,19 @@ async def test_as_the_checks_are_none_of_these_tests_fails(connection: Connectio
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "check",
+    ("check", "policy"),
     [
-        a_tool_that_changed_since_people_approved_does_not_run,
-        a_freeze_of_everybody_stops_an_approved_call,
-        a_frozen_call_that_is_allowed_does_not_run,
+        (a_tool_that_changed_since_people_approved_does_not_run, ""),
+        (a_freeze_of_everybody_stops_an_approved_call, ""),
+        (a_frozen_call_that_is_allowed_does_not_run, ""),
+        (a_frozen_call_that_may_happen_once_does_not_run, test_once.ONCE),
     ],
 )
 async def test_t1_t23_what_changed_or_is_frozen_does_not_run(
-    connection: Connection, valkey_url: str, check: Test
+    connection: Connection, valkey_url: str, check: Test, policy: str
 ) -> None:
     """The checks that stand here."""
-    assert await first_that_fails([check], lambda: _guarded(valkey_url, connection, "")) is None
+    assert await first_that_fails([check], lambda: _guarded(valkey_url, connection, policy)) is None
 
 
 def _mutate(monkeypatch: pytest.MonkeyPatch, mutation: Mutation) -> None:
