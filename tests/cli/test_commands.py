@@ -292,6 +292,16 @@ def test_doctor_checks_policies_redis_and_journal(started: Run) -> None:
     assert "noeviction" in well.stdout
 
 
+def test_doctor_says_which_group_of_a_command_has_nobody_in_it(started: Run, state_dir: Path) -> None:
+    """Until its command answered."""
+    people = state_dir / "tool_policies" / "approvers.yaml"
+    people.write_text(f"{people.read_text()}groups: {{rota: {{command: [echo, ann]}}}}\n")
+    empty, asked, full = started("doctor"), started("groups", "ask"), started("doctor")
+    assert (empty.returncode, asked.returncode, full.returncode) == (1, 0, 0)
+    assert "no answer of the command of rota counts" in empty.stdout.replace("\n", " ")
+    assert "1 told by a command, somebody in each" in full.stdout
+
+
 @pytest.mark.parametrize(("times", "code"), [(1.25, 1), (2, 0)], ids=["four fifths full", "half full"])
 def test_t5_doctor_warns_before_the_memory_is_full(started: Run, state_dir: Path, times: float, code: int) -> None:
     """Of seventy percent on: there is still time to make room."""

@@ -347,3 +347,28 @@ async def test_without_a_terminal_it_says_what_to_use(commands: Commands, state_
 
 def _width(screen: str) -> int:
     return max(map(cell_len, screen.split("\n")))
+
+
+@pytest.mark.parametrize("words", [("inbox",), ("approvals", "list")])
+async def test_whoever_looks_at_what_waits_has_people_reminded(
+    words: tuple[str, ...], commands: Commands, agent: Channel, state_dir: Path, env: dict[str, str], tenant: str
+) -> None:
+    """Where neither the agent nor a server lives that would."""
+
+    async def reminded() -> int:
+        events = await agent.connection.read_stream(agent.names.events, "0-0", 1)
+        return sum(event["kind"] == b"reminded" for _, event in events)
+
+    # given
+    request = await opened(agent, ONE.model_copy(update={"remind_seconds": 1}))
+    while (await agent.read(request.id)).now_ms < request.opened_ms + 1000:
+        await anyio.sleep(0.05)
+    before = await reminded()
+
+    # when
+    with terminal(commands, *words, "--tenant", tenant, folder=state_dir, env=env), anyio.fail_after(20):
+        while not await reminded():
+            await anyio.sleep(0.05)
+
+    # then
+    assert before == 0

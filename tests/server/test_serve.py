@@ -180,6 +180,24 @@ approvals: {stewards: {approvers: [person:ann], deadline: 10m, notify: ["webhook
         with pytest.raises(ConfigurationError, match="write NAME=ID"):
             slack_of(ServerSettings(slack_channels=channels, **self.SLACK), "")
 
+    @pytest.mark.anyio
+    async def test_policy_calls_each_place_by_its_kind_and_name(self) -> None:
+        """Those without a name are told of whatever goes to none by name."""
+        urls = ("data=https://a.acme.example/1", "https://a.acme.example/2")
+        made = webhooks_of(ServerSettings(webhook_urls=urls, teams_urls=urls, **self.PAGER), "")
+        assert made is not None
+        async with made.open() as places:
+            names = [(place.name, place.is_named) for place in places]
+        assert names == [("webhook:data", True), ("webhook", False), ("teams:data", True), ("teams", False)]
+        assert made.names == {name for name, _ in names}
+
+    def test_a_channel_that_settings_name_and_nobody_installed_does_not_start(
+        self, home: Home, valkey_url: str
+    ) -> None:
+        """The settings are told, not the policy, which names none."""
+        with pytest.raises(ConfigurationError, match="AGENTGUARD_SERVER_NOTIFIERS: no installed packages"):
+            home.parts(valkey_url, server=ServerSettings(notifiers=("pidgeon",)))
+
     def test_slack_channels_without_a_slack_do_not_start(self, home: Home, valkey_url: str) -> None:
         """Nobody would be told there."""
         with pytest.raises(ConfigurationError, match="needs AGENTGUARD_SERVER_SLACK_BOT_TOKEN"):
