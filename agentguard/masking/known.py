@@ -2,6 +2,7 @@
 
 Rules:
 - a person's name: two of its words side by side, in either order, in any case, with accents or without; or `A. Kowalska`;
+- a name of more words than names have: all of them, in their order;
 - one word of it alone only where it stands like a name (capital, not beside another capitalised word) and is no ordinary word, or
   follows a title; where two people share it, it stands for itself and for neither of them;
 - anything else (addresses, account ids, ...): all of its words in their order, and only if it is long enough to mean one thing;
@@ -86,6 +87,7 @@ class KnownValues:
         self._alone: dict[bytes, _Name] = {}
         self._anchors: dict[bytes, frozenset[_Place]] = {}
         self._rows: dict[tuple[bytes, ...], Value] = {}
+        self._longer: dict[tuple[bytes, ...], frozenset[int]] = {}
         self._longest_row: dict[bytes, int] = {}
 
     def __len__(self) -> int:
@@ -174,7 +176,8 @@ class KnownValues:
 
     def _learn_name(self, text: str, words: tuple[bytes, ...]) -> None:
         parts = _parts(words)
-        if not 0 < len(parts) <= _MOST_PARTS:
+        if len(parts) > _MOST_PARTS:
+            self._learn_rows(("PERSON", text), words)
             return
         name = _Name(text, parts)
         for pair in combinations(sorted(parts), 2):
@@ -194,10 +197,13 @@ class KnownValues:
         for row in rows:
             if means_one_thing(value[0], row):
                 self._rows.setdefault(row, value)
-                at = max(range(len(row)), key=lambda number: (len(row[number]), not row[number].isdigit()))
-                place = _Place(at, len(row), row[at + 1 : at + 2] or row[at - 1 : at])
-                self._anchors[row[at]] = self._anchors.get(row[at], frozenset()) | {place}
-                self._wanted.add(row[at])
+                head = row[:_MOST_IN_HEAD]
+                if head != row:
+                    self._longer[head] = self._longer.get(head, frozenset()) | {len(row)}
+                at = max(range(len(head)), key=lambda number: (len(head[number]), not head[number].isdigit()))
+                place = _Place(at, len(head), head[at + 1 : at + 2] or head[at - 1 : at])
+                self._anchors[head[at]] = self._anchors.get(head[at], frozenset()) | {place}
+                self._wanted.add(head[at])
                 self._longest_row[row[0]] = max(len(row), self._longest_row.get(row[0], 0))
 
     def _found(self, text: str) -> list[Sighting]:
@@ -224,13 +230,16 @@ class KnownValues:
             if not place.may_be_at(words, number):
                 continue
             before, length, _ = place
-            first, row = _row(words, number, before, length)
-            value = self._rows.get(row)
-            if value is not None:
-                last = first if length == 1 else _stepped(words, first, length - 1)
-                start, end = _widened(words.text, words.start(first), words.end(last), value[1])
-                if value[0] not in SECRETS or words.text[start:end] == value[1].strip():
-                    yield Sighting(start, end, *value)
+            first, head = _row(words, number, before, length)
+            longer = self._longer.get(head, frozenset())
+            further = _from(words, first, max(longer, default=0))
+            for row in (head, *(further[:count] for count in longer)):
+                value = self._rows.get(row)
+                if value is not None:
+                    last = first if len(row) == 1 else _stepped(words, first, len(row) - 1)
+                    start, end = _widened(words.text, words.start(first), words.end(last), value[1])
+                    if value[0] not in SECRETS or words.text[start:end] == value[1].strip():
+                        yield Sighting(start, end, *value)
 
     def _name_at(self, words: Words, number: int, lower: set[bytes]) -> tuple[int, int, _Name] | None:
         """The name that begins with this word: its first and its last word."""
@@ -296,6 +305,8 @@ def is_findable(entity_type: str) -> bool:
 
 def means_one_thing(entity_type: str, words: tuple[bytes, ...]) -> bool:
     """Whether a value with these words is long enough to be no other thing."""
+    if entity_type == "PERSON":
+        return len(words) > _MOST_PARTS
     joined = b"".join(words)
     digits = sum(map(joined.count, _DIGITS))
     if entity_type in SECRETS:
@@ -311,10 +322,11 @@ _NOT_KEPT = frozenset(
 )
 _PLACES = frozenset({"ADDRESS", "LOCATION"})
 _DIGITS = tuple(bytes((digit,)) for digit in b"0123456789")
-_MOST_WORDS = 24
+_MOST_WORDS = 80
+_MOST_IN_HEAD = 24
 _MOST_PARTS = 6
 _SHORTEST_ALONE = 3
-_BLOCK, _OVERLAP = 262_144, 512
+_BLOCK, _OVERLAP = 262_144, 1_024
 _UNFINISHED_REACH = 512
 
 
@@ -372,13 +384,18 @@ def _is_of_another_name(words: Words, first: int, number: int) -> bool:
 def _row(words: Words, number: int, before: int, length: int) -> tuple[int, tuple[bytes, ...]]:
     """So many words in a row, of which this one has `before` in front of it: the first one's number, and the words."""
     first = number if before == 0 else _stepped(words, number, before, -1)
-    row, at = [], first
-    for _ in range(length):
-        if at < 0:
-            return first, ()
+    row = _from(words, first, length)
+    return first, row if len(row) == length else ()
+
+
+def _from(words: Words, first: int, at_most: int) -> tuple[bytes, ...]:
+    """The words in a row from this one on: so many, or as many as there are."""
+    row: list[bytes] = []
+    at = first
+    while at >= 0 and len(row) < at_most:
         row.append(words.words[at])
         at = _stepped(words, at, 1)
-    return first, tuple(row)
+    return tuple(row)
 
 
 def _stepped(words: Words, number: int, times: int, step: int = 1) -> int:

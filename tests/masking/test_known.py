@@ -110,6 +110,24 @@ def test_one_result_tells_of_its_own_prose() -> None:
     assert masked["note"] == f"{masked['customer']['full_name']} called"
 
 
+@pytest.mark.parametrize("count", [8, 24, 25, 60, 80])
+@pytest.mark.parametrize("field", ["full_name", "address", "account_id", "password"])
+def test_a_long_value_is_found_again_whole(field: str, count: int) -> None:
+    """In its own text and in a later one; what has only its first words, or one other word in it, is no such value."""
+    ids = TokenIds([b"k" * 32], "acme", "session-1", KnownValues())
+    words = [f"Ba{first}{second}" for first in "aeiou" for second in "abcdefghijklmnop"][: count - 1]
+    value = " ".join([*words, "X7y"])
+    others = [" ".join([*words, "X8z"]), " ".join([*words[1:], "X7y"])]
+    told = MASKER.mask(f'{{"{field}": "{value}"}} Then {value} came, {value}.', ids).value
+    text = f"It was {value}, not {others[0]}, nor {others[1]}."
+    later, stream = MASKER.mask(text, ids).value, MASKER.stream(ids)
+    pieces = [stream.feed(text[at : at + 7]).value for at in range(0, len(text), 7)]
+
+    assert value not in told + later
+    assert "".join([*pieces, stream.finish().value]) == later
+    assert all(other in later for other in others)
+
+
 def test_another_spelling_under_a_field_has_the_same_token() -> None:
     """The first spelling names the person."""
     ids = session()
@@ -174,7 +192,12 @@ def test_t28_search_is_linear_and_bounded() -> None:
         "." * 100_000,
         "Ann\u00e4 " * 16_000,
     ]
+    words = [f"w{number}x" for number in range(80)]
+    ids = session()
+    assert ids.known is not None
+    ids.known.learn([("ADDRESS", " ".join(words[:count])) for count in range(24, 81)])
+    texts.append(" ".join(words[:79]) * 1_000)
     started = time.process_time()
-    masked = [MASKER.mask(text, IDS).value for text in texts]
+    masked = [MASKER.mask(text, ids).value for text in texts]
     assert time.process_time() - started < 6
     assert "Kowalska" not in masked[0]
