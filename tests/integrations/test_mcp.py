@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from mcp import Client, MCPError
+from mcp.client.stdio import StdioServerParameters
 from mcp_types import ElicitResult, ImageContent
 from typer.testing import CliRunner
 
@@ -331,6 +334,28 @@ def test_a_schema_keeps_what_masking_does_not_touch() -> None:
     assert not validator_of(schema).is_valid({})
     assert not validator_of(schema).is_valid({"a": "text"})
     assert not validator_of(schema).is_valid("text")
+
+
+@pytest.mark.slow
+async def test_the_command_stands_between_a_client_and_a_server_over_stdio(world: World) -> None:
+    """`agentguard mcp -- COMMAND` is all that a client's configuration needs; tokens that come back are the values there."""
+    env = {
+        **os.environ,
+        "AGENTGUARD_REDIS_URL": world.redis_url,
+        "AGENTGUARD_STATE_DIR": str(world.folder / "state"),
+        "AGENTGUARD_CONFIG_DIR": str(world.folder / "config"),
+    }
+    command = [sys.executable, "-m", "agentguard", "mcp", "--policies", str(world.policies)]
+    options = ["--user", "eve@acme.example", "--tenant", world.tenant]
+    start = [*command, *options, "--", sys.executable, str(Path(__file__).with_name("mcp_shop.py"))]
+
+    async with Client(StdioServerParameters(command=start[0], args=start[1:], env=env)) as client:
+        await client.list_tools()
+        found = await client.call_tool("find_customer", {"order_id": 1})
+        sent = await client.call_tool("send_email", {"to": found.structured_content["email"], "body": ""})
+
+    assert EMAIL not in found.model_dump_json()
+    assert text(sent) == f"sent to {found.structured_content['email']}"
 
 
 @pytest.mark.parametrize(
