@@ -30,26 +30,31 @@ NotebookClient(nbformat.read(sys.argv[1], as_version=4), km=kernel, timeout=100)
 """
 """Runs in a process of its own: the client leaves sockets to the garbage collector."""
 RUN_ALL = """
+import asyncio
 import os
 import sys
 import agents, langchain.agents, mcp, nbformat, openai
 from IPython.core.interactiveshell import InteractiveShell
 
+async def run(path):
+    shell = InteractiveShell.instance()
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            code = shell.transform_cell(cell.source)
+            (await shell.run_cell_async(cell.source, transformed_cell=code)).raise_error()
+
 for path in sys.argv[1:]:
     if (child := os.fork()) == 0:
         sys.stdout = sys.stderr
         os.environ["HOME"] = os.environ["IPYTHONDIR"] = os.getcwd()
-        shell = InteractiveShell.instance()
         try:
-            for cell in nbformat.read(path, as_version=4).cells:
-                if cell.cell_type == "code":
-                    shell.run_cell(cell.source).raise_error()
+            asyncio.run(run(path))
         except BaseException:
             os._exit(1)
         os._exit(0)
     print(path, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""Imports once, and runs the cells of each notebook in a child, in the shell that kernels have; says how each ended."""
+"""Imports once, and runs the cells of each notebook in a child, in a kernel's shell with a loop running; says how each ended."""
 
 
 def test_there_are_notebooks() -> None:

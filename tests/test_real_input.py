@@ -17,7 +17,7 @@ def test_recorded_calls_pass_through_the_guard_without_a_crash_and_the_journal_v
     """A sample of the recordings where they are beside the project; where they are not, the benchmark says so and is content."""
     # when
     ended = subprocess.run(
-        [sys.executable, BENCHMARK, "--runs", "40"], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, BENCHMARK, "--runs", "80"], capture_output=True, text=True, timeout=100, check=False
     )
 
     # then

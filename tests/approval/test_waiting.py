@@ -259,28 +259,26 @@ async def test_when_nobody_waits_nothing_reads(agent: Channel, desk: Desk) -> No
 
 
 @pytest.mark.slow
-async def test_t37_a_thousand_waiters_each_wake(agent: Channel, desk: Desk, waiters: Waiters) -> None:
-    """One process, a thousand calls, at most 16 connections, each answered with its own request."""
+async def test_t37_a_thousand_waiters_each_wake(own_server: Server) -> None:
+    """One process, a thousand calls, at most 16 connections to the server in all, each answered with its own request."""
     # given
-    before = await _connections(agent)
+    agent = await _side(own_server, MAC_KEY)
+    waiters = Waiters(channel=agent, reread_seconds=NEVER)
     stored = [await opened(agent) for _ in range(1_000)]
     calls = [waiting(waiters, one) for one in stored]
     await listening(waiters)
 
     # when
-    used = await _connections(agent) - before
+    clients = await agent.connection.execute("CLIENT", "LIST")
     for start in range(0, 1_000, 50):
         await asyncio.gather(*(agent.withdraw(one.request.id, "") for one in stored[start : start + 50]))
     answers = await asyncio.wait_for(asyncio.gather(*calls), 20)
 
     # then
     assert [answer.request.id for answer in answers] == [one.request.id for one in stored]
-    assert used <= 16
-
-
-async def _connections(agent: Channel) -> int:
-    """How many connections the server has, those of other tests among them."""
-    return len((await agent.connection.execute("CLIENT", "LIST")).splitlines())
+    assert len(clients.splitlines()) <= 16
+    await waiters.close()
+    await agent.connection.close()
 
 
 async def _side(server: Server, key: bytes | None) -> Channel:

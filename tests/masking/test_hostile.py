@@ -50,10 +50,10 @@ REFUSED: dict[str, Callable[[], Any]] = {
 def test_t29_what_has_no_end_is_refused(make: Callable[[], Any]) -> None:
     """Depth, rings and bombs end in an error that says so, with no recursion."""
     value = make()
-    started = time.thread_time()
+    started = time.process_time()
     with pytest.raises(GuardUnavailable, match=r"^masking: "):
         MASKER.mask(value, IDS)
-    assert time.thread_time() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_t29_limits_are_exact() -> None:
@@ -90,9 +90,9 @@ HUGE: dict[str, Callable[[], Any]] = {
 def test_t29_huge_values_take_bounded_time(make: Callable[[], Any]) -> None:
     """Fifty megabytes of text, and tens of thousands of keys and rows, take seconds."""
     value = make()
-    started = time.thread_time()
+    started = time.process_time()
     MASKER.mask(value, IDS)
-    assert time.thread_time() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_t29_memory_is_bounded_by_the_size_of_the_value() -> None:
@@ -197,9 +197,9 @@ CRAFTED = {
 @pytest.mark.parametrize("text", CRAFTED.values(), ids=CRAFTED.keys())
 def test_t28_a_crafted_text_takes_linear_time(text: str) -> None:
     """No text makes a pattern run away: 300 kB take seconds at most, alone and as a value."""
-    started = time.thread_time()
+    started = time.process_time()
     MASKER.mask(text, IDS)
-    assert time.thread_time() - started < 8
+    assert time.process_time() - started < 8
 
 
 def test_t29_a_long_text_is_masked_to_its_end() -> None:

@@ -130,9 +130,9 @@ def test_t28_patterns_that_hang_others_take_linear_time() -> None:
     """The classic bombs of backtracking engines, as custom patterns, over a text made for them."""
     bombs = [r"(a|aa)+\$", r"(a+)+\$", r"(.*a){20}\$", r"(x+x+)+y", r"([a-zA-Z]+)*\$"]
     several = Recognisers([Recogniser(name=f"b{n}", entity_type="T", pattern=bomb) for n, bomb in enumerate(bombs)])
-    started = time.thread_time()
+    started = time.process_time()
     Masker([several]).find("a" * 100_000 + "x" * 100_000)
-    assert time.thread_time() - started < 5
+    assert time.process_time() - started < 5
 
 
 ALLOWED = {

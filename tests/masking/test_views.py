@@ -120,9 +120,9 @@ def test_t25_many_encoded_words_take_bounded_time() -> None:
     """A megabyte of base64 in base64 is read in bounded time."""
     word = base64.b64encode(base64.b64encode(b"nothing to see here, move along " * 4)).decode()
     text = (word + " ") * (1_000_000 // len(word))
-    started = time.thread_time()
+    started = time.process_time()
     found(text)
-    assert time.thread_time() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_t25_a_long_encoded_word_is_read_to_its_end() -> None:

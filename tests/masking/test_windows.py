@@ -87,6 +87,6 @@ def test_windows_hold_every_change_and_what_stands_around_it(text: str, places: 
 )
 def test_t25_windows_of_a_hostile_text_take_bounded_time(text: str) -> None:
     """A text of one word, and one that changes everywhere."""
-    began = time.thread_time()
+    began = time.process_time()
     found(text)
-    assert time.thread_time() - began < 15
+    assert time.process_time() - began < 15

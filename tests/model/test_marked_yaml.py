@@ -180,12 +180,12 @@ def test_nesting_up_to_the_cap_is_read() -> None:
 )
 def test_t29_a_file_over_the_caps_is_refused_fast(text: str, told: str) -> None:
     """Size is checked before parsing, and the number of values while parsing."""
-    started = time.thread_time()
+    started = time.process_time()
 
     with pytest.raises(PolicyError, match=told):
         read_yaml(text, "f.yaml")
 
-    assert time.thread_time() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_many_problems_are_told_together_and_capped() -> None:

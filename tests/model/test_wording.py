@@ -106,11 +106,11 @@ def test_a_text_that_is_too_long_is_not_whole() -> None:
 
 def test_hostile_text_takes_no_long_time() -> None:
     """Each far under a second."""
-    started = time.thread_time()
+    started = time.process_time()
     for text in ("1,", "a", "may ", "12:", "www.", "'", "2026-05-"):
         terms_of((text * TEXT_MAX)[:TEXT_MAX], window=2)
 
-    assert time.thread_time() - started < 8
+    assert time.process_time() - started < 8
 
 
 def test_plain_provenance_knows_what_it_was_given_and_says_where_it_does_not_know() -> None:

@@ -45,11 +45,11 @@ def test_overlap_is_exact(one: str, other: str, expected: bool) -> None:
 
 def test_t28_a_hostile_pattern_and_name_take_no_time() -> None:
     """Many stars against a name that nearly matches: linear, not exponential."""
-    started = time.thread_time()
+    started = time.process_time()
 
     assert not matches("*a" * 31 + "*b", "a" * 64)
 
-    assert time.thread_time() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 @pytest.mark.parametrize("pattern", ["a", "send_*", "*", "?x-9_*", "a" * 64])

@@ -179,11 +179,11 @@ def test_a_redirection_without_a_command_is_there() -> None:
 
 def test_hostile_text_takes_no_long_time() -> None:
     """Each under a second."""
-    started = time.thread_time()
+    started = time.process_time()
     for text in ("$(" * 4_900, "`" * 9_999, "a|" * 4_900, "<<E\n" * 2_400, "{a," * 3_300, "'" * 9_999, "if " * 3_300):
         shell_commands(text)
 
-    assert time.thread_time() - started < 5
+    assert time.process_time() - started < 5
 
 
 SCRIPTS = (

@@ -147,7 +147,7 @@ def test_the_text_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_hostile_text_takes_no_long_time() -> None:
     """Each under a second, whatever is nested in it."""
-    started = time.thread_time()
+    started = time.process_time()
     for text in (
         "(" * 19_000,
         "SELECT " + "a+" * 9_000 + "1",
@@ -157,4 +157,4 @@ def test_hostile_text_takes_no_long_time() -> None:
     ):
         sql_statements(text)
 
-    assert time.thread_time() - started < 5
+    assert time.process_time() - started < 5

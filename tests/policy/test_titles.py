@@ -80,8 +80,8 @@ def test_t17_a_long_title_is_cut_and_says_so() -> None:
 
 def test_t29_a_huge_argument_takes_no_time() -> None:
     """A megabyte of text is cut like any other."""
-    started = time.thread_time()
+    started = time.process_time()
 
     render_title(compile_title("{{ args.x | upper }}"), "t", {"x": "y" * 1_000_000})
 
-    assert time.thread_time() - started < 1
+    assert time.process_time() - started < 1

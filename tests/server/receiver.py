@@ -5,11 +5,14 @@ from __future__ import annotations
 import queue
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from agentguard.server.outgoing import ATTEMPT_SECONDS
 
 WITHIN_SECONDS = 20.0
 
@@ -22,6 +25,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def id(self) -> str:
@@ -37,7 +41,7 @@ class Receiver:
     scheme: str = "http"
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     _came: queue.Queue[Received] = field(default_factory=queue.Queue)
-    _taken: set[str] = field(default_factory=set)
+    _taken: dict[str, float] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -47,12 +51,15 @@ class Receiver:
     def next(self) -> Received:
         """The next request, waited for."""
         received = self._came.get(timeout=WITHIN_SECONDS)
-        self._taken.add(received.id)
+        self._taken[received.id] = received.at
         return received
 
     def nothing_more(self) -> bool:
-        """Whether nothing else came so far: one that came again, as it may where an answer was late, is nothing else."""
-        return all(received.id and received.id in self._taken for received in list(self._came.queue))
+        """Whether nothing else came so far: one that came again because its answer was late is nothing else."""
+        return all(
+            received.id and received.at - self._taken.get(received.id, received.at) >= ATTEMPT_SECONDS
+            for received in list(self._came.queue)
+        )
 
     def take(self, received: Received) -> tuple[int, dict[str, str]]:
         """Keep a request; gives its answer."""

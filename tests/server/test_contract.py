@@ -36,7 +36,7 @@ def test_no_request_breaks_the_server_or_its_description(base: str, operation: A
     """No 5xx, and every answer is one that is described, in status, type, headers and body."""
     headers = {"authorization": f"Bearer {TOKENS['ann']}"}
 
-    @settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def answers(case: Any) -> None:
         case.call_and_validate(base_url=base, headers=headers, excluded_checks=NOT_OURS)

@@ -134,6 +134,7 @@ class TestGrant:
             await third
         words = "refund where order_id is 7 and amount is at most 10.0, whatever its other arguments are"
         assert f"Like it means: <b>{words}</b>" in page
+        assert '<input type="number" name="uses" min="1" max="3" value="1" required>' in page
         assert re.findall(r'<option value="(\d+)">([^<]+)</option>', page) == [("600", "10 min"), ("1800", "30 min")]
         assert 'value="any"' not in page
         assert len(world.tools.ran) == 3

@@ -24,6 +24,7 @@ from agentguard.store.access import AGENT, APPROVERS, AclUser, prefixes_of
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from tests.approval.server import Server
+from tests.guard.test_editing import TOLD
 from tests.guard.world import World
 from tests.store.redis_server import needs_redis_server, running, running_securely
 
@@ -154,7 +155,7 @@ async def test_both_sides_work_under_their_users(world: World, shared: Shared) -
                 card_digest=(await desk.show(request)).card_digest,
                 grant=Grant(seconds=60, uses=1, session=True),
             )
-            assert str(await call).endswith("refunded")
+            assert await call == f"{TOLD.format('amount=5.0')}refunded"
             assert await world.call(guard, "refund", "c2", order_id=7, amount=1.0) == "refunded"
 
             # a grant that is listed and revoked
