@@ -124,7 +124,7 @@ class Budgets:
             yield
         finally:
             renewing.cancel()
-            self.background.start(lambda: self._give_back(bill))
+            self.background.tidy(lambda: self._give_back(bill))
 
     async def _charged(self, bill: Bill, goal: Goal) -> Charged:
         return await self.background.hop(lambda: self._charge(bill, goal))

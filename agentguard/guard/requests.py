@@ -115,11 +115,8 @@ class Requests:
         return partial(self._let_go, waiter)
 
     def _let_go(self, waiter: Waiter) -> None:
-        """Forget who waits no more. Who was told is forgotten already: a guard that was closed is not opened anew for them."""
-        if waiter.tell is None:
-            return
         waiter.tell = None
-        self.background.start(lambda: self._forget(waiter))
+        self.background.tidy(lambda: self._forget(waiter))
 
     async def _hold(self, waiter: Waiter) -> None:
         async with self.link.using() as there:

@@ -60,6 +60,12 @@ class Background:
                 self._line = _LoopThread(self.name)
             return self._line.submit(make)
 
+    def tidy(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run on the loop what only tidies up early, and what would lapse by itself: not where that would start the loop anew."""
+        with self._lock:
+            if self._line is not None:
+                self._line.submit(make)
+
     def on_this_thread(self) -> bool:
         """Whether the caller is on the loop's own thread."""
         return self._line is not None and self._line.thread is threading.current_thread()

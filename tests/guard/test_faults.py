@@ -273,8 +273,10 @@ async def test_t5_an_embedded_server_that_died_is_started_again(state_dir: Path,
 
 
 async def test_t5_a_guard_closed_while_a_call_waits_is_not_opened_anew_by_its_end(state_dir: Path, tenant: str) -> None:
-    """Who waits is told, and neither loop nor server comes back for that."""
+    """Who waits is told, and neither loop nor server comes back for that, nor for what the call holds of a limit."""
     world = World(folder=state_dir, redis_url="", tenant=tenant)
+    with (world.policies / "policy.yaml").open("a") as policy:
+        policy.write("limits: {refunds: {tools: [refund], sum: args.amount, max: 100, over: 1h, deny: true}}\n")
     guard = world.open()
     with guard.session(user=ANN):
         call = asyncio.create_task(world.call(guard, "refund", "c1", order_id=1))

@@ -159,6 +159,25 @@ def test_after_a_close_the_next_use_starts_anew(background: Background) -> None:
     assert drive(background.hop(where)) != threading.get_ident()
 
 
+def test_what_only_tidies_up_starts_no_loop(background: Background) -> None:
+    """It runs where one runs."""
+    happened = threading.Event()
+
+    async def tidy_up() -> None:
+        happened.set()
+
+    background.tidy(tidy_up)
+    assert "of-a-test" not in [thread.name for thread in threading.enumerate()]
+    drive(background.hop(where))
+    background.tidy(tidy_up)
+    assert happened.wait(10)
+    background.close()
+    happened.clear()
+    background.tidy(tidy_up)
+    assert not happened.is_set()
+    assert "of-a-test" not in [thread.name for thread in threading.enumerate()]
+
+
 def test_a_forked_child_has_a_loop_of_its_own_and_leaves_its_parents_alone() -> None:
     """Both go on, whatever the child does, even where a thread held the lock while it forked."""
     said = run("""
