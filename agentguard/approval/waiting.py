@@ -152,7 +152,7 @@ class Waiters:
         while self._waiting and self._runs():
             try:
                 if last is None:
-                    last = await self._last_event()
+                    last = await self.channel.connection.newest(self.channel.names.events)
                     self._everybody_soon()
                 last = await self._hear(last)
                 failures = 0
@@ -169,10 +169,6 @@ class Waiters:
         for _, event in events:
             self._read_soon(event.get("request", b"").decode(errors="replace"))
         return events[-1][0] if events else last
-
-    async def _last_event(self) -> str:
-        newest = await self.channel.connection.execute("XREVRANGE", self.channel.names.events, "+", "-", "COUNT", 1)
-        return newest[0][0].decode() if newest else "0-0"
 
     async def _read_due(self) -> None:
         """Read who is due, many at once; everybody every few seconds."""

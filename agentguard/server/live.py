@@ -55,8 +55,7 @@ class Live:
         """One round: read what happened, and tell it."""
         try:
             if self._last is None:
-                newest = await self.connection.execute("XREVRANGE", self.names.events, "+", "-", "COUNT", 1)
-                self._last = newest[0][0].decode() if newest else "0-0"
+                self._last = await self.connection.newest(self.names.events)
                 self._send(ANEW)
             events = await self.connection.read_stream(self.names.events, self._last, BLOCK_MS)
             if events:

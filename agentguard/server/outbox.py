@@ -95,8 +95,8 @@ class Outbox:
         """The id of the last event whose deliveries are in the outbox."""
         stored = await self.connection.execute("GET", self._key("cursor"))
         if stored is None:
-            newest = await self.connection.execute("XREVRANGE", self.names.events, "+", "-", "COUNT", 1)
-            await self.connection.execute("SET", self._key("cursor"), newest[0][0] if newest else "0-0", "NX")
+            newest = await self.connection.newest(self.names.events)
+            await self.connection.execute("SET", self._key("cursor"), newest, "NX")
             stored = await self.connection.execute("GET", self._key("cursor"))
         return str(stored.decode())
 

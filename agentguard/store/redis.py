@@ -139,6 +139,11 @@ class Connection:
         asked = self.reader.send("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block_ms, "STREAMS", stream, after)
         return events(await _answer(asked, seconds=block_ms / 1000 + BUDGET_SECONDS))
 
+    async def newest(self, stream: str) -> str:
+        """The id of a stream's last event; that before any, where there is none. Raises GuardUnavailable."""
+        found = await self.execute("XREVRANGE", stream, "+", "-", "COUNT", 1)
+        return found[0][0].decode() if found else "0-0"
+
     async def close(self) -> None:
         """Close every socket."""
         await self.commands.close()

@@ -233,6 +233,15 @@ async def test_a_stream_is_read_from_the_last_seen_id(connection: Connection, te
     assert await connection.read_stream(tenant, second, 1) == []
 
 
+async def test_the_newest_event_is_where_a_reader_begins(connection: Connection, tenant: str) -> None:
+    """Before any there is an id too, from which the first one is read."""
+    none = await connection.newest(tenant)
+    first = (await connection.execute("XADD", tenant, "*", "kind", "opened")).decode()
+
+    assert await connection.newest(tenant) == first
+    assert [id_ for id_, _ in await connection.read_stream(tenant, none, 1)] == [first]
+
+
 async def test_a_blocked_read_is_woken_by_an_event(connection: Connection, tenant: str) -> None:
     """While it blocks, commands go on beside it."""
     reading = asyncio.create_task(connection.read_stream(tenant, "0", 5_000))

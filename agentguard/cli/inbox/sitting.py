@@ -167,9 +167,9 @@ class Sitting:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _newest(self) -> str:
-        newest = await self.channel.connection.execute("XREVRANGE", self.channel.names.events, "+", "-", "COUNT", 1)
+        newest = await self.channel.connection.newest(self.channel.names.events)
         self._news.set()
-        return newest[0][0].decode() if newest else "0-0"
+        return newest
 
     async def _ticks(self) -> None:
         while True:
