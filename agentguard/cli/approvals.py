@@ -15,7 +15,7 @@ from agentguard.approval import Desk, Run, Shown, Steps, Stored
 from agentguard.cli.cards import print_card, print_line, print_runs, request_json
 from agentguard.cli.durations import milliseconds
 from agentguard.cli.keys import my_key
-from agentguard.cli.options import Json, Name, Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk
 from agentguard.errors import ConfigurationError
@@ -29,7 +29,6 @@ Usual = Annotated[
     str | None, typer.Option("--because", help=f"A usual reason: {', '.join(each.word for each in Because)}.")
 ]
 Card = Annotated[str | None, typer.Option("--card", help="Digest of the card that you saw; refused if it is another.")]
-DEFAULT = Path("tool_policies")
 ID_LENGTH = 32
 SHORT = 6
 """So many first characters may stand for an id."""
@@ -51,7 +50,7 @@ class _Wanted(NamedTuple):
 
 @app.command("list")
 def list_(
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
     everything: Annotated[bool, typer.Option("--all", help="Ended requests too.")] = False,
     undone: Annotated[bool, typer.Option("--undone", help="Instead: what may happen once and may have.")] = False,
@@ -80,7 +79,9 @@ def list_(
 
 
 @app.command()
-def show(request_id: RequestId, policies: Policies = DEFAULT, tenant: Tenant = "default", json: Json = False) -> None:
+def show(
+    request_id: RequestId, policies: Policies = DEFAULT_FOLDER, tenant: Tenant = "default", json: Json = False
+) -> None:
     """Show one request as an approver should see it, whole."""
 
     async def showing() -> Shown:
@@ -100,7 +101,7 @@ def approve(
     comment: Comment = "",
     name: Name = None,
     card: Card = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
     lasting: Annotated[
         str | None, typer.Option("--for", help="Grant further calls like this one for so long: 30m, 4h.")
@@ -122,7 +123,7 @@ def reject(
     because: Usual = None,
     name: Name = None,
     card: Card = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """Reject the call; one rejection ends it, unless the policy wants several."""
@@ -138,7 +139,7 @@ def edit(
     comment: Annotated[str, typer.Option("--comment", "-m", help="Your words, for the record.")] = "",
     name: Name = None,
     card: Card = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """Change arguments; the changed call is checked by its agent, and waits as a new revision for approval."""
@@ -172,7 +173,7 @@ def settle(
     ] = None,
     comment: Annotated[str, typer.Option("--comment", "-m", help="How you found out.")] = "",
     name: Name = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """Say whether a call that may have run did."""

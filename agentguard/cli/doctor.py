@@ -12,7 +12,7 @@ import anyio
 import typer
 
 from agentguard.audit import Keeping, keeping, read, verify
-from agentguard.cli.options import Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Policies, Tenant
 from agentguard.cli.screen import say
 from agentguard.config import Settings, journal_keys, open_connection, read_policies, read_roster
 from agentguard.errors import AgentGuardError, ConfigurationError
@@ -22,7 +22,7 @@ from agentguard.store.names import Names
 
 
 def doctor(
-    policies: Policies = Path("tool_policies"),
+    policies: Policies = DEFAULT_FOLDER,
     stop: Annotated[bool, typer.Option("--stop", help="Stop an embedded server that a killed process left.")] = False,
     tenant: Tenant = "default",
 ) -> None:

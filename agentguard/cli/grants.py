@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -13,17 +12,16 @@ from agentguard.approval import Grants, Listed
 from agentguard.cards import line
 from agentguard.cards.outcome import clock
 from agentguard.cli.keys import my_key
-from agentguard.cli.options import Json, Name, Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Json, Name, Policies, Tenant
 from agentguard.cli.picking import the_one
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk
 
 app = typer.Typer(help="What people granted along with approvals, and how it ends.", no_args_is_help=True)
-DEFAULT = Path("tool_policies")
 
 
 @app.command("list")
-def list_(policies: Policies = DEFAULT, tenant: Tenant = "default", json: Json = False) -> None:
+def list_(policies: Policies = DEFAULT_FOLDER, tenant: Tenant = "default", json: Json = False) -> None:
     """List the grants that are not over."""
 
     async def listing() -> Sequence[Listed]:
@@ -45,7 +43,7 @@ def revoke(
     grant_id: Annotated[str, typer.Argument(metavar="ID", help="The grant's id, or its first characters.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
     name: Name = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """End a grant at once; anybody in approvers.yaml may."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from agentguard.cli.keys import my_key
-from agentguard.cli.options import Name, Policies
+from agentguard.cli.options import DEFAULT_FOLDER, Name, Policies
 from agentguard.cli.screen import say
 from agentguard.config import Settings, read_roster
 from agentguard.config.rotas import Asked, ask_groups, read_answers, state_of
@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Groups that a command tells, such 
 
 @app.command()
 def ask(
-    policies: Policies = Path("tool_policies"),
+    policies: Policies = DEFAULT_FOLDER,
     sign: Annotated[
         bool, typer.Option("--sign", help="Sign the answers with your key, for AGENTGUARD_ROSTER_KEYS.")
     ] = False,
@@ -49,7 +49,7 @@ def ask(
 
 
 @app.command("list")
-def list_(policies: Policies = Path("tool_policies")) -> None:
+def list_(policies: Policies = DEFAULT_FOLDER) -> None:
     """List the groups that a command tells, and who is in them by its last answer. Runs nothing."""
     roster, answers = read_roster(policies), read_answers(_folder(policies))
     for group, rota in sorted(roster.rotas.items()):

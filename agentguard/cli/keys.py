@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agentguard.cli.options import Name, Policies
+from agentguard.cli.options import DEFAULT_FOLDER, Name, Policies
 from agentguard.cli.screen import say
 from agentguard.config import Settings, own_key, sign_roster
 from agentguard.errors import ConfigurationError
@@ -52,7 +52,7 @@ def show(
 
 
 @app.command()
-def sign(policies: Policies = Path("tool_policies"), name: Name = None) -> None:
+def sign(policies: Policies = DEFAULT_FOLDER, name: Name = None) -> None:
     """Sign approvers.yaml, for agents that take it from the keys of AGENTGUARD_ROSTER_KEYS alone."""
     person, key = my_key(Settings(), name)
     say(f"{sign_roster(policies, key)} is signed by {person}")

@@ -16,11 +16,10 @@ import typer
 from typer.core import TyperGroup
 
 from agentguard.cli import mcp_install
-from agentguard.cli.options import Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Policies, Tenant
 from agentguard.config import Settings, open_guard
 from agentguard.errors import ConfigurationError
 
-DEFAULT = Path("tool_policies")
 _RUN = "run"
 
 
@@ -67,7 +66,7 @@ def run(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Take the tools as they are now for those that were first seen.")
     ] = False,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """Stand between a client and a server: calls gated, texts masked. Needs the extra `mcp`."""

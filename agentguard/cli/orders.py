@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import anyio
@@ -13,7 +12,7 @@ from agentguard.approval import SEEN_WITHIN_SECONDS, Running
 from agentguard.cards import line
 from agentguard.cards.outcome import clock
 from agentguard.cli.keys import my_key
-from agentguard.cli.options import Json, Name, Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Json, Name, Policies, Tenant
 from agentguard.cli.picking import the_one
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_brake
@@ -27,7 +26,6 @@ OfTenant = Annotated[
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Every call of every tenant on this Redis.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for people and for the model.")]
-DEFAULT = Path("tool_policies")
 
 
 def freeze(
@@ -37,7 +35,7 @@ def freeze(
     tenant: OfTenant = None,
     everything: Everything = False,
     name: Name = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
 ) -> None:
     """Stop calls: within a second no permit is given, whoever approved. What runs already is listed, not stopped."""
     scope, what = _scope(agent, tool, tenant, everything)
@@ -61,7 +59,7 @@ def unfreeze(
     freeze_id: Annotated[str, typer.Argument(metavar="ID", help="The freeze's id, or its first characters.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for people.")] = "",
     name: Name = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """Let calls go on; whoever froze them can't."""
@@ -78,7 +76,7 @@ def unfreeze(
     say(line(f"{anyio.run(lifting)} is no longer frozen, says {person}"))
 
 
-def freezes(policies: Policies = DEFAULT, tenant: Tenant = "default", json: Json = False) -> None:
+def freezes(policies: Policies = DEFAULT_FOLDER, tenant: Tenant = "default", json: Json = False) -> None:
     """List what is frozen."""
 
     async def listing() -> Sequence[Freeze]:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from agentguard.cli.durations import milliseconds
-from agentguard.cli.options import Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Policies, Tenant
 from agentguard.cli.screen import say
 from agentguard.config import Settings, read_roster
 from agentguard.errors import ConfigurationError
@@ -19,13 +19,11 @@ from agentguard.server import read_settings, tokens
 from agentguard.server.settings import token_path
 from agentguard.server.tokens import Scope
 
-DEFAULT = Path("tool_policies")
-
 tokens_app = typer.Typer(help="Bearer tokens of people, for the HTTP API.", no_args_is_help=True)
 
 
 def serve(
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     host: Annotated[
         str, typer.Option("--host", help="Where to listen; loopback unless you say otherwise.")
     ] = "127.0.0.1",
@@ -59,7 +57,7 @@ def serve(
 @tokens_app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="The person, as in approvers.yaml.")],
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     expires: Annotated[str | None, typer.Option("--expires", help="How long it is good for: 12h, 30d.")] = None,
     scope: Annotated[
         Scope, typer.Option("--scope", help="`read` looks at requests, `decide` decides them too.")

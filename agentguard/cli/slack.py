@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import typer
 
-from agentguard.cli.options import Policies
+from agentguard.cli.options import DEFAULT_FOLDER, Policies
 from agentguard.cli.screen import complain, say
 from agentguard.config import read_roster
 from agentguard.errors import ConfigurationError
 from agentguard.server import read_settings
 
-DEFAULT = Path("tool_policies")
 SCOPES = ("chat:write", "users:read", "users:read.email")
 """What the app may do; it reads no message."""
 
@@ -29,7 +27,7 @@ def options() -> None:
 
 @app.command("setup")
 def setup(
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     url: Annotated[
         str | None, typer.Option("--url", help="This server's public URL, where there is to be no Socket Mode.")
     ] = None,

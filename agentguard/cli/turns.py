@@ -10,10 +10,10 @@ import anyio
 import typer
 
 from agentguard.cards import TurnFace, turn_of
-from agentguard.cli.approvals import DEFAULT, Comment, RequestId, Usual, in_words, whole_id
+from agentguard.cli.approvals import Comment, RequestId, Usual, in_words, whole_id
 from agentguard.cli.cards import print_turn
 from agentguard.cli.keys import my_key
-from agentguard.cli.options import Json, Name, Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk
 from agentguard.errors import ConfigurationError, DecisionRefused
@@ -27,7 +27,9 @@ Card = Annotated[
 
 
 @app.command()
-def show(request_id: RequestId, policies: Policies = DEFAULT, tenant: Tenant = "default", json: Json = False) -> None:
+def show(
+    request_id: RequestId, policies: Policies = DEFAULT_FOLDER, tenant: Tenant = "default", json: Json = False
+) -> None:
     """Show the calls that were asked for in one turn, each card whole."""
 
     async def showing() -> TurnFace:
@@ -47,7 +49,7 @@ def approve(
     comment: Comment = "",
     name: Name = None,
     card: Card = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """Approve exactly the calls of this turn that wait, all of them; if one ended or changed meanwhile, none."""
@@ -61,7 +63,7 @@ def reject(
     because: Usual = None,
     name: Name = None,
     card: Card = None,
-    policies: Policies = DEFAULT,
+    policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """Reject the calls of this turn that wait, all of them."""

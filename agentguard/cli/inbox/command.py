@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import anyio
 
 from agentguard.cli.keys import my_key
-from agentguard.cli.options import Name, Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Name, Policies, Tenant
 from agentguard.config import Settings, open_desk
 from agentguard.config.people import people_of
 from agentguard.errors import ConfigurationError
-
-DEFAULT = Path("tool_policies")
 
 _NO_TERMINAL = (
     "the inbox needs a terminal; programs use `agentguard approvals list --json`, `agentguard approvals show ID --json` "
@@ -21,7 +18,7 @@ _NO_TERMINAL = (
 )
 
 
-def inbox(policies: Policies = DEFAULT, name: Name = None, tenant: Tenant = "default") -> None:
+def inbox(policies: Policies = DEFAULT_FOLDER, name: Name = None, tenant: Tenant = "default") -> None:
     """See what waits as it comes, and decide it with your own key: arrows choose, `a` approves, `r` rejects, `e` edits, `q` quits."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigurationError(_NO_TERMINAL)
