@@ -9,7 +9,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
 
-from agentguard.errors import PolicyError
+from agentguard.errors import ConfigurationError, PolicyError
 from agentguard.guard.maskers import Maskers
 from agentguard.masking import (
     DEFAULT_DETECTORS,
@@ -45,7 +45,15 @@ class PackFile(Record):
 
 
 def masker_of(policy: Policy, detectors: Sequence[Detector] = ()) -> Masker:
-    """The masker that a policy's `masking` section describes, with these detectors beside the default ones."""
+    """The masker that a policy's `masking` section describes, with these detectors beside the default ones.
+
+    Raises ConfigurationError for a detector that is none.
+    """
+    for detector in detectors:
+        if not _is_detector(detector):
+            raise ConfigurationError(
+                f"a {type(detector).__name__} is no detector: it needs a name and find(page); see docs/masking.md"
+            )
     section = policy.masking
     return Masker(
         [*DEFAULT_DETECTORS, *_written(section), *(_installed(name) for name in section.detectors), *detectors],
@@ -170,7 +178,12 @@ def _loaded(entry: EntryPoint) -> Detector:
         detector: Any = loaded() if callable(loaded) else loaded
     except Exception as error:  # noqa: BLE001 - it is foreign code, and a policy that needs it must not load without it
         raise LookupError(f"the detector {entry.name!r} can't be loaded ({type(error).__name__})") from None
-    if isinstance(getattr(detector, "name", None), str) and callable(getattr(detector, "find", None)):
+    if _is_detector(detector):
         made: Detector = detector
         return made
     raise LookupError(f"{entry.value} is no detector: it needs a name and find(page)")
+
+
+def _is_detector(given: Any) -> bool:
+    """Whether it can be asked, and be named where it fails: an error over a nameless one would carry what it failed over."""
+    return isinstance(getattr(given, "name", None), str) and callable(getattr(given, "find", None))

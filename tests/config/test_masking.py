@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentguard.config import masker_of, read_library
 from agentguard.config.masking import packs, read_pack
-from agentguard.errors import GuardUnavailable, PolicyError
-from agentguard.masking import Masker
+from agentguard.errors import ConfigurationError, GuardUnavailable, PolicyError
+from agentguard.masking import Finding, Masker, Page
 from tests.masking.samples import IDS
 
 ROOT = """\
@@ -249,3 +250,15 @@ def test_a_detector_that_does_not_load_is_a_load_error(written: Write, name: str
     """A policy never goes on without a detector that it names."""
     message = told(written(f"masking: {{detectors: [{name}]}}\n"))
     assert f"policy.yaml:5:23: {problem}" in message or problem in message
+
+
+def test_a_detector_of_your_own_that_is_none_is_told_at_the_start(written: Write) -> None:
+    """One without a name could not be named where it fails, and its error would carry the value that it failed over."""
+
+    class Nameless:
+        def find(self, page: Page) -> list[Finding]:
+            raise ValueError(page.text)
+
+    nameless: Any = Nameless()
+    with pytest.raises(ConfigurationError, match="Nameless is no detector: it needs a name"):
+        masker_of(read_library(written("")), [nameless])
