@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from agentguard.masking.anchors import Anchor, anchors_in
@@ -54,6 +53,8 @@ class Page:
         self.anchors = anchors_in(text) if anchors is None else anchors
         self._starts, self._keys = starts, keys
         self._digit_runs: list[DigitRun] | None = None
+        self._encoded: bytes | None = None
+        self._further: list[int] | None = None
 
     @property
     def digit_runs(self) -> list[DigitRun]:
@@ -67,10 +68,12 @@ class Page:
             ]
         return self._digit_runs
 
-    @cached_property
+    @property
     def encoded(self) -> bytes:
         """The text as RE2 reads it."""
-        return self.text.encode("utf-8", "replace")
+        if self._encoded is None:
+            self._encoded = self.text.encode("utf-8", "replace")
+        return self._encoded
 
     def spans(self, pattern: Any) -> Iterator[tuple[int, int]]:
         """Where a pattern of RE2 matches, in characters: its first group where it has one. Empty matches are none."""
@@ -79,13 +82,14 @@ class Page:
         found = ((start, end) for start, end in spans if 0 <= start < end)
         if len(self.encoded) == len(self.text):
             return found
-        further = self._further_bytes
+        further = self._further_bytes()
         return ((start - bisect_left(further, start), end - bisect_left(further, end)) for start, end in found)
 
-    @cached_property
     def _further_bytes(self) -> list[int]:
         """Where the bytes stand that begin no character."""
-        return [match.start() for match in _FURTHER.finditer(self.encoded)]
+        if self._further is None:
+            self._further = [match.start() for match in _FURTHER.finditer(self.encoded)]
+        return self._further
 
     def key_at(self, offset: int) -> Key:
         """The key of the part that holds this offset."""

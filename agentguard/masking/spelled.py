@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Set
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import compress
 
 from agentguard.masking.ordinary import TITLES
@@ -58,16 +58,21 @@ class Words:
         self.words = self._written.split()
         if has_accents:
             self.words = [word.replace(_ACCENT.encode(), b"") for word in self.words]
+        self._spelled_out = ""
+        self._began: list[int] | None = None
 
-    @cached_property
+    @property
     def _starts(self) -> list[int]:
         """Where words begin. No span is kept for each: so many small tuples are what a collection of garbage walks through."""
-        return list(map(re.Match.start, _WRITTEN_WORD.finditer(self._spelled)))
+        if self._began is None:
+            self._began = list(map(re.Match.start, _WRITTEN_WORD.finditer(self._spelled)))
+        return self._began
 
-    @cached_property
+    @property
     def _spelled(self) -> str:
         """All the words with a space for each mark, character by character as the text."""
-        return self._written.decode()
+        self._spelled_out = self._spelled_out or self._written.decode()
+        return self._spelled_out
 
     def among(self, wanted: Set[bytes]) -> list[int]:
         """The numbers of the words that are wanted."""
