@@ -34,7 +34,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp_types import ElicitResult
 
 from agentguard.config import Settings, open_guard
-from agentguard.integrations.mcp_serving import Terms, proxied, serve_http
+from agentguard.integrations.mcp.serving import Terms, proxied, serve_http
 from agentguard.store.embedded import stop_left_over
 
 POLICY = """\

@@ -48,6 +48,7 @@ TOP = {
     "tool_policies",
 }
 FRAMEWORKS = {"fastapi", "langchain", "langchain_core", "langgraph", "openai", "rich", "starlette", "typer", "uvicorn"}
+TRANSLATED = {"agents", "langchain", "langchain_core", "langgraph", "mcp", "openai"}
 PACKAGE_HOST = re.compile(r"https?://[^\s\"]*(pypi|pythonhosted|npmjs|deb\.debian)")
 MACHINE_PATH = re.compile(r"(?<![\w.~}>)-])/(root|home|Users|work)/\w")
 
@@ -124,6 +125,28 @@ def test_opening_a_guard_loads_no_framework() -> None:
 
     # then
     assert loaded == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "loads"),
+    [
+        ("functions", set()),
+        ("langchain", {"langchain_core"}),
+        ("langgraph_checkpoints", {"langchain_core", "langgraph"}),
+        ("mcp", set()),
+        ("mcp.serving", {"mcp"}),
+        ("openai", {"openai"}),
+        ("openai_agents", {"agents", "mcp", "openai"}),
+        ("openai_client", {"openai"}),
+    ],
+)
+def test_an_integration_loads_its_own_framework_alone(module: str, loads: set[str]) -> None:
+    """Importing one integration needs no framework that another translates."""
+    # when
+    loaded = _python(f"import sys, agentguard.integrations.{module}; print(sorted({TRANSLATED} & set(sys.modules)))")
+
+    # then
+    assert loaded == f"{sorted(loads)}\n"
 
 
 def test_t40_import_has_no_side_effects(tmp_path: Path) -> None:

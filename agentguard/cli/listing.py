@@ -41,10 +41,10 @@ def listings(servers: list[str] | None, modules: list[str] | None, files: list[P
 
 def _of_server(server: str) -> list[Listing]:
     try:
-        from agentguard.integrations import mcp_listing  # noqa: PLC0415 - an extra
+        from agentguard.integrations.mcp.listing import listed  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ConfigurationError(f"--mcp needs {error.name}: pip install 'agentguard[mcp]'") from None
-    return anyio.run(mcp_listing.listed, server)
+    return anyio.run(listed, server)
 
 
 def _of_module(name: str) -> list[Listing]:

@@ -71,7 +71,8 @@ def run(
 ) -> None:
     """Stand between a client and a server: calls gated, texts masked. Needs the extra `mcp`."""
     try:
-        from agentguard.integrations import mcp_serving, mcp_target  # noqa: PLC0415 - only this command needs the extra
+        from agentguard.integrations.mcp import serving  # noqa: PLC0415 - only this command needs the extra
+        from agentguard.integrations.mcp.target import remote, started  # noqa: PLC0415
     except ImportError as error:
         raise ConfigurationError(f"this needs {error.name}: pip install 'agentguard[mcp]'") from None
     if url is not None and url_from is not None:
@@ -86,8 +87,8 @@ def run(
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="agentguard: %(levelname)s: %(message)s")
     address = None if listen is None else _address(listen)
     headers = _headers(header_from or ())
-    target = mcp_target.remote(url, headers) if url is not None else mcp_target.started(command or [])
-    terms = mcp_serving.Terms(
+    target = remote(url, headers) if url is not None else started(command or [])
+    terms = serving.Terms(
         user=user,
         autonomous=autonomous,
         session=session,
@@ -97,11 +98,11 @@ def run(
     )
 
     async def serve() -> None:
-        async with mcp_serving.proxied(guard, target, terms) as server:
+        async with serving.proxied(guard, target, terms) as server:
             if address is None:
-                await mcp_serving.serve_stdio(server)
+                await serving.serve_stdio(server)
             else:
-                await mcp_serving.serve_http(server, host=address[0], port=address[1])
+                await serving.serve_http(server, host=address[0], port=address[1])
 
     with open_guard(policies, agent=agent, tenant=tenant) as guard:
         anyio.run(serve)

@@ -1,1 +1,1 @@
-"""Translations of frameworks into calls and tools. Each module imports its own framework, so none is imported here."""
+"""Translations of frameworks into calls and tools. Each package or module imports its own framework, so none is imported here."""

@@ -12,8 +12,8 @@ from typing import Any
 from langchain_core.tools import BaseTool
 
 from agentguard.errors import ConfigurationError
-from agentguard.integrations.langchain import as_tool
-from agentguard.integrations.langchain_tools import LangChainTool
+from agentguard.integrations.langchain.guarding import as_tool
+from agentguard.integrations.langchain.tool import LangChainTool
 from agentguard.model.listings import Hints, Listing
 
 

@@ -12,7 +12,7 @@ from mcp import Client
 from mcp_types import CallToolResult, ElicitResult, TextContent
 
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.mcp_serving import Terms, proxied
+from agentguard.integrations.mcp.serving import Terms, proxied
 from tests.integrations.mcp_shop import shop
 
 

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.langchain import guarded
-from agentguard.integrations.langchain_listening import Listening, users_words
+from agentguard.integrations.langchain.listening import Listening, users_words
 from agentguard.integrations.openai import Dispatch, dispatch
 from tests.guard.world import POLICY, World
 from tests.integrations.shapes import Scripted

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from agentguard.cli.app import app
 from agentguard.errors import ConfigurationError
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.mcp_tool import validator_of, with_text
+from agentguard.integrations.mcp.tool import validator_of, with_text
 from agentguard.model.approvals import Decision
 from agentguard.model.verdicts import Risk
 from tests.guard.world import POLICY, World

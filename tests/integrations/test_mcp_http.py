@@ -18,9 +18,9 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations import mcp_listing
-from agentguard.integrations.mcp_serving import Terms, proxied, serve_http
-from agentguard.integrations.mcp_target import Target, remote
+from agentguard.integrations.mcp.listing import listed_at
+from agentguard.integrations.mcp.serving import Terms, proxied, serve_http
+from agentguard.integrations.mcp.target import Target, remote
 from tests.guard.world import World
 from tests.integrations.mcp_connecting import Asked, text
 from tests.integrations.mcp_shop import EMAIL, shop
@@ -137,7 +137,7 @@ async def test_the_user_confirms_over_http(guard: Guard, state_dir: Path, mode: 
 async def test_a_remote_server_is_asked_for_its_tools_with_its_header() -> None:
     """What `install` does; without the header the server says no."""
     async with shop_over_http() as (url, _, came):
-        listed = await mcp_listing.listed_at(remote(url, {"Authorization": SECRET}))
+        listed = await listed_at(remote(url, {"Authorization": SECRET}))
 
     assert {"find_customer", "mcp_read_resource", "mcp_get_prompt"} <= {each.name for each in listed}
     assert set(came) == {SECRET}

@@ -18,7 +18,7 @@ from mcp_types import JSONRPCNotification, JSONRPCRequest
 
 from agentguard.audit import read
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.mcp_serving import Terms, proxied
+from agentguard.integrations.mcp.serving import Terms, proxied
 from tests.guard.world import World
 from tests.integrations.mcp_connecting import proxied_shop, text
 from tests.integrations.mcp_shop import shop

@@ -9,8 +9,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from agentguard.errors import ConfigurationError, GuardUnavailable, NoSession
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.openai import dispatch
-from agentguard.integrations.openai_client import guard_client
+from agentguard.integrations.openai import dispatch, guard_client
 from tests.guard.world import CUSTOMER, POLICY, World
 from tests.integrations.fake_openai import FakeOpenAI, call, calls, text
 

@@ -21,8 +21,7 @@ from agentguard.guard.pipeline import Guard
 from agentguard.integrations import openai_agents
 from agentguard.integrations.langchain import guarded
 from agentguard.integrations.langgraph_checkpoints import sealed_serializer
-from agentguard.integrations.openai import dispatch
-from agentguard.integrations.openai_client import guard_client
+from agentguard.integrations.openai import dispatch, guard_client
 from tests.guard.world import CUSTOMER, POLICY, World
 from tests.integrations.agents_world import Events, Told, model, tool
 from tests.integrations.fake_openai import FakeOpenAI, call, calls, text

@@ -9,7 +9,8 @@ import anyio
 
 from agentguard.cli.clients.entries import Entry, NotAskable
 from agentguard.errors import ConfigurationError
-from agentguard.integrations import mcp_listing, mcp_target
+from agentguard.integrations.mcp.listing import listed_at
+from agentguard.integrations.mcp.target import remote, started
 from agentguard.model.listings import Listing
 from agentguard.policy import unpinnable
 
@@ -48,11 +49,11 @@ async def _asked(entry: Entry, timeout_seconds: float) -> Asked:
     try:
         reach = entry.reach()
         target = (
-            mcp_target.remote(reach.url, reach.headers)
+            remote(reach.url, reach.headers)
             if reach.url
-            else mcp_target.started(reach.command, environment=reach.environment, folder=reach.folder)
+            else started(reach.command, environment=reach.environment, folder=reach.folder)
         )
-        tools = await mcp_listing.listed_at(target, timeout_seconds=timeout_seconds)
+        tools = await listed_at(target, timeout_seconds=timeout_seconds)
     except NotAskable as why:
         return Asked(entry=entry, why_not=str(why))
     except ConfigurationError as error:

@@ -16,7 +16,7 @@ from langchain_core.messages import AnyMessage, HumanMessage
 
 from agentguard.errors import NoSession
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.langchain_gate import inside_a_call
+from agentguard.integrations.langchain.gate import inside_a_call
 
 
 class Listening(AgentMiddleware[Any, Any]):

@@ -32,11 +32,9 @@ from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
 from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.names import check_names
-from agentguard.integrations.openai_calls import WrittenCall, calls_of_message, calls_of_output, users_words
-from agentguard.integrations.openai_specs import function_definition
+from agentguard.integrations.openai.calls import WrittenCall, calls_of_message, calls_of_output, users_words
+from agentguard.integrations.openai.specs import function_definition
 from agentguard.integrations.readable import readable
-
-__all__ = ["BlockingDispatch", "Dispatch", "dispatch"]
 
 T = TypeVar("T")
 

@@ -36,8 +36,8 @@ from agentguard.errors import CallPending, CallRefused, Fault, GuardUnavailable,
 from agentguard.guard.permit import Permit
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import Unrun, answer
-from agentguard.integrations.openai_agents_tool import AgentsTool
-from agentguard.integrations.openai_calls import WrittenCall
+from agentguard.integrations.openai.calls import WrittenCall
+from agentguard.integrations.openai_agents.tool import AgentsTool
 from agentguard.integrations.readable import readable
 from agentguard.model.calls import Tool, ToolCall
 from agentguard.model.canonical import canonical_json

@@ -8,8 +8,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import Tool
 
 from agentguard.errors import ConfigurationError
-from agentguard.integrations.mcp_target import Target, target
-from agentguard.integrations.mcp_virtual import GET_PROMPT, READ_RESOURCE
+from agentguard.integrations.mcp.target import Target, target
+from agentguard.integrations.mcp.virtual import GET_PROMPT, READ_RESOURCE
 from agentguard.model.listings import Hints, Listing
 
 TIMEOUT_SECONDS = 60.0

@@ -34,9 +34,9 @@ from agentguard.errors import (
 from agentguard.guard.permit import Permit
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import Unrun, answer
-from agentguard.integrations.langchain_errors import is_signal, raisable
-from agentguard.integrations.langchain_results import Parts, take_apart, take_pair_apart
-from agentguard.integrations.langchain_tools import Invocation, LangChainTool
+from agentguard.integrations.langchain.errors import is_signal, raisable
+from agentguard.integrations.langchain.results import Parts, take_apart, take_pair_apart
+from agentguard.integrations.langchain.tool import Invocation, LangChainTool
 from agentguard.integrations.signatures import resolved, sign
 from agentguard.store.doors import drive
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mcp_types as types
 
-from agentguard.integrations.mcp_tool import McpTool
+from agentguard.integrations.mcp.tool import McpTool
 
 READ_RESOURCE = McpTool(
     listed=types.Tool(

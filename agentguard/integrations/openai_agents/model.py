@@ -22,8 +22,8 @@ from agents.tool import ApplyPatchTool, ComputerTool, CustomTool, LocalShellTool
 from agentguard.errors import CallRefused, ConfigurationError, NoSession
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.names import recorded_name
-from agentguard.integrations.openai_agents_gate import Gate, inside_a_call
-from agentguard.integrations.openai_calls import users_words
+from agentguard.integrations.openai.calls import users_words
+from agentguard.integrations.openai_agents.gate import Gate, inside_a_call
 from agentguard.integrations.refused_tool import RefusedTool, unknown
 from agentguard.model.calls import ToolCall
 

@@ -24,14 +24,14 @@ from pydantic import BaseModel
 
 from agentguard.errors import AgentGuardError, ConfigurationError
 from agentguard.integrations.answers import failure
-from agentguard.integrations.mcp_events import Events
-from agentguard.integrations.mcp_first_sight import FirstSight
-from agentguard.integrations.mcp_gate import Context, Gate, told
-from agentguard.integrations.mcp_listing import listing
-from agentguard.integrations.mcp_results import with_reason
-from agentguard.integrations.mcp_tool import McpTool
-from agentguard.integrations.mcp_virtual import AWAIT_APPROVAL, GET_PROMPT, READ_RESOURCE, RESERVED
-from agentguard.integrations.mcp_watching import Watching
+from agentguard.integrations.mcp.events import Events
+from agentguard.integrations.mcp.first_sight import FirstSight
+from agentguard.integrations.mcp.gate import Context, Gate, told
+from agentguard.integrations.mcp.listing import listing
+from agentguard.integrations.mcp.results import with_reason
+from agentguard.integrations.mcp.tool import McpTool
+from agentguard.integrations.mcp.virtual import AWAIT_APPROVAL, GET_PROMPT, READ_RESOURCE, RESERVED
+from agentguard.integrations.mcp.watching import Watching
 from agentguard.integrations.names import recorded_name
 from agentguard.integrations.refused_tool import RefusedTool, unknown
 from agentguard.masking import visible

@@ -20,7 +20,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import ListenHandler
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from agentguard.integrations.mcp_events import Events
+from agentguard.integrations.mcp.events import Events
 
 
 @dataclass(frozen=True, kw_only=True)

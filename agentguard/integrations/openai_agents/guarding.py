@@ -1,13 +1,4 @@
-"""The OpenAI Agents SDK behind a guard. Needs the extra `agents`.
-
-    agent = guarded(guard, Agent(name="support", tools=[refund, find_customer], handoffs=[billing]))
-    with guard.session(user="ann@acme.example", id="thread-1"):
-        result = await Runner.run(agent, "Refund order 1042")
-        print(await guard.answer(result.final_output))
-
-`guarded` gives a copy of the agent, and of all those that it hands off to, that is still an instance of its class: with a gate in each
-tool (see `openai_agents_gate`), those of MCP servers too, and a model that is sent masked text alone (see `openai_agents_model`).
-"""
+"""Guarded copies of the SDK's agents, tools and models."""
 
 from __future__ import annotations
 
@@ -22,13 +13,10 @@ from agents import Agent, FunctionTool, Handoff, Model, ModelProvider, MultiProv
 from agentguard.errors import ConfigurationError
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.names import check_names, recorded_name
-from agentguard.integrations.openai_agents_gate import Gate
-from agentguard.integrations.openai_agents_model import GuardedModel, check_runs_elsewhere
-from agentguard.integrations.openai_agents_state import opened_state, sealed_session, sealed_state
-from agentguard.integrations.openai_agents_tool import AgentsTool
+from agentguard.integrations.openai_agents.gate import Gate
+from agentguard.integrations.openai_agents.model import GuardedModel, check_runs_elsewhere
+from agentguard.integrations.openai_agents.tool import AgentsTool
 from agentguard.integrations.token_places import let_tokens_in
-
-__all__ = ["guard_model", "guard_tools", "guarded", "opened_state", "sealed_session", "sealed_state"]
 
 A = TypeVar("A", bound=Agent[Any])
 

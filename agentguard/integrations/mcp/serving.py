@@ -25,13 +25,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from agentguard import __version__
 from agentguard.errors import ConfigurationError
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.mcp_events import Events
-from agentguard.integrations.mcp_first_sight import FirstSight
-from agentguard.integrations.mcp_gate import Gate
-from agentguard.integrations.mcp_listing import all_pages
-from agentguard.integrations.mcp_proxy import Proxy
-from agentguard.integrations.mcp_target import Target
-from agentguard.integrations.mcp_watching import Watching
+from agentguard.integrations.mcp.events import Events
+from agentguard.integrations.mcp.first_sight import FirstSight
+from agentguard.integrations.mcp.gate import Gate
+from agentguard.integrations.mcp.listing import all_pages
+from agentguard.integrations.mcp.proxy import Proxy
+from agentguard.integrations.mcp.target import Target
+from agentguard.integrations.mcp.watching import Watching
 from agentguard.masking import visible
 
 _CHANGES = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)

@@ -1,16 +1,4 @@
-"""LangChain tools behind a guard.
-
-`guard_tools(guard, tools)` gives a copy of each tool that is still an instance of its class, with the same name, description,
-schema, injected arguments, artifact, `return_direct`, tags, metadata and callbacks, sync and async. `guarded(guard, tools)` gives
-`create_agent` its `tools=` and the `middleware=` that masks around the model. The gate stands in the tool itself: no middleware,
-executor or direct call gets around it, and none can change the arguments after they were approved.
-
-A refused call is an error result that the model reads; `agentguard.integrations.answers` says what is raised instead. Called without an
-id of the call, as `tool.invoke({"x": 1})`, a tool gives the text of that result.
-
-LangGraph strips injected arguments that a model forges. Who calls a tool without it, `tool.invoke(message.tool_calls[0])`, fills injected
-arguments himself, as without a guard, and must drop what the model put there.
-"""
+"""Guarded copies of LangChain tools, and what `create_agent` takes of a guard."""
 
 from __future__ import annotations
 
@@ -25,11 +13,9 @@ from langchain_core.tools import tool as tool_of
 from agentguard.errors import CallPending, ConfigurationError
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import must_have_no_gate
-from agentguard.integrations.langchain_gate import Gate, Gated, async_code, sync_code
-from agentguard.integrations.langchain_tools import LangChainTool
+from agentguard.integrations.langchain.gate import Gate, Gated, async_code, sync_code
+from agentguard.integrations.langchain.tool import LangChainTool
 from agentguard.integrations.names import check_names
-
-__all__ = ["AgentKeywords", "guard_tools", "guarded"]
 
 
 class AgentKeywords(TypedDict):
@@ -53,9 +39,9 @@ def guarded(
     `interrupts`: see `guard_tools`. Raises ConfigurationError. Needs the extra `langchain`.
     """
     around: Any = import_module(
-        "agentguard.integrations.langchain_agent"
+        "agentguard.integrations.langchain.middleware"
     )  # needs langchain; tools alone need only its core
-    listening: Any = import_module("agentguard.integrations.langchain_listening")
+    listening: Any = import_module("agentguard.integrations.langchain.listening")
     made = guard_tools(guard, tools, hold_seconds=hold_seconds, interrupts=interrupts)
     return {"tools": made, "middleware": [listening.Listening(guard), *middleware, around.AgentGuardMiddleware(guard)]}
 

@@ -22,10 +22,10 @@ from langgraph.channels import UntrackedValue
 from langgraph.prebuilt.tool_node import ToolCallRequest
 
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.langchain import guard_tools
-from agentguard.integrations.langchain_gate import Gated
-from agentguard.integrations.langchain_results import take_apart
-from agentguard.integrations.langchain_tools import Turn, in_turn
+from agentguard.integrations.langchain.gate import Gated
+from agentguard.integrations.langchain.guarding import guard_tools
+from agentguard.integrations.langchain.results import take_apart
+from agentguard.integrations.langchain.tool import Turn, in_turn
 from agentguard.integrations.names import recorded_name
 
 _LOG = logging.getLogger("agentguard.langchain")

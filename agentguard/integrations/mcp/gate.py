@@ -25,8 +25,8 @@ from agentguard.errors import AgentGuardError, CallRefused, CallUnconfirmed, Gua
 from agentguard.guard.confirming import Confirmation
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
-from agentguard.integrations.mcp_confirming import ask, confirmation_of, input_required, is_asked_anew
-from agentguard.integrations.mcp_results import Taken, take_apart
+from agentguard.integrations.mcp.confirming import ask, confirmation_of, input_required, is_asked_anew
+from agentguard.integrations.mcp.results import Taken, take_apart
 from agentguard.model.calls import Principal, Tool, ToolCall
 
 M = TypeVar("M", bound=BaseModel)
