@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 EMAIL = "mira.jansen@mail.example"
-TOOLS = ("fine", "noise", "die", "hang", "huge", "late", "twice", "odd", "hidden")
+TOOLS = ("fine", "noise", "die", "hang", "huge", "late", "twice", "odd", "slow", "slow_result", "hidden")
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
+SLOW = {"type": "object", "properties": {"text": {"type": "string", "pattern": "^(a+)+$"}}}
+TEXT = "a" * 5_000 + "!"
 HIDDEN = "Reads\u200b one thing.\U000e0041"
 
 
@@ -47,6 +49,8 @@ def result_of(name: str, arguments: Any, request: Any) -> Any:
             return {"content": [{"type": "text", "text": ("x" * 1000 + f" {EMAIL} ") * 3000}]}
         case "twice":
             say({"id": request, "result": {"content": [{"type": "text", "text": "first"}]}})
+        case "slow_result":
+            return {"content": [], "structuredContent": {"text": TEXT}}
         case "odd":
             return {"content": "no list", "structuredContent": 7, "to": EMAIL}
     return {"content": [{"type": "text", "text": f"{name} {json.dumps(arguments)} {EMAIL}"}]}
@@ -68,6 +72,8 @@ def main() -> None:
             case "tools/list":
                 tools = [{"name": name, "description": name, "inputSchema": SCHEMA} for name in TOOLS]
                 tools[-1]["description"] = HIDDEN
+                next(tool for tool in tools if tool["name"] == "slow")["inputSchema"] = SLOW
+                next(tool for tool in tools if tool["name"] == "slow_result")["outputSchema"] = SLOW
                 tools.append({"name": "no name of a tool", "description": EMAIL, "inputSchema": SCHEMA})
                 say({"id": request, "result": {"tools": tools}})
             case "tools/call":

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from agentguard.cli.app import app
 from agentguard.errors import ConfigurationError
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.mcp.tool import validator_of, with_text
+from agentguard.integrations.mcp.json_schemas import json_schema
+from agentguard.integrations.mcp.tool import with_text
 from agentguard.model.approvals import Decision
 from agentguard.model.verdicts import Risk
 from tests.guard.world import POLICY, World
@@ -307,8 +308,8 @@ async def test_a_masked_number_stays_a_number_for_clients_that_hold_results_agai
 )
 def test_text_may_stand_where_no_stand_in_can(schema: dict[str, Any], value: Any) -> None:
     """Only there is the schema that the client gets wider than the server's."""
-    assert validator_of(with_text(schema)).is_valid(value)
-    assert not validator_of(schema).is_valid(value)
+    assert json_schema(with_text(schema)).is_valid(value)
+    assert not json_schema(schema).is_valid(value)
 
 
 @pytest.mark.parametrize(
@@ -331,9 +332,9 @@ def test_a_schema_keeps_what_masking_does_not_touch() -> None:
     """Objects and lists stay what they are: a result of another shape is still refused."""
     schema = with_text({"type": "object", "properties": {"a": {"type": "array"}}, "required": ["a"]})
 
-    assert not validator_of(schema).is_valid({})
-    assert not validator_of(schema).is_valid({"a": "text"})
-    assert not validator_of(schema).is_valid("text")
+    assert not json_schema(schema).is_valid({})
+    assert not json_schema(schema).is_valid({"a": "text"})
+    assert not json_schema(schema).is_valid("text")
 
 
 @pytest.mark.slow

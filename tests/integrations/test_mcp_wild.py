@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from agentguard.integrations.mcp.serving import Terms, proxied
 from tests.guard.world import World
 from tests.integrations.mcp_connecting import proxied_shop, text
 from tests.integrations.mcp_shop import shop
-from tests.integrations.mcp_wild import EMAIL
+from tests.integrations.mcp_wild import EMAIL, TEXT
 
 pytestmark = pytest.mark.anyio
 
@@ -111,6 +112,23 @@ async def test_a_huge_result_is_masked_or_kept_back(guard: Guard, world: World) 
 
     assert EMAIL not in huge.model_dump_json()
     assert huge.is_error or "[EMAIL_" in text(huge)
+
+
+async def test_t28_a_pattern_of_the_servers_that_would_hang_the_process_does_not(guard: Guard, world: World) -> None:
+    """Neither in what the tool takes nor in what it gives; the client hears that it does not fit, and later calls are answered."""
+    async with wild(guard, world.folder) as client:
+        started = time.process_time()
+        taken = await client.call_tool("slow", {"text": TEXT})
+        given = await client.call_tool("slow_result")
+        fine = await client.call_tool("slow", {"text": "aaa"})
+        spent = time.process_time() - started
+
+    assert text(taken).startswith("invalid arguments: text: does not fit the schema's pattern")
+    assert given.is_error
+    assert "does not fit the tool's output schema" in text(given)
+    assert text(fine).startswith('slow {"text": "aaa"}')
+    assert outcomes(world, "slow_result") == ["failed"]
+    assert spent < 10
 
 
 async def test_t23_hidden_text_is_written_out_and_flagged_and_a_bad_name_is_left_out(

@@ -82,6 +82,8 @@ class Proxy:
         async def run(arguments: dict[str, Any]) -> types.CallToolResult:
             with self.events.running(ctx):
                 result = await self.upstream.call_tool(params.name, arguments, progress_callback=self._progress(ctx))
+            if isinstance(tool, McpTool) and not result.is_error:
+                tool.check_given(result.structured_content)
             given.append(with_reason(result, tool.name, arguments))
             return given[0]
 

@@ -2,6 +2,7 @@
 
 Rules:
 - arguments are held against the schema that the server listed; a refusal names the path and the keyword, never the value;
+- so is what the server gives, against its output schema; what can't be checked is refused;
 - a description or schema with characters that nobody sees is listed with them written out;
 - the schema that a client gets lets a token stand where the tool gets the value for it, if nothing else could stand there;
 - a masked value keeps the type and the format that the output schema wants; only where nothing of ours can (a choice of words, a pattern of
@@ -16,11 +17,10 @@ from functools import cached_property
 from typing import Any
 
 import mcp_types as types
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.validators import validator_for
+from jsonschema.exceptions import ValidationError
 
 from agentguard.errors import InvalidArguments
+from agentguard.integrations.mcp.json_schemas import JsonSchema, Uncheckable, json_schema
 from agentguard.integrations.token_places import let_tokens_in
 from agentguard.masking import keeps_form, visible
 from agentguard.model.calls import Parsed, Returns
@@ -30,7 +30,6 @@ _PROBLEMS_MAX = 5
 _NARROWING = frozenset(
     {"const", "enum", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "multipleOf"}
 )
-_NOTHING: dict[str, Any] = {"not": {}}
 _NUMBERS = frozenset({"integer", "number"})
 
 
@@ -60,14 +59,31 @@ class McpTool:
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments, held against the schema. Raises InvalidArguments."""
         given = dict(arguments)
-        problems = [_problem(error) for error, _ in zip(self._errors(given), range(_PROBLEMS_MAX), strict=False)]
+        try:
+            problems = [_problem(error) for error in self._wanted.problems(given, _PROBLEMS_MAX)]
+        except Uncheckable as why:
+            raise InvalidArguments(
+                [("", f"can't be held against the schema that the server lists: {why}")], tool=self.name
+            ) from None
         if problems:
             raise InvalidArguments(problems, tool=self.name)
         return Parsed(snapshot=given)
 
+    def check_given(self, structured: Any) -> None:
+        """Hold what the server gave against the output schema that it listed. Raises ValueError."""
+        try:
+            fits = self._promised is None or self._promised.is_valid(structured)
+        except Uncheckable as why:
+            raise ValueError(f"the result can't be held against the tool's output schema: {why}") from None
+        if not fits:
+            raise ValueError("the result does not fit the tool's output schema")
+
     def fits(self, structured: Any) -> bool:
         """Whether a masked result is one that a client accepts."""
-        return self.output_schema is None or self._output_validator.is_valid(structured)
+        try:
+            return self._accepted is None or self._accepted.is_valid(structured)
+        except Uncheckable:
+            return False
 
     @property
     def returns(self) -> Returns | None:
@@ -88,29 +104,16 @@ class McpTool:
         return shown.model_copy(update={"output_schema": self.output_schema})
 
     @cached_property
-    def _output_validator(self) -> Any:
-        """What checks results; nothing fits a schema that is none."""
-        try:
-            return validator_of(self.output_schema or {})
-        except SchemaError:
-            return Draft202012Validator(_NOTHING)
-
-    def _errors(self, arguments: dict[str, Any]) -> Any:
-        return self._validator.iter_errors(arguments)
+    def _wanted(self) -> JsonSchema:
+        return json_schema(self.schema)
 
     @cached_property
-    def _validator(self) -> Any:
-        try:
-            return validator_of(dict(self.schema))
-        except SchemaError:
-            raise InvalidArguments([("", "the server lists a schema that is none")], tool=self.name) from None
+    def _accepted(self) -> JsonSchema | None:
+        return None if self.output_schema is None else json_schema(self.output_schema)
 
-
-def validator_of(schema: dict[str, Any]) -> Any:
-    """What checks values against a schema. Raises SchemaError."""
-    kind: Any = validator_for(schema, default=Draft202012Validator)
-    kind.check_schema(schema)
-    return kind(schema)
+    @cached_property
+    def _promised(self) -> JsonSchema | None:
+        return None if self.listed.output_schema is None else json_schema(self.listed.output_schema)
 
 
 def with_text(schema: Any) -> Any:
