@@ -12,11 +12,11 @@ import anyio
 import typer
 
 from agentguard.audit import Keeping, keeping, read, verify
-from agentguard.cli.options import DEFAULT_FOLDER, Policies, Tenant
+from agentguard.cli.options import DEFAULT_FOLDER, Policies
 from agentguard.cli.screen import say
 from agentguard.config import Settings, journal_keys, open_connection, read_policies, read_roster
 from agentguard.errors import AgentGuardError, ConfigurationError
-from agentguard.server.outbox import Outbox
+from agentguard.server.outbox import Outbox, all_counts
 from agentguard.store.embedded import stop_left_over
 from agentguard.store.names import Names
 
@@ -24,7 +24,9 @@ from agentguard.store.names import Names
 def doctor(
     policies: Policies = DEFAULT_FOLDER,
     stop: Annotated[bool, typer.Option("--stop", help="Stop an embedded server that a killed process left.")] = False,
-    tenant: Tenant = "default",
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="Look at the messages of this tenant alone, not of every one.")
+    ] = None,
 ) -> None:
     """Check policies, the guards that run under them, Redis and journal; exit code 1 where something is wrong."""
     settings = Settings()
@@ -39,7 +41,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _checks(settings: Settings, policies: Path, tenant: str) -> Iterator[tuple[str, Callable[[], str]]]:
+def _checks(settings: Settings, policies: Path, tenant: str | None) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "policies", lambda: read_policies(policies).version
     yield "groups", lambda: _groups(policies)
     yield "in force", lambda: _in_force(settings)
@@ -109,15 +111,22 @@ async def _redis(settings: Settings) -> str:
     return ", ".join(f"{name} {value}" for name, value in found.items())
 
 
-async def _messages(settings: Settings, tenant: str) -> str:
-    """Whether everything that others were to be told of this tenant's requests was sent."""
+async def _messages(settings: Settings, tenant: str | None) -> str:
+    """Whether everything that others were to be told of requests was sent, of one tenant's or of every tenant's."""
     async with open_connection(settings) as connection:
-        waiting, dead = await Outbox(connection=connection, names=Names(tenant)).counts()
-    if dead:
-        raise ConfigurationError(
-            f"{dead} could not be sent to webhooks or chats; `agentguard webhooks dead` lists them, and `redeliver` sends them again"
-        )
-    return f"{waiting} wait to be sent to webhooks and chats, none was given up"
+        if tenant is None:
+            counts = await all_counts(connection)
+        else:
+            counts = {tenant: await Outbox(connection=connection, names=Names(tenant)).counts()}
+    lost = sorted(((dead, name) for name, (_, dead) in counts.items() if dead), reverse=True)
+    if lost:
+        told = [f"{dead} could not be sent to webhooks or chats (tenant {name})" for dead, name in lost[:_TOLD_MAX]]
+        told += [f"nor could messages of {len(lost) - _TOLD_MAX} more tenants"] if len(lost) > _TOLD_MAX else []
+        how = "`agentguard webhooks dead --tenant NAME` lists them, and `redeliver` sends them again"
+        raise ConfigurationError(f"{'; '.join(told)}; {how}")
+    whose = "every tenant" if tenant is None else f"tenant {tenant}"
+    waiting = sum(waiting for waiting, _ in counts.values())
+    return f"{waiting} wait to be sent to webhooks and chats, none was given up ({whose})"
 
 
 def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:
@@ -133,5 +142,6 @@ def _journal(settings: Settings) -> str:
     return f"{sum(writer.records for writer in report.writers)} records, all in place"
 
 
+_TOLD_MAX = 10
 _FULL_PERCENT = 70
 _WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from agentguard.approval import Turn
 from agentguard.approval.channel import EVENTS_MAX, RETENTION_MS
 from agentguard.model.record import Record
-from agentguard.store.names import Names
+from agentguard.store.names import ANY_TENANT, Names, tenant_in
 from agentguard.store.redis import Connection, Part, Script
 
 LEASE_MS = 20_000
@@ -58,6 +58,17 @@ class Claimed:
 
     delivery: Delivery | None
     wait_ms: int | None
+
+
+async def all_counts(connection: Connection) -> dict[str, tuple[int, int]]:
+    """How many messages of each tenant wait to be sent, and how many are dead letters, by `tenant_in` their keys. Looks at every key."""
+    counts = dict[str, tuple[int, int]]()
+    for part, command in (("due", "ZCARD"), ("dead", "LLEN")):
+        async for key in connection.keys(f"{ANY_TENANT}events:webhooks:{part}"):
+            waiting, dead = counts.get(tenant := tenant_in(key), (0, 0))
+            n = int(await connection.execute(command, key))
+            counts[tenant] = (n, dead) if part == "due" else (waiting, n)
+    return dict(sorted(counts.items()))
 
 
 def _read(delivery_id: bytes, text: bytes) -> Delivery:

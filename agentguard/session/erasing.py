@@ -90,7 +90,7 @@ class Erasing:
         await self.connection.execute("INCR", self.names.erasures)
         digests = [self.ledger.subject(identity) for identity in subjects]
         forgot = 0
-        async for key in self._keys(self.names.all_subjects):
+        async for key in self.connection.keys(self.names.all_subjects):
             for first in range(0, len(digests), _AT_ONCE):
                 forgot += bool(await self.connection.execute("ZREM", key, *digests[first : first + _AT_ONCE]))
         return forgot
@@ -101,7 +101,7 @@ class Erasing:
         return [f"{self.names.prefix}{kind}:{session}" for kind in ("said", "brought", "sources", "counts")]
 
     async def _opened(self, session: str | None) -> AsyncIterator[Opened]:
-        async for key in self._keys(self.names.vaults):
+        async for key in self.connection.keys(self.names.vaults):
             fields = await self.connection.execute("HGETALL", key)
             stored = {
                 (name.decode() if isinstance(name, bytes) else name): value for name, value in dict(fields).items()
@@ -123,15 +123,6 @@ class Erasing:
             except SealBroken:
                 continue
         return Opened(key, json.loads(scope)[0], tuple(tokens), len(entries) - len(tokens))
-
-    async def _keys(self, pattern: str) -> AsyncIterator[str]:
-        cursor = 0
-        while True:
-            cursor, keys = await self.connection.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _AT_ONCE)
-            for key in keys:
-                yield key.decode() if isinstance(key, bytes) else key
-            if not int(cursor):
-                return
 
 
 def _of(opened: Sequence[Opened], identities: set[Identity]) -> Found:

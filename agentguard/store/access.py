@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agentguard.store.names import EVERYBODY, Names
+from agentguard.store.names import ANY_TENANT, EVERYBODY, Names
 
 _AGENT_WRITES = (
     "request:* claim:* call:* join:* turn:* deed:* grants grants:* uses:* vault:* labels:* limit:* subjects:* withheld:* "
@@ -35,7 +35,6 @@ another, and kinds of values that nothing here uses (of which PFMERGE with one k
 
 _AGENT_DELETES = ("vault:*", "subjects:*", "said:*", "brought:*", "sources:*", "counts:*")
 _APPROVERS_DELETE = ("repeat:*", "posted:*")
-_ANY_TENANT = "ag:{*}:"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,5 +77,5 @@ APPROVERS = AclUser(
 def prefixes_of(tenants: Sequence[str]) -> tuple[str, ...]:
     """What the keys of these tenants begin with, and those of everybody's freezes; no tenants: of all."""
     if not tenants:
-        return (_ANY_TENANT,)
+        return (ANY_TENANT,)
     return tuple(Names(tenant).prefix for tenant in (*tenants, EVERYBODY))

@@ -14,6 +14,9 @@ from functools import cached_property
 _PLAIN = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
 
+ANY_TENANT = "ag:{*}:"
+"""What a pattern begins with that means the keys of every tenant."""
+
 EVERYBODY = "*"
 """The tenant whose freezes stop every tenant; a plain tenant's part of a key can't be this."""
 
@@ -214,6 +217,11 @@ class Names:
     def withheld(self, limit: str, scope: str, call: str) -> str:
         """Mark of a call whose result a limit on subjects kept back."""
         return f"{self.prefix}withheld:{_part(limit)}:{_part(scope)}:{_part(call)}"
+
+
+def tenant_in(key: str) -> str:
+    """The tenant as it stands in a key of agentguard's: its name where that is plain, else `#` and the name's hash."""
+    return key.partition("{")[2].partition("}")[0]
 
 
 def _escaped(text: str) -> str:

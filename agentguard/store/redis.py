@@ -15,7 +15,7 @@ import asyncio
 import hashlib
 import os
 import weakref
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +48,7 @@ WAIT_MS = 1000
 
 POOL_SIZE = 8
 EVENTS_AT_ONCE = 1000
+_SCANNED_AT_ONCE = 500
 
 _READS = frozenset(
     "CONFIG EXISTS GET HGET HGETALL HKEYS HLEN HMGET HVALS INFO PING SMEMBERS TIME XRANGE XREVRANGE ZRANGE ZREVRANGE".split()
@@ -125,6 +126,16 @@ class Connection:
     async def execute(self, *command: Part) -> Any:
         """Send one command. Raises GuardUnavailable."""
         return await _answer(_repeating(lambda: self.commands.send(*command), [command]))
+
+    async def keys(self, pattern: str) -> AsyncIterator[str]:
+        """Every key like this one, some perhaps more than once; looks at all keys, a part at a time. Raises GuardUnavailable."""
+        cursor = 0
+        while True:
+            cursor, found = await self.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _SCANNED_AT_ONCE)
+            for key in found:
+                yield key.decode(errors="surrogateescape")
+            if not int(cursor):
+                return
 
     async def pipeline(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
         """Send commands in one round trip. Raises GuardUnavailable if any of them failed."""

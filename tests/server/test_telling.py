@@ -323,6 +323,28 @@ async def test_doctor_says_that_something_was_given_up(valkey_url: str, connecti
     assert "1 could not be sent to webhooks or chats" in done.output.replace("\n", " ")
 
 
+async def test_doctor_looks_at_every_tenant_and_says_which(valkey_url: str, connection: Connection) -> None:
+    """One whose name stands in no key in clear too; those with most first."""
+    lost = {Names("acme"): 5_002, Names("globex"): 5_001, Names("a {name} of:its own"): 5_003}
+    for names, count in lost.items():
+        await connection.execute("LPUSH", f"{names.events}:webhooks:dead", *["{}"] * count)
+    try:
+        invoke = functools.partial(CliRunner().invoke, app, ["doctor"], env={"AGENTGUARD_REDIS_URL": valkey_url})
+        done = await anyio.to_thread.run_sync(invoke)
+    finally:
+        await connection.execute("DEL", *(f"{names.events}:webhooks:dead" for names in lost))
+
+    said = " ".join(done.output.split())
+    assert done.exit_code == 1
+    assert re.search(
+        r"messages: 5003 could not be sent to webhooks or chats \(tenant #[0-9a-f]{32}\); "
+        r"5002 could not be sent to webhooks or chats \(tenant acme\); "
+        r"5001 could not be sent to webhooks or chats \(tenant globex\)",
+        said,
+    )
+    assert "`agentguard webhooks dead --tenant NAME` lists them" in said
+
+
 async def test_doctor_looks_at_the_tenant_that_is_meant(
     valkey_url: str, tenant: str, agent: Channel, outbox: Outbox
 ) -> None:
@@ -333,5 +355,5 @@ async def test_doctor_looks_at_the_tenant_that_is_meant(
         env = {"AGENTGUARD_REDIS_URL": valkey_url}
         invoke = functools.partial(CliRunner().invoke, app, ["doctor", "--tenant", whose], env=env)
         said[whose] = (await anyio.to_thread.run_sync(invoke)).output.replace("\n", " ")
-    assert "1 could not be sent to webhooks or chats" in said[tenant]
-    assert "none was given up" in said[f"{tenant}-2"]
+    assert f"1 could not be sent to webhooks or chats (tenant {tenant})" in said[tenant]
+    assert f"none was given up (tenant {tenant}-2)" in said[f"{tenant}-2"]
