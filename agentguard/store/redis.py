@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -34,6 +35,7 @@ from agentguard.errors import GuardUnavailable
 from agentguard.store.address import Monitored, address, monitored
 from agentguard.store.inherited import keep
 from agentguard.store.replies import events, reason
+from agentguard.store.wire import Replies, packed
 
 T = TypeVar("T")
 Part = str | bytes | int
@@ -108,7 +110,7 @@ class Connection:
             except NoScriptError:
                 return await send("EVAL", script.source, *rest)
 
-        send = self._send_and_wait if self.replicas and script.writes else self.commands.send
+        send = self._send_and_wait if self.replicas and script.writes else self.commands.exchange
         return await _answer(once())
 
     async def _send_and_wait(self, *command: Part) -> Any:
@@ -147,7 +149,7 @@ class Connection:
         """Events after an id, waiting up to `block_ms` (over 0) for the first; (id, fields) each. Raises GuardUnavailable."""
         if block_ms <= 0:
             raise ValueError("a blocking read must have an end: block_ms is over 0")
-        asked = self.reader.send("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block_ms, "STREAMS", stream, after)
+        asked = self.reader.exchange("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block_ms, "STREAMS", stream, after)
         return events(await _answer(asked, seconds=block_ms / 1000 + BUDGET_SECONDS))
 
     async def newest(self, stream: str) -> str:
@@ -167,6 +169,7 @@ class _Sockets:
 
     client: redis.Redis
     free: asyncio.Semaphore
+    reply_seconds: float | None
 
     @classmethod
     def to(cls, url: str, *, count: int, reply_seconds: float | None) -> _Sockets:
@@ -178,14 +181,27 @@ class _Sockets:
             "socket_connect_timeout": CONNECT_SECONDS,
             "retry": Retry(NoBackoff(), 0),
             "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+            "parser_class": Replies,
         }
         pool = redis.ConnectionPool(**address(url), **manner) if place is None else _monitored_pool(place, manner)
-        return cls(client=redis.Redis(connection_pool=pool), free=asyncio.Semaphore(count))
+        return cls(client=redis.Redis(connection_pool=pool), free=asyncio.Semaphore(count), reply_seconds=reply_seconds)
 
     async def send(self, *command: Part) -> Any:
         send: Any = self.client.execute_command  # redis-py does not type it
         async with self.free:
             return await send(*command)
+
+    async def exchange(self, *command: Part) -> Any:
+        """The same for a command whose reply redis-py does not put into another shape: none of its layers but the connection."""
+        pool: Any = self.client.connection_pool
+        async with self.free:
+            connection = await pool.get_connection()
+            try:
+                async with asyncio.timeout(self.reply_seconds):
+                    await connection.send_packed_command(packed(command))
+                    return await connection.read_response(timeout=math.inf)
+            finally:
+                await pool.release(connection)
 
     async def send_all(self, commands: Sequence[Sequence[Part]], *, raise_first: bool = True) -> list[Any]:
         """The replies of one round trip; `raise_first`: whether an error among them is raised."""
