@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 import os
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -28,7 +27,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from agentguard.errors import GuardUnavailable
@@ -110,7 +109,7 @@ class Connection:
             except NoScriptError:
                 return await send("EVAL", script.source, *rest)
 
-        send = self._send_and_wait if self.replicas and script.writes else self.commands.exchange
+        send = self._send_and_wait if self.replicas and script.writes else self.commands.send_plain
         return await _answer(once())
 
     async def _send_and_wait(self, *command: Part) -> Any:
@@ -149,7 +148,7 @@ class Connection:
         """Events after an id, waiting up to `block_ms` (over 0) for the first; (id, fields) each. Raises GuardUnavailable."""
         if block_ms <= 0:
             raise ValueError("a blocking read must have an end: block_ms is over 0")
-        asked = self.reader.exchange("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block_ms, "STREAMS", stream, after)
+        asked = self.reader.send_plain("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block_ms, "STREAMS", stream, after)
         return events(await _answer(asked, seconds=block_ms / 1000 + BUDGET_SECONDS))
 
     async def newest(self, stream: str) -> str:
@@ -177,7 +176,7 @@ class _Sockets:
         place = monitored(url)
         manner: dict[str, Any] = {
             "max_connections": count,
-            "socket_timeout": reply_seconds,
+            "socket_timeout": None,
             "socket_connect_timeout": CONNECT_SECONDS,
             "retry": Retry(NoBackoff(), 0),
             "maint_notifications_config": MaintNotificationsConfig(enabled=False),
@@ -187,30 +186,41 @@ class _Sockets:
         return cls(client=redis.Redis(connection_pool=pool), free=asyncio.Semaphore(count), reply_seconds=reply_seconds)
 
     async def send(self, *command: Part) -> Any:
-        send: Any = self.client.execute_command  # redis-py does not type it
-        async with self.free:
-            return await send(*command)
+        """The reply to one command, as redis-py shapes it."""
+        return self._shaped(command, await self.send_plain(*command))
 
-    async def exchange(self, *command: Part) -> Any:
-        """The same for a command whose reply redis-py does not put into another shape: none of its layers but the connection."""
-        pool: Any = self.client.connection_pool
-        async with self.free:
-            connection = await pool.get_connection()
-            try:
-                async with asyncio.timeout(self.reply_seconds):
-                    await connection.send_packed_command(packed(command))
-                    return await connection.read_response(timeout=math.inf)
-            finally:
-                await pool.release(connection)
+    async def send_plain(self, *command: Part) -> Any:
+        """The reply to one command, as it came."""
+        (reply,) = await self._exchange([command])
+        if isinstance(reply, RedisError):
+            raise reply
+        return reply
 
     async def send_all(self, commands: Sequence[Sequence[Part]], *, raise_first: bool = True) -> list[Any]:
         """The replies of one round trip; `raise_first`: whether an error among them is raised."""
-        async with self.free, self.client.pipeline(transaction=False) as pipe:
-            queue: Any = pipe.execute_command
-            for command in commands:
-                queue(*command)
-            replies: list[Any] = await pipe.execute(raise_on_error=raise_first)
-        return replies
+        replies = await self._exchange(commands)
+        for reply in replies:
+            if raise_first and isinstance(reply, RedisError):
+                raise reply
+        return [self._shaped(command, reply) for command, reply in zip(commands, replies, strict=True)]
+
+    async def _exchange(self, commands: Sequence[Sequence[Part]]) -> list[Any]:
+        """What the server says to each of these, errors among them."""
+        pool: Any = self.client.connection_pool  # redis-py does not type it
+        sent = b"".join([packed(command) for command in commands])
+        async with self.free:
+            connection = pool.get_available_connection()
+            try:
+                await pool.ensure_connection(connection)
+                async with asyncio.timeout(self.reply_seconds):
+                    await connection.send_packed_command(sent)
+                    return [await _reply(connection) for _ in commands]
+            finally:
+                await pool.release(connection)
+
+    def _shaped(self, command: Sequence[Part], reply: Any) -> Any:
+        shape: Any = self.client.response_callbacks.get(str(command[0]))
+        return reply if shape is None or isinstance(reply, RedisError) else shape(reply)
 
     async def close(self) -> None:
         """Close them; what will not close in time is left to the other side."""
@@ -261,6 +271,13 @@ async def _repeating(send: Callable[[], Coroutine[Any, Any, T]], commands: Seque
         if not all(str(command[0]).upper() in _READS for command in commands):
             raise
         return await send()
+
+
+async def _reply(connection: Any) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 _alive: weakref.WeakSet[Connection] = weakref.WeakSet()
