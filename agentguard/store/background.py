@@ -17,7 +17,9 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from agentguard.errors import GuardUnavailable
@@ -100,16 +102,37 @@ class _LoopThread:
         self.thread.start()
 
     def submit(self, make: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
-        async def run() -> T:
-            try:
-                return await make()
-            except asyncio.CancelledError:
-                if self._closing and not answer.cancelled():  # the caller's own cancellation stays one
-                    raise GuardUnavailable("redis", "the guard was closed while a call was waiting") from None
-                raise
-
-        answer = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        """What `asyncio.run_coroutine_threadsafe` does, a turn of the loop sooner: the work gives its answer itself."""
+        answer: Future[T] = Future()
+        self._loop.call_soon_threadsafe(self._begin, make, answer)
         return answer
+
+    def _begin(self, make: Callable[[], Coroutine[Any, Any, T]], answer: Future[T]) -> None:
+        task = self._loop.create_task(self._run(make, answer))
+        answer.add_done_callback(partial(self._end, task))
+
+    async def _run(self, make: Callable[[], Coroutine[Any, Any, T]], answer: Future[T]) -> None:
+        try:
+            result = await make()
+        except asyncio.CancelledError:
+            if not self._closing:
+                answer.cancel()
+            elif answer.set_running_or_notify_cancel():  # the caller's own cancellation stays one
+                answer.set_exception(GuardUnavailable("redis", "the guard was closed while a call was waiting"))
+        except BaseException as error:
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(result)
+
+    def _end(self, task: asyncio.Task[None], answer: Future[Any]) -> None:
+        """End the work for an answer that nobody waits for any more."""
+        if answer.cancelled() and not task.done():
+            with suppress(RuntimeError):  # the loop is closed, and the work with it
+                self._loop.call_soon_threadsafe(task.cancel)
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         """Everything submitted before this has begun by the time it is cancelled, so everything gets its answer."""

@@ -206,3 +206,38 @@ def test_a_forked_child_has_a_loop_of_its_own_and_leaves_its_parents_alone() -> 
     """)
 
     assert said == ["0 True"] * 20
+
+
+@pytest.mark.anyio
+async def test_work_that_is_cancelled_by_itself_ends_its_caller_as_cancelled(background: Background) -> None:
+    """Nobody is left waiting for it."""
+
+    async def work() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await background.hop(work)
+
+
+@pytest.mark.parametrize(
+    "error", [LookupError("gone"), BaseExceptionGroup("several", [KeyError("a")])], ids=["one", "several"]
+)
+def test_what_the_work_raises_is_raised_for_its_caller(background: Background, error: BaseException) -> None:
+    """As it is; and the loop goes on."""
+
+    async def work() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        drive(background.hop(work))
+
+    assert raised.value is error
+    assert drive(background.hop(where)) != threading.get_ident()
+
+
+def test_work_that_ends_as_its_caller_goes_away_says_nothing(background: Background) -> None:
+    """Whoever comes first; the loop goes on, and nothing is left behind."""
+    cancelled = [background.start(where).cancel() for _ in range(300)]
+
+    assert len(cancelled) == 300
+    assert drive(background.hop(where)) != threading.get_ident()
