@@ -156,6 +156,7 @@ class Waiters:
                     self._everybody_soon()
                 last = await self._hear(last)
                 failures = 0
+                await asyncio.sleep(0)  # who was named is read first, and only then what comes next
             except GuardUnavailable:
                 await asyncio.sleep(_backoff(failures))
                 failures += 1
