@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import add, itemgetter
 from typing import NamedTuple
-from urllib.parse import unquote_plus
 
 from agentguard.masking.anchors import Anchor, anchors_in
 from agentguard.masking.disguises import readings, tagged
-from agentguard.masking.embedded import Inner, Spelling, fields_in
+from agentguard.masking.embedded import Inner, escapes, fields_in, is_escaped
 from agentguard.masking.fields import NO_KEY, Fields, Key, Said, Scope
 from agentguard.masking.finding import CERTAIN, Finding
 from agentguard.masking.fitting import is_just, masks_whole
@@ -195,7 +194,7 @@ class Sheet:
             keys += (key, NO_KEY)
             if bare and (view is None or view.reads_back):
                 self._note_bare(self._leaf_of[at], part, view, depth)
-            if not bare and (text[start : start + 1] in _OPENING or _is_escaped(text, start, end, spelling)):
+            if not bare and (text[start : start + 1] in _OPENING or is_escaped(text, start, end, spelling)):
                 deeper.append(part)
             elif key.entity is not None:
                 self._find(at, start, end, key)
@@ -207,7 +206,7 @@ class Sheet:
     def _lay_escaped(self, leaf: int, text: str, part: Inner, view: View | None, depth: int) -> None:
         if depth > _DEEPEST_TEXT:
             raise refused(f"text inside text deeper than {_DEEPEST_TEXT} levels")
-        changes = _UNDO[part.spelling](text[part.start : part.end])
+        changes = escapes(text[part.start : part.end], part.spelling)
         self._lay_further(leaf, View.inside(text, part.start, part.end, changes, view), part.key, part.scope, depth)
 
     def _lay_behind(self, leaf: int, views: Iterable[View]) -> None:
@@ -279,46 +278,10 @@ def _blanked(text: str, parts: Sequence[Inner]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def _is_escaped(text: str, start: int, end: int, spelling: Spelling) -> bool:
-    for mark in _ESCAPING[spelling]:  # noqa: SIM110 - asked of every value of a text, and any() takes three times as long
-        if text.find(mark, start, end) != -1:
-            return True
-    return False
-
-
-def _query_escapes(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in _QUERY_ESCAPE.finditer(text):
-        yield match.start(), match.end(), unquote_plus(match.group())
-
-
-def _sql_escapes(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in _SQL_ESCAPE.finditer(text):
-        yield match.start(), match.end(), match.group()[-1]
-
-
-def _json_escapes(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in _ESCAPE.finditer(text):
-        yield match.start(), match.end(), _unescaped(match.group())
-
-
-def _unescaped(written: str) -> str:
-    if written[1] == "x" and len(written) == 4:
-        return chr(int(written[2:], 16))
-    if written[1] == "u" and len(written) > 2:
-        return bytes.fromhex(written.replace("\\u", "")).decode("utf-16-be", "replace")
-    return _SHORT_ESCAPES.get(written[1], written[1])
-
-
 _key_of = itemgetter(0)
 _OPENING = frozenset("{[")
 _MARKS = (*"\n%&\\:={[<", "**", "(at)", "(AT)", " dot ", " DOT ")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+\-][0-9]{2}:[0-9]{2})?\Z"
 )
-_ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\.", re.DOTALL)
-_QUERY_ESCAPE = re.compile(r"\+|(?:%[0-9A-Fa-f]{2})+")
-_SQL_ESCAPE = re.compile(r"''|\\.", re.DOTALL)
-_ESCAPING = {Spelling.JSON: ("\\",), Spelling.QUERY: ("%", "+"), Spelling.SQL: ("''", "\\")}
-_SHORT_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')
-_UNDO = {Spelling.JSON: _json_escapes, Spelling.QUERY: _query_escapes, Spelling.SQL: _sql_escapes}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentguard.masking.embedded.escapes import escapes, is_escaped
 from agentguard.masking.embedded.inner import Inner, Region, Spelling
 from agentguard.masking.embedded.pairs import pairs_in
 from agentguard.masking.embedded.reading import fields_in, regions_in
@@ -12,7 +13,9 @@ __all__ = [
     "Inner",
     "Region",
     "Spelling",
+    "escapes",
     "fields_in",
+    "is_escaped",
     "is_header_line",
     "is_record_line",
     "may_become_header",
