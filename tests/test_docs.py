@@ -27,7 +27,7 @@ from agentguard.cli.app import app
 from agentguard.config import Settings, read_policies
 from agentguard.errors import AgentGuardError, PolicyError, RefusalReason
 from agentguard.masking import ACTIONS
-from agentguard.masking.words import WHOLE
+from agentguard.masking.whole_names import WHOLE
 from agentguard.model.verdicts import Risk
 from agentguard.policy.cases import Case, Expectation
 from agentguard.policy.conditions import Language

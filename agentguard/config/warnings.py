@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from agentguard.approval import Roster
 from agentguard.approval.matching import stands_for
 from agentguard.config.masking import ALL_PACKS, packs, read_pack
-from agentguard.masking.words import ENTITY_TYPES
+from agentguard.masking.whole_names import ENTITY_TYPES
 from agentguard.policy import Document, MaskingSection
 from agentguard.policy.document import ApprovalEntry, RevealEntry
 from agentguard.policy.masking_section import Actions

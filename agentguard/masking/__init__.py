@@ -27,7 +27,7 @@ from agentguard.masking.tokens import (
 )
 from agentguard.masking.veiling import Put, SaidAgain, veiled
 from agentguard.masking.wanted import Wanted
-from agentguard.masking.words import ENTITY_TYPES
+from agentguard.masking.whole_names import ENTITY_TYPES
 
 __all__ = [
     "ACTIONS",

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agentguard.masking import words as known
+from agentguard.masking.whole_names import ALONE, JOINED, WHOLE
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 WORD = re.compile(r"[^\W_]+")
@@ -67,7 +68,7 @@ def _without_accents(name: str) -> str:
 def meaning_of(phrase: str) -> Meaning:
     """What a field of these words says."""
     words = phrase.split(" ")
-    while len(words) > 1 and words[-1] in known.VALUES and " ".join(words) not in known.WHOLE:
+    while len(words) > 1 and words[-1] in known.VALUES and " ".join(words) not in WHOLE:
         words.pop()
     if len(words) == 1 and words[0] in known.VALUES:
         return Meaning(Kind.VALUE)
@@ -97,9 +98,9 @@ def _of_tail(tail: str, front: list[str]) -> Meaning | None:
         return meaning_of(" ".join([*front, *parted]))
     if entity is not None:
         before = front[-1] if front else ""
-        other = (entity == "ADDRESS" and before in known.NOT_ADDRESS) or (front and tail in known.ALONE)
+        other = (entity == "ADDRESS" and before in known.NOT_ADDRESS) or (front and tail in ALONE)
         if entity == "API_KEY" and (
-            other or tail not in known.WHOLE
+            other or tail not in WHOLE
         ):  # `secrets` and `image_pull_secret` may be names of them
             return Meaning(Kind.SECRET, entity)
         return _NOTHING if other else Meaning(Kind.SURE, entity)
@@ -129,12 +130,8 @@ def _of_part(tail: str, front: list[str]) -> Meaning | None:
 
 def _sure(entity: str, tail: str, front: list[str]) -> Meaning:
     """What a name of the dictionary says behind other words."""
-    other = (entity == "ADDRESS" and bool(front) and front[-1] in known.NOT_ADDRESS) or (
-        bool(front) and tail in known.ALONE
-    )
-    if entity == "API_KEY" and (
-        other or tail not in known.WHOLE
-    ):  # `secrets` and `image_pull_secret` may be names of them
+    other = (entity == "ADDRESS" and bool(front) and front[-1] in known.NOT_ADDRESS) or (bool(front) and tail in ALONE)
+    if entity == "API_KEY" and (other or tail not in WHOLE):  # `secrets` and `image_pull_secret` may be names of them
         return Meaning(Kind.SECRET, entity)
     return _NOTHING if other else Meaning(Kind.SURE, entity)
 
@@ -173,8 +170,8 @@ _OFTEN_SECRET = ("token", "secret", "credential", "apikey")
 _OF_OTHERS = tuple(word for word in sorted(known.NOT_SECRET) if len(word) > 3)
 _TAILS = frozenset(
     phrase.replace(" ", "")
-    for phrase in known.WHOLE
-    if len(phrase.replace(" ", "")) >= _SHORTEST_TAIL and phrase not in known.ALONE
+    for phrase in WHOLE
+    if len(phrase.replace(" ", "")) >= _SHORTEST_TAIL and phrase not in ALONE
 )
 """What is long enough to be told at the end of any word: `stripesecretkey`, `patientnachname`."""
 _LAST_OF_TWO = (
@@ -206,7 +203,7 @@ _LAST_OF_TWO = (
 )
 _FIRST_OF_TWO = frozenset(
     word
-    for phrase in (*known.WHOLE, *known.PEOPLE, *known.FILLERS, *known.CITY, *known.ZIP, *known.TITLES, *known.ROLES)
+    for phrase in (*WHOLE, *known.PEOPLE, *known.FILLERS, *known.CITY, *known.ZIP, *known.TITLES, *known.ROLES)
     for word in phrase.split()
 ) | set(
     "mailing business display formatted oauth bot device push fcm apns registration verification reset invite deploy license github"
@@ -218,10 +215,10 @@ _FIRST_OF_TWO = frozenset(
 
 def _looked_up(phrase: str) -> str | None:
     for written in (phrase, _singular(phrase), phrase.rstrip("0123456789")):
-        found = known.WHOLE.get(written) or (known.JOINED.get(written) if " " not in written else None)
+        found = WHOLE.get(written) or (JOINED.get(written) if " " not in written else None)
         if found is not None:
             return found
-    return known.WHOLE.get(phrase[:-2]) if phrase.endswith("es") else None
+    return WHOLE.get(phrase[:-2]) if phrase.endswith("es") else None
 
 
 def _singular(phrase: str) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agentguard.masking import words
 from agentguard.masking.phrases import meaning_of
+from agentguard.masking.whole_names import WHOLE
 from tests.masking.samples import IDS, MASKER
 
 NAMED = {
@@ -427,9 +428,7 @@ def test_names_and_numbers_of_things_raise_no_alarm(value: dict[str, Any]) -> No
     assert MASKER.find(json.dumps(value)) == []
 
 
-@given(
-    st.lists(st.sampled_from(sorted({*words.WHOLE, *words.ROLES, *words.RANDOM, *words.NAMES})), min_size=1, max_size=4)
-)
+@given(st.lists(st.sampled_from(sorted({*WHOLE, *words.ROLES, *words.RANDOM, *words.NAMES})), min_size=1, max_size=4))
 def test_any_words_written_as_one_are_read_in_the_end(parts: list[str]) -> None:
     """Taking words apart always ends."""
     assert meaning_of("".join(parts).replace(" ", "")).kind
