@@ -10,7 +10,8 @@ from agentguard.approval.matching import stands_for
 from agentguard.config.masking import ALL_PACKS, packs, read_pack
 from agentguard.masking.whole_names import ENTITY_TYPES
 from agentguard.policy import Document, MaskingSection
-from agentguard.policy.document import ApprovalEntry, RevealEntry
+from agentguard.policy.approvals_section import ApprovalEntry
+from agentguard.policy.document import RevealEntry
 from agentguard.policy.masking_section import Actions
 from agentguard.policy.soundness import Found
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from agentguard.errors import AskedTooMuch
 from agentguard.model.facts import Facts
 from agentguard.model.verdicts import Verdict
-from agentguard.policy.document import AskingSection
+from agentguard.policy.approvals_section import AskingSection
 
 _MINUTE_MS = 60_000
 

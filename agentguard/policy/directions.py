@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from agentguard.model.verdicts import Effect, Mode, Risk
-from agentguard.policy.document import ApprovalEntry, AskingSection, LimitEntry, RuleEntry
+from agentguard.policy.approvals_section import ApprovalEntry, AskingSection
+from agentguard.policy.document import LimitEntry, RuleEntry
 
 _ACTIONS = ("allow", "mask", "token", "hmac", "redact", "drop")
 """What becomes of an entity, the one that shows most first."""

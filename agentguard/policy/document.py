@@ -8,31 +8,33 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     Discriminator,
     Field,
     Tag,
-    WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
 
 from agentguard.model.durations import Duration, seconds_of
 from agentguard.model.record import Record
 from agentguard.model.verdicts import CONFIRM, Effect, Mode, Risk
-from agentguard.policy.forms import EntityType, Form, Name
+from agentguard.policy.approvals_section import ApprovalEntry, AskingSection
+from agentguard.policy.forms import (
+    ArgumentPath,
+    EntityType,
+    Label,
+    Name,
+    Notified,
+    OncePath,
+    Pattern,
+    Role,
+    Sentence,
+    SumPath,
+    UseEntry,
+)
 from agentguard.policy.masking_section import MaskingSection, ToolMasking
-from agentguard.policy.patterns import check_pattern
 
 CONFIRM_SECONDS = 600
 """How long the user has to confirm a call."""
-
-
-def _check_pattern(text: str) -> str:
-    problem = check_pattern(text)
-    if problem:
-        raise PydanticCustomError("pattern", "{what}", {"what": problem[0], "instead": problem[1]})
-    return text
 
 
 def _kind(value: Any) -> str:
@@ -43,59 +45,8 @@ def _list_or_entry(value: Any) -> str:
     return "short" if isinstance(value, (list, tuple)) else "entry"
 
 
-Label = Annotated[str, Form(r"[a-z][a-z0-9-]{0,63}", "a label", "write lower-case letters, digits and '-'")]
-Pattern = Annotated[
-    str,
-    AfterValidator(_check_pattern),
-    WithJsonSchema({"type": "string", "pattern": r"^(?!.*\*\*)[a-zA-Z0-9_*?-]{1,64}$"}),
-]
-Role = Annotated[str, Form(r"[a-z][a-z0-9_]{0,63}", "a role", "write such as recipient, url, text or amount")]
-ArgumentPath = Annotated[
-    str,
-    Form(r"[^.\s]{1,200}(\.[^.\s]{1,200}){0,15}", "a path to an argument", "write such as to or customer.email"),
-]
-Approver = Annotated[
-    str, Form(r"(group|person):[a-z0-9][a-z0-9._-]{0,63}", "an approver", "write group:NAME or person:NAME")
-]
-NotifierName = Annotated[
-    str,
-    Form(
-        r"[a-z][a-z0-9_-]{0,31}(:#?[a-z0-9][a-z0-9._-]{0,79})?",
-        "a place to tell",
-        "write a kind such as slack, teams or webhook, or one with a name: slack:#data-approvals",
-    ),
-]
-Notified = Annotated[tuple[NotifierName, ...], Field(min_length=1)]
-UseEntry = Annotated[
-    str,
-    Form(
-        r"library:[a-z0-9][a-z0-9_-]{0,63}|(?![/~])[^\\:\x00]{1,300}\.yaml",
-        "a policy to take in",
-        "write library:NAME, or the path of a .yaml file relative to this one",
-    ),
-]
-_VALUE_FORM = r"args(\.[^.\s]{1,200}){1,16}|params\.[a-z][a-z0-9_]{0,63}"
-SumPath = Annotated[
-    str,
-    Form(
-        _VALUE_FORM,
-        "an amount",
-        "write such as args.amount or params.amount",
-    ),
-]
-OncePath = Annotated[
-    str,
-    Form(
-        _VALUE_FORM,
-        "what names a deed",
-        "write such as args.order_id or params.recipient",
-    ),
-]
 Wait = Literal["block", "defer"]
 Dimension = Literal["tenant", "agent", "user", "session", "tool"]
-Sentence = Annotated[str, Field(min_length=1, max_length=300)]
-
-
 Scope = Annotated[
     Annotated[Dimension, Tag("entry")] | Annotated[tuple[Dimension, ...], Field(min_length=1), Tag("short")],
     Discriminator(_list_or_entry),
@@ -232,68 +183,6 @@ class LimitEntry(Record):
     def window_ms(self) -> int:
         """How far back is counted; 0: as long as the session goes on."""
         return 0 if self.over is None else seconds_of(self.over) * 1000
-
-
-class EscalateEntry(Record):
-    """A step of an escalation ladder: after so long, these may decide too, and are told."""
-
-    after: Duration
-    to: Annotated[tuple[Approver, ...], Field(min_length=1)]
-
-    @property
-    def after_seconds(self) -> int:
-        """The time of the step, in seconds after the request opened."""
-        return seconds_of(self.after)
-
-
-class ApprovalEntry(Record):
-    """Who approves, how many of them, and how long there is; how often they are reminded, and who may decide too after a while.
-
-    `notify`: which places are told; none: all that have no name.
-    """
-
-    approvers: tuple[Approver, ...]
-    quorum: Annotated[int, Field(ge=1, le=1000)] = 1
-    reject_quorum: Annotated[int, Field(ge=1, le=1000)] = 1
-    from_each: bool = False
-    edit: bool = True
-    notify: Notified | None = None
-    deadline: Duration
-    remind: Duration | None = None
-    escalate: tuple[EscalateEntry, ...] = ()
-
-    @property
-    def deadline_seconds(self) -> int:
-        """The deadline in seconds."""
-        return seconds_of(self.deadline)
-
-    @property
-    def remind_seconds(self) -> int:
-        """How often people are reminded, in seconds; 0: never."""
-        return 0 if self.remind is None else seconds_of(self.remind)
-
-
-class AskingSection(Record):
-    """How much one agent may ask of people: requests that wait at once, and new ones in a minute.
-
-    `pause`: for how long an agent that asked too often asks nobody. `after_rejection`: for how long a call that a person rejected is
-    refused without asking when it is made again.
-    """
-
-    pending: Annotated[int, Field(ge=1, le=100_000)] = 100
-    per_minute: Annotated[int, Field(ge=1, le=100_000)] = 60
-    pause: Duration = "5m"
-    after_rejection: Duration = "10m"
-
-    @property
-    def pause_ms(self) -> int:
-        """The pause in milliseconds."""
-        return seconds_of(self.pause) * 1000
-
-    @property
-    def after_rejection_ms(self) -> int:
-        """How long a rejection is the answer, in milliseconds."""
-        return seconds_of(self.after_rejection) * 1000
 
 
 class Fragment(Record):

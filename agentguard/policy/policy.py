@@ -23,10 +23,11 @@ from agentguard.model.problems import Place
 from agentguard.model.provenance import Provenance
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Effect, Verdict
+from agentguard.policy.approvals_section import AskingSection
 from agentguard.policy.condition_parts import parts_of
 from agentguard.policy.conditions import BadCondition, Condition, Language, Met, SessionPart
 from agentguard.policy.deeds import deeds_of, once_of
-from agentguard.policy.document import AskingSection, Document
+from agentguard.policy.document import Document
 from agentguard.policy.explain import explain, facts_read
 from agentguard.policy.highlights import read_arguments
 from agentguard.policy.layout import Layout

@@ -18,15 +18,8 @@ from itertools import islice, pairwise
 
 from agentguard.model.marked import Path
 from agentguard.model.verdicts import CONFIRM, Risk
-from agentguard.policy.document import (
-    ApprovalEntry,
-    AskFor,
-    Document,
-    LimitEntry,
-    RevealEntry,
-    ToolEntry,
-    level_effect,
-)
+from agentguard.policy.approvals_section import ApprovalEntry
+from agentguard.policy.document import AskFor, Document, LimitEntry, RevealEntry, ToolEntry, level_effect
 from agentguard.policy.masking_section import ActionEntry, Actions, ActionTerms
 from agentguard.policy.patterns import Overlapping, is_exact, literals, overlap
 from agentguard.policy.roles import EXECUTABLE_ROLES, RESERVED

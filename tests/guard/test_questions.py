@@ -8,7 +8,7 @@ from agentguard.errors import AskedTooMuch
 from agentguard.guard.questions import Question, Questions
 from agentguard.model.facts import Facts
 from agentguard.model.verdicts import CONFIRM, Effect, Need, Risk, Verdict
-from agentguard.policy.document import AskingSection
+from agentguard.policy.approvals_section import AskingSection
 
 MINUTE = 60_000
 VERDICT = Verdict(

@@ -20,11 +20,9 @@ from agentguard.cli.verifying.trials import Ground
 from agentguard.model.marked import Path
 from agentguard.model.problems import Place
 from agentguard.policy import Case, Document, Policy
+from agentguard.policy.approvals_section import ApprovalEntry, AskingSection, EscalateEntry
 from agentguard.policy.document import (
-    ApprovalEntry,
     AskFor,
-    AskingSection,
-    EscalateEntry,
     Fragment,
     GrantsEntry,
     LimitEntry,

@@ -11,7 +11,8 @@ from agentguard.cli.verifying.proof import NotApplicable, Proof
 from agentguard.cli.verifying.trials import OUTSIDER, Ground, Observed, Trial, member, told_of
 from agentguard.model.approvals import Decision, Grant
 from agentguard.model.record import Json
-from agentguard.policy.document import ApprovalEntry, GrantsEntry
+from agentguard.policy.approvals_section import ApprovalEntry
+from agentguard.policy.document import GrantsEntry
 
 if TYPE_CHECKING:
     from agentguard.cli.verifying.clauses import Present

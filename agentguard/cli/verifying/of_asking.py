@@ -9,7 +9,7 @@ from agentguard.cli.verifying.proof import Proof
 from agentguard.cli.verifying.trials import Ground, Observed, Trial, member
 from agentguard.model.approvals import Decision
 from agentguard.model.record import Json
-from agentguard.policy.document import AskingSection
+from agentguard.policy.approvals_section import AskingSection
 
 if TYPE_CHECKING:
     from agentguard.cli.verifying.clauses import Present
