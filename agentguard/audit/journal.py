@@ -25,6 +25,7 @@ from agentguard.audit.chain import START, Head, key_id
 from agentguard.audit.chainfile import ChainFile, Tip, unwritable
 from agentguard.audit.disk import Disk
 from agentguard.audit.files import head_path, segment_path
+from agentguard.audit.stencil import no_json_form
 from agentguard.audit.syncing import Syncing
 from agentguard.errors import GuardUnavailable
 from agentguard.model.events import Closed, Opened
@@ -69,12 +70,12 @@ class Journal:
         self._begin_anew()
         _after_fork(self)
 
-    def append(self, kind: str, body: Record, *, durable: bool) -> Future[None] | None:
-        """Write one record; it survives this process when this returns.
+    def append(self, kind: str, body: Record | bytes, *, durable: bool) -> Future[None] | None:
+        """Write one record, given as such or as its JSON; it survives this process when this returns.
 
         With `durable`, the future ends when the record is on the disk. Both raise GuardUnavailable("journal", ...).
         """
-        text = _json(body)
+        text = body if isinstance(body, bytes) else _json(body)
         with self._lock:
             now_ms = self._now_ms()
             file = self._ready(now_ms)
@@ -218,4 +219,4 @@ def _json(body: Record) -> bytes:
     try:
         return body.__pydantic_serializer__.to_json(body)
     except ValueError:
-        raise GuardUnavailable("journal", f"a record ({type(body).__name__}) has no JSON form") from None
+        raise no_json_form(type(body).__name__) from None

@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic_core import to_json
@@ -26,6 +26,7 @@ from agentguard.errors import CallRefused, Fault, GuardUnavailable, InvalidArgum
 from agentguard.guard.binding import Binding
 from agentguard.guard.budgets import NOT_COUNTED, Bill, Headcount
 from agentguard.guard.case import Case
+from agentguard.guard.lines import Lines
 from agentguard.guard.permit import Permit
 from agentguard.guard.snapshot import Snapshot
 from agentguard.masking import Masked
@@ -43,10 +44,8 @@ from agentguard.model.events import (
     FreezeSeen,
     GrantUsed,
     Joined,
-    Judged,
     Permitted,
     Refused,
-    Settled,
 )
 from agentguard.model.facts import Facts
 from agentguard.model.record import Record
@@ -63,6 +62,7 @@ class Records:
     journal: Journal
     binding: Binding
     kept: KeptCalls
+    lines: Lines = field(default_factory=Lines)
 
     async def judged(
         self,
@@ -78,14 +78,14 @@ class Records:
     ) -> None:
         """Step 4: the verdict, before anything else happens."""
         kept = self.kept.keep(KeptCall.of(snapshot.text, facts, bill.charges)) if self.kept.days else ""
-        line = Judged.of(
+        line = self.lines.judged(
             verdict,
-            principal=principal,
-            call_id=self.binding.call_id(call.id),
+            principal,
+            self.binding.call_id(call.id),
             arguments=_written(snapshot, masked, revealed),
             snapshot_digest=self.binding.value(snapshot.text),
-            entities=dict(masked.entities),
-            revealed=dict(revealed),
+            entities=masked.entities,
+            revealed=revealed,
             kept=kept,
         )
         await self._write("judged", line, durable=verdict.effect is not Effect.ALLOW or bool(revealed))
@@ -164,17 +164,17 @@ class Records:
     ) -> None:
         """Step 8: how the call ended, what its result did to limits, and the labels that it put on the session."""
         written = _digestible(masked.value) if masked is not None else b""
-        line = Settled(
-            policy_version=self.journal.policy_version,
-            principal=permit.principal,
-            call_id=self.binding.call_id(permit.call.id),
-            tool=permit.call.tool,
-            outcome=ended,
+        line = self.lines.settled(
+            permit.principal,
+            self.journal.policy_version,
+            self.binding.call_id(permit.call.id),
+            permit.call.tool,
+            ended,
             request=permit.claim.request_id if permit.claim else None,
             result_digest=self.binding.value(written) if written else "",
             result_bytes=len(written),
-            entities=dict(masked.entities) if masked is not None else {},
-            labels_added=labels,
+            entities=masked.entities if masked is not None else {},
+            labels=labels,
             over=counted.withholding,
             over_in_shadow=counted.noted,
             duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,
@@ -270,7 +270,7 @@ class Records:
         with suppress(GuardUnavailable):
             self.journal.append("faulted", line, durable=True)
 
-    async def _write(self, kind: str, line: Record, *, durable: bool) -> None:
+    async def _write(self, kind: str, line: Record | bytes, *, durable: bool) -> None:
         pending = self.journal.append(kind, line, durable=durable)
         if pending is not None:
             await wait_for(pending)
