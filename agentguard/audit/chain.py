@@ -45,13 +45,8 @@ def key_named(keys: Sequence[bytes], name: str) -> bytes | None:
 
 def payload(body: bytes, *, kind: str, seq: int, time_ms: int, writer: str) -> bytes:
     """A line without its MAC and closing brace. `kind` and `writer` are plain names, `body` is compact JSON."""
-    return b'{"body":%b,"kind":"%b","seq":%d,"time_ms":%d,"writer":"%b"' % (
-        body,
-        kind.encode(),
-        seq,
-        time_ms,
-        writer.encode(),
-    )
+    said = f',"kind":"{kind}","seq":{seq},"time_ms":{time_ms},"writer":"{writer}"'
+    return b"".join((b'{"body":', body, said.encode()))
 
 
 def link(key: bytes, before: bytes, unsigned: bytes) -> bytes:
@@ -61,7 +56,7 @@ def link(key: bytes, before: bytes, unsigned: bytes) -> bytes:
 
 def line(unsigned: bytes, mac: bytes) -> bytes:
     """The whole line, newline included."""
-    return b"%b%b%b%b\n" % (unsigned, _MAC, mac.hex().encode(), _END)
+    return b"".join((unsigned, _MAC, mac.hex().encode(), _END, b"\n"))
 
 
 class Parts(NamedTuple):
@@ -113,8 +108,8 @@ class Head:
 
 def head_text(key: bytes, name: str, *, seq: int, segment: int, key_id: str, mac: bytes) -> bytes:
     """A head as it stands in the file of the chain called `name`."""
-    said = b"%020d %06d %b %b" % (seq, segment, key_id.encode(), mac.hex().encode())
-    return b"%b %b\n" % (said, _head_mac(key, name, said).hex().encode())
+    said = f"{seq:020d} {segment:06d} {key_id} {mac.hex()}"
+    return f"{said} {_head_mac(key, name, said.encode()).hex()}\n".encode()
 
 
 def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:
@@ -130,7 +125,7 @@ def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:
 
 
 def _head_mac(key: bytes, name: str, said: bytes) -> bytes:
-    return _keyed(key).digest(b"agentguard journal head\n%b\n%b" % (name.encode(), said))
+    return _keyed(key).digest(b"".join((b"agentguard journal head\n", name.encode(), b"\n", said)))
 
 
 _keyed = lru_cache(maxsize=32)(KeyedHash)

@@ -14,7 +14,7 @@ from agentguard.model.problems import Place
 from agentguard.model.verdicts import Clause, Effect, Need, Risk, Said, Verdict
 
 LINES = Lines()
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40) | st.sampled_from(
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
     ["%b", "100%", "%%s", '"}', "\\u0000", "\u2028", "\x1b[31m", "\u0000"]
 )
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
