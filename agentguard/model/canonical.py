@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from agentguard.errors import NotCanonical
@@ -18,11 +19,24 @@ from agentguard.errors import NotCanonical
 DEPTH_MAX = 64
 INTEGER_BITS_MAX = 4096
 
-_encode = json.JSONEncoder(
+_encoder = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
-).encode
+)
 
 
+def _encode_by(encoder: json.JSONEncoder) -> Callable[[Any], str]:
+    """What `encoder.encode` does. It makes the C encoder anew for each value, which costs more than to encode a small one."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    pieces = make(
+        None, encoder.default, json.encoder.encode_basestring, None, encoder.key_separator, encoder.item_separator,
+        encoder.sort_keys, encoder.skipkeys, encoder.allow_nan,
+    )  # fmt: skip
+    return lambda value: "".join(pieces(value, 0))
+
+
+_encode = _encode_by(_encoder)
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -42,6 +56,41 @@ def read_canonical(text: str) -> Any:
 
 def check_canonical(value: Any) -> None:
     """Raise NotCanonical where `value` has no canonical form. Bounded depth, no recursion."""
+    if not _is_canonical(value):
+        _find_offence(value)
+
+
+def _is_canonical(value: Any) -> bool:
+    """Whether nothing in `value` offends, without the path to anything."""
+    stack: list[tuple[Any, int]] = [((value,), 0)]
+    while stack:
+        parts, depth = stack.pop()
+        if depth > DEPTH_MAX:
+            return False
+        if type(parts) is dict:
+            if not _are_keys(parts):
+                return False
+            parts = parts.values()
+        for part in parts:
+            kind = type(part)
+            if kind in _NESTED:
+                stack.append((part, depth + 1))
+            elif kind not in _FINE or not _FINE[kind](part):
+                return False
+    return True
+
+
+def _are_keys(keys: Iterable[Any]) -> bool:
+    for key in keys:
+        if type(key) is str and key.isascii():
+            continue
+        if type(key) is not str or not _is_text(key):
+            return False
+    return True
+
+
+def _find_offence(value: Any) -> None:
+    """Raise NotCanonical with the path of the first offence."""
     stack: list[tuple[Any, int, tuple[str | int, ...]]] = [(value, 1, ())]
     while stack:
         item, depth, path = stack.pop()
@@ -65,18 +114,14 @@ def check_canonical(value: Any) -> None:
 
 
 def _check_text(text: str, path: tuple[str | int, ...]) -> None:
-    if text.isascii():
-        return
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise NotCanonical(_written(path), "text holds a lone surrogate") from None
+    if not _is_text(text):
+        raise NotCanonical(_written(path), "text holds a lone surrogate")
 
 
 def _check_number(number: int | float, path: tuple[str | int, ...]) -> None:
     if isinstance(number, float) and not math.isfinite(number):
         raise NotCanonical(_written(path), "NaN and infinities have no JSON form")
-    if isinstance(number, int) and number.bit_length() > INTEGER_BITS_MAX:
+    if isinstance(number, int) and not _is_short(number):
         raise NotCanonical(_written(path), "an integer of more than a thousand digits")
 
 
@@ -92,3 +137,29 @@ def _written(path: tuple[str | int, ...]) -> str:
 def _safe(key: str) -> str:
     """A key may be personal itself or unprintable: only plain identifiers are shown."""
     return key if key.isascii() and key.isidentifier() and len(key) <= 40 else "?"
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text can be written: no lone surrogate is in it."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_short(number: int) -> bool:
+    return number.bit_length() <= INTEGER_BITS_MAX
+
+
+def _is_fine(_: bool | None) -> bool:
+    return True
+
+
+_NESTED = frozenset({dict, list, tuple})
+_FINE: dict[type, Callable[[Any], bool]] = {
+    str: _is_text, int: _is_short, float: math.isfinite, bool: _is_fine, type(None): _is_fine
+}  # fmt: skip
+"""What has no parts, and what it must be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -22,6 +23,15 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=20,
 )
+
+
+class Text(str):
+    """Text that says what it pleases when it is asked."""
+
+    __slots__ = ()
+
+    def isascii(self) -> bool:
+        return True
 
 
 def nested(depth: int) -> Any:
@@ -79,6 +89,12 @@ def test_t1_values_that_differ_have_different_texts(one: Any, other: Any) -> Non
         pytest.param({"a": b"x"}, "$.a", id="bytes"),
         pytest.param({"a": 10**5000}, "$.a", id="an endless integer"),
         pytest.param({"a": {1, 2}}, "$.a", id="set"),
+        pytest.param({"a": "\ud83d", "b": "\ude00"}, "$.b", id="halves of one character in two texts"),
+        pytest.param({chr(0xD83D): 1, chr(0xDE00): 2}, "$", id="halves of one character in two keys"),
+        pytest.param({"a": {}, "b": {"c": (1, {2: 3})}}, "$.b.c[1]", id="a number as a key, further in"),
+        pytest.param({"a": Text("b")}, "$.a", id="a kind of text of its own"),
+        pytest.param({Text("a"): 1}, "$", id="a key of a kind of its own"),
+        pytest.param({"a": HTTPStatus.OK}, "$.a", id="an Enum of numbers"),
         pytest.param({"ann@acme.example": b"x"}, "$.?", id="a key that may be personal is not shown"),
     ],
 )
@@ -103,4 +119,12 @@ def test_t29_a_cycle_is_refused() -> None:
     value: list[Any] = []
     value.append(value)
     with pytest.raises(NotCanonical):
+        canonical_json(value)
+
+
+def test_t29_a_value_that_holds_itself_many_times_is_refused_at_once() -> None:
+    """Each level doubles what there is to see: only one way down is followed."""
+    value: list[Any] = []
+    value += [value] * 64
+    with pytest.raises(NotCanonical, match="nested deeper"):
         canonical_json(value)
