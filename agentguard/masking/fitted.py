@@ -34,9 +34,29 @@ def fitted(masked: Masked, value: Any, returns: Returns | None, ids: TokenIds) -
     """What was made of `value`, fit for what its tool returns; the stand-ins in it are among its tokens."""
     if returns is None or not masked.changed:
         return masked
+    wanted = _wanted(returns.schema)
+    if returns.key is None and type(value) in _CONTAINERS and not wanted.tells_of_parts:
+        return masked
     fitting = _Fitting(ids=ids, tokens={token.text: token for token in masked.tokens})
-    fit = fitting.under(returns.key, value, masked.value, Wanted.of(returns.schema))
+    fit = fitting.under(returns.key, value, masked.value, wanted)
+    if fit is masked.value:
+        return masked
     return replace(masked, value=fit, tokens=tuple(fitting.tokens.values()))
+
+
+def _wanted(schema: Mapping[str, Any]) -> Wanted:
+    """What a tool's schema wants, worked out once: it is the same object for each of the tool's results."""
+    known = _WANTED.get(id(schema))
+    if known is None or known.root is not schema:
+        if len(_WANTED) >= _SCHEMAS_KEPT:
+            _WANTED.clear()
+        known = _WANTED[id(schema)] = Wanted.of(schema)
+    return known
+
+
+_SCHEMAS_KEPT = 256
+_WANTED: dict[int, Wanted] = {}
+_CONTAINERS = frozenset({dict, list, tuple})
 
 
 def keeps_form(schema: Mapping[str, Any]) -> bool:
