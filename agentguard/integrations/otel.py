@@ -38,6 +38,8 @@ from agentguard.model.verdicts import Verdict
 
 _CALL_ID = re.compile(r"(?:call|toolu|tooluse|fc|chatcmpl-tool)[_-][A-Za-z0-9_-]{8,64}")
 _RAN = frozenset({"done"})
+_TRACES, _METERS = get_tracer_provider.__globals__, get_meter_provider.__globals__
+"""Where the API keeps the providers that the application has set, None before that."""
 
 
 class OpenTelemetry:
@@ -69,7 +71,9 @@ class OpenTelemetry:
 
 
 def _is_nobody_there() -> bool:
-    """Whether the application has set no provider (yet)."""
+    """Whether the application has set no provider (yet). Asked for each call, and the public way to ask reads the environment."""
+    if _TRACES.get("_TRACER_PROVIDER", "?") is None and _METERS.get("_METER_PROVIDER", "?") is None:
+        return True
     meters = type(get_meter_provider()).__name__  # the API has no public name for the provider that stands in
     return isinstance(get_tracer_provider(), ProxyTracerProvider) and meters == "_ProxyMeterProvider"
 
