@@ -69,6 +69,8 @@ class Policy:
         self._planner = Planner(layout=layout, conditions=conditions, titles=titles, pins=pins, version=self.version)
         self.kept = frozenset[SessionPart]().union(*(condition.needs for condition in conditions.values()))
         """What any condition needs of sessions, and must be kept for it."""
+        tools, rules = self.document.tools.values(), self.document.rules
+        self._has_deeds = any(each.once for each in tools) or any(each.once for each in rules)
         self._texts = {id: condition.text for id, condition in conditions.items()}
         self._found = frozenset(name for each in conditions.values() for name in _FOUND.findall(each.text))
         self._plan = lru_cache(maxsize=NAMES_KEPT)(self._planner.plan)
@@ -103,7 +105,7 @@ class Policy:
         if not is_tool_name(tool):
             return self._refuse_name(tool)
         plan = self._plan(tool, facts.pin)
-        limits = tuple(each.limit.met(arguments, facts) for each in plan.limits)
+        limits = tuple(each.limit.met(arguments, facts) for each in plan.limits) if plan.limits else ()
         if not plan.rules:
             return plan.verdict(limits)
         reading = self._reading(tool, arguments, principal, facts, provenance, plan.reads)
@@ -117,12 +119,15 @@ class Policy:
         """
         if not is_tool_name(tool):
             return ()
-        found = (each.limit.charge(arguments, principal) for each in self._plan(tool, PinState.SAME).limits)
+        limits = self._plan(tool, PinState.SAME).limits
+        if not limits:
+            return ()
+        found = (each.limit.charge(arguments, principal) for each in limits)
         return tuple(charge for charge in found if charge is not None)
 
     def deeds(self, arguments: Mapping[str, Json], verdict: Verdict) -> tuple[str, ...]:
         """The text that names each thing which a call with this verdict may do once. Raises NoDeed."""
-        return deeds_of(self.document, self.terms(verdict.tool), verdict, arguments)
+        return deeds_of(self.document, self.terms(verdict.tool), verdict, arguments) if self._has_deeds else ()
 
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
