@@ -37,7 +37,7 @@ class Lines:
 
     _principals: dict[int, tuple[Principal, bytes]] = field(default_factory=dict, repr=False)
     _verdicts: dict[int, tuple[Verdict, Stencil]] = field(default_factory=dict, repr=False)
-    _ends: dict[tuple[str, str, Ended], Stencil] = field(default_factory=dict, repr=False)
+    _ends: dict[tuple[str, str, int], Stencil] = field(default_factory=dict, repr=False)
 
     def judged(
         self,
@@ -55,7 +55,13 @@ class Lines:
         known = self._verdicts.get(id(verdict))
         stencil = known[1] if known is not None and known[0] is verdict else self._of_verdict(verdict)
         return stencil.filled(
-            self._written(principal), call_id, arguments, snapshot_digest, dict(entities), dict(revealed), kept
+            self._written(principal),
+            call_id,
+            arguments,
+            snapshot_digest,
+            dict(entities) if entities else b"{}",
+            dict(revealed) if revealed else b"{}",
+            kept,
         )
 
     def settled(
@@ -76,11 +82,19 @@ class Lines:
         duration_ms: int,
     ) -> bytes:
         """The record of how a call ended."""
-        stencil = self._ends.get((policy_version, tool, ended)) or self._of_end(policy_version, tool, ended)
+        stencil = self._ends.get((policy_version, tool, id(ended))) or self._of_end(policy_version, tool, ended)
         return stencil.filled(
-            self._written(principal), call_id, request, result_digest, result_bytes, dict(entities), labels, over,
-            over_in_shadow, duration_ms,
-        )  # fmt: skip
+            self._written(principal),
+            call_id,
+            request,
+            result_digest,
+            result_bytes,
+            dict(entities) if entities else b"{}",
+            labels or b"[]",
+            over or b"[]",
+            over_in_shadow or b"[]",
+            duration_ms,
+        )
 
     def _written(self, principal: Principal) -> bytes:
         known = self._principals.get(id(principal))
@@ -103,7 +117,7 @@ class Lines:
             principal=_NOBODY, policy_version=policy_version, call_id=None, tool=tool, outcome=ended, duration_ms=0
         )
         stencil = Stencil(sample, _SETTLED)
-        _keep(self._ends, (policy_version, tool, ended), stencil)
+        _keep(self._ends, (policy_version, tool, id(ended)), stencil)
         return stencil
 
 
