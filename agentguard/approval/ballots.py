@@ -14,7 +14,8 @@ import hmac
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from agentguard.approval.channel import TURN_MAX, Cast, Channel
+from agentguard.approval.channel import Cast, Channel
+from agentguard.approval.reading import TURN_MAX
 from agentguard.approval.roster import Roster
 from agentguard.approval.signing import check_comment
 from agentguard.approval.stored import Stored, forged

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
-from agentguard.approval.channel import TURN_MAX
+from agentguard.approval.reading import TURN_MAX
 from agentguard.approval.signing import COMMENT_MAX
 from agentguard.errors import NotCanonical
 from agentguard.model.approvals import Decision, Grant, State, Vote
