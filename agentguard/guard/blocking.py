@@ -18,7 +18,8 @@ from agentguard.model.calls import Tool, ToolCall
 from agentguard.store.doors import drive
 
 if TYPE_CHECKING:
-    from agentguard.guard.pipeline import Guard, StreamingTool
+    from agentguard.guard.pipeline import Guard
+    from agentguard.guard.tools import StreamingTool
 
 
 class BlockingTool(Tool, Protocol):

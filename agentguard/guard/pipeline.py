@@ -12,14 +12,13 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, Protocol, TypeVar, assert_never, overload
 
-from agentguard.errors import CallRefused, ConfigurationError, Fault
+from agentguard.errors import CallRefused, Fault
 from agentguard.guard import refusals
 from agentguard.guard.answering import Answering
 from agentguard.guard.asking import Asking
@@ -38,6 +37,7 @@ from agentguard.guard.revealing import restore_call, snapshot_of
 from agentguard.guard.settling import Settling
 from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
+from agentguard.guard.tools import RunnableTool, StreamingTool, check_names
 from agentguard.guard.tracing import UNTRACED, Trace, Tracing
 from agentguard.guard.words import WordBook
 from agentguard.masking import Masker
@@ -50,23 +50,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _RUN_STATE = "state of a run"
-_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-
-class RunnableTool(Tool, Protocol):
-    """A tool that the guard can run itself."""
-
-    def __call__(self, arguments: Any, /) -> Awaitable[Any]:
-        """Run with what its parsing kept (`Parsed.ready`), or with a dict to parse; injected arguments are the tool's own business."""
-        ...
-
-
-class StreamingTool(Tool, Protocol):
-    """A tool that gives its result in pieces of text."""
-
-    def stream(self, arguments: Any, /) -> AsyncIterator[str]:
-        """Run with what its parsing kept, or with a dict to parse."""
-        ...
 
 
 class Closing(Protocol):
@@ -212,7 +195,7 @@ class Guard:
         """
         started = time.perf_counter_ns()
         principal = self.principals.current()
-        _check_names(call, tool)
+        check_names(call, tool)
         trace = self.tracing.begun(call, principal)
         try:
             return await self._admit(call, tool, principal, started, hold_seconds, confirmation, trace)
@@ -437,17 +420,3 @@ class Guard:
         fence, request = ("", None) if permit.claim is None else (permit.claim.fence, permit.claim.request_id)
         undertaking = await self.once.begin(approved.principal, approved.call, deeds, fence=fence, request=request)
         return replace(permit, undertaking=undertaking)
-
-
-def _check_names(call: ToolCall, tool: Tool) -> None:
-    """Raise where the call is for another tool than the one that would run, or the name is none that a model can write."""
-    if not hasattr(tool, "parse"):
-        raise ConfigurationError(
-            "a bare function is no tool; wrap it: agentguard.integrations.functions.FunctionTool.of(function)"
-        )
-    if call.tool != tool.name:
-        raise ConfigurationError(
-            "the call names another tool than the one that would run; look the tool up by the call's name"
-        )
-    if not _TOOL_NAME.fullmatch(tool.name):
-        raise ConfigurationError("a tool's name is 1 to 64 of a-z A-Z 0-9 _ -; rename the tool")
