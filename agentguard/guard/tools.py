@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Protocol
 
 from agentguard.errors import ConfigurationError
 from agentguard.model.calls import Tool, ToolCall
-
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+from agentguard.policy.patterns import is_tool_name
 
 
 class RunnableTool(Tool, Protocol):
@@ -38,5 +36,5 @@ def check_names(call: ToolCall, tool: Tool) -> None:
         raise ConfigurationError(
             "the call names another tool than the one that would run; look the tool up by the call's name"
         )
-    if not _NAME.fullmatch(tool.name):
+    if not is_tool_name(tool.name):
         raise ConfigurationError("a tool's name is 1 to 64 of a-z A-Z 0-9 _ -; rename the tool")

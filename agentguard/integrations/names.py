@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
 from agentguard.errors import ConfigurationError
-
-_FITS = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
+from agentguard.policy.patterns import is_tool_name
 
 UNREADABLE = "unreadable-name"
 """Stands on record for a name that the model made up and that no tool can have: such a name may hold anything."""
@@ -18,7 +16,7 @@ def check_names(names: Iterable[str]) -> None:
     """Raise ConfigurationError for a name that models can't call, and for one that two tools have."""
     counted = Counter(list(names))
     for name, times in counted.items():
-        if not _FITS.match(name):
+        if not is_tool_name(name):
             raise ConfigurationError(
                 f"tool name {name!r}: models call tools by 1 to 64 of a-z A-Z 0-9 _ -; rename the tool"
             )
@@ -30,4 +28,4 @@ def check_names(names: Iterable[str]) -> None:
 
 def recorded_name(name: object) -> str:
     """The name to judge and record a call under, whatever the model wrote for one."""
-    return name if isinstance(name, str) and _FITS.match(name) else UNREADABLE
+    return name if isinstance(name, str) and is_tool_name(name) else UNREADABLE
