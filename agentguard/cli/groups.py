@@ -13,6 +13,7 @@ from agentguard.cli.keys import my_key
 from agentguard.cli.options import DEFAULT_FOLDER, Name, Policies
 from agentguard.cli.screen import say
 from agentguard.config import Settings, read_roster
+from agentguard.config.clock import now_ms
 from agentguard.config.rotas import Asked, ask_groups, read_answers, state_of
 from agentguard.errors import ConfigurationError
 
@@ -35,7 +36,7 @@ def ask(
         raise ConfigurationError("--as says whose key signs the answers: give --sign too, or leave it out")
     key = my_key(Settings(), name)[1] if sign else None
     folder, failed = _folder(policies), False
-    asked = ask_groups(folder, read_roster(policies), now_ms=_now_ms(), key=key)
+    asked = ask_groups(folder, read_roster(policies), now_ms=now_ms(), key=key)
     while True:
         for each in asked:
             failed |= bool(each.wrong)
@@ -43,7 +44,7 @@ def ask(
         if not watch:
             break
         time.sleep(_LOOK_SECONDS)
-        asked = ask_groups(folder, read_roster(policies), now_ms=_now_ms(), key=key, only_due=True)
+        asked = ask_groups(folder, read_roster(policies), now_ms=now_ms(), key=key, only_due=True)
     if failed:
         raise typer.Exit(1)
 
@@ -53,7 +54,7 @@ def list_(policies: Policies = DEFAULT_FOLDER) -> None:
     """List the groups that a command tells, and who is in them by its last answer. Runs nothing."""
     roster, answers = read_roster(policies), read_answers(_folder(policies))
     for group, rota in sorted(roster.rotas.items()):
-        _tell(state_of(group, rota, answers.groups.get(group), _now_ms()))
+        _tell(state_of(group, rota, answers.groups.get(group), now_ms()))
     if not roster.rotas:
         say("no group is from a command")
 
@@ -70,7 +71,3 @@ def _tell(asked: Asked) -> None:
 
 def _folder(policies: Path) -> Path:
     return policies.parent if policies.is_file() else policies
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

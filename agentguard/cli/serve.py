@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from agentguard.cli.durations import milliseconds
 from agentguard.cli.options import DEFAULT_FOLDER, Policies, Tenant
 from agentguard.cli.screen import say
 from agentguard.config import Settings, read_roster
+from agentguard.config.clock import now_ms
 from agentguard.errors import ConfigurationError
 from agentguard.server import read_settings, tokens
 from agentguard.server.settings import token_path
@@ -64,7 +64,7 @@ def create(
     ] = "decide",
 ) -> None:
     """Make a token for a person and print it, once; only its hash is kept."""
-    now = _now_ms()
+    now = now_ms()
     until = None if expires is None else now + milliseconds(expires, option="--expires")
     token, secret = tokens.create(_file(), name, read_roster(policies), now_ms=now, expires_ms=until, scope=scope)
     say(secret)
@@ -91,10 +91,6 @@ def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="The token
 
 def _file() -> Path:
     return token_path(Settings(), read_settings())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _day(time_ms: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from agentguard.approval import Roster
 from agentguard.approval import read_roster as roster_of
+from agentguard.config.clock import now_ms
 from agentguard.config.masking import masking_checks
 from agentguard.config.notifiers import notifier_checks
 from agentguard.config.rotas import read_answers
@@ -81,7 +81,7 @@ def read_roster(folder: Path) -> Roster:
     file = _folder(folder) / APPROVERS
     if not has_people(folder):
         return Roster(people={})
-    return roster_of(_read_text(file), str(file), read_answers(_folder(folder)), now_ms=_now_ms())
+    return roster_of(_read_text(file), str(file), read_answers(_folder(folder)), now_ms=now_ms())
 
 
 def read_signed_roster(folder: Path, keys: Sequence[str]) -> Roster:
@@ -93,7 +93,7 @@ def read_signed_roster(folder: Path, keys: Sequence[str]) -> Roster:
             f"{APPROVERS} is not signed by a key of AGENTGUARD_ROSTER_KEYS; `agentguard keys sign` signs it"
         )
     answers = read_answers(_folder(folder), keys)
-    return roster_of(text, str(_folder(folder) / APPROVERS), answers, now_ms=_now_ms())
+    return roster_of(text, str(_folder(folder) / APPROVERS), answers, now_ms=now_ms())
 
 
 def sign_roster(folder: Path, key: SigningKey) -> Path:
@@ -194,10 +194,6 @@ def _folder(path: Path) -> Path:
 
 def _source(file: Path) -> Source:
     return Source(file=str(file), text=_read_text(file))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _read_text(file: Path) -> str:

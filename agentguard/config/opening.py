@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from agentguard.approval import Brake, Channel, Desk, RecordMac
 from agentguard.audit import Journal
+from agentguard.config.clock import now_ms
 from agentguard.config.files import read_all, read_roster
 from agentguard.config.masking import maskers_of
 from agentguard.config.people import people_of
@@ -138,7 +138,7 @@ def open_guard(
         deployment=settings.deployment,
     )
     principals = Principals(tenant=tenant, agent=agent, began=tokens.begin)
-    judging = Judging(tokens=tokens, words=words, budgets=budgets, deployment=settings.deployment, now_ms=_now_ms)
+    judging = Judging(tokens=tokens, words=words, budgets=budgets, deployment=settings.deployment, now_ms=now_ms)
     offers = Offers(binding=binding)
     cases = Cases(
         in_force=in_force,
@@ -190,7 +190,7 @@ def open_guard(
         freezing=freezing,
         once=once,
         confirming=Confirming(
-            binding=binding, records=records, cases=cases, freezing=freezing, people=people, now_ms=_now_ms
+            binding=binding, records=records, cases=cases, freezing=freezing, people=people, now_ms=now_ms
         ),
         asking=asking,
         cases=cases,
@@ -268,9 +268,5 @@ async def open_erasure(settings: Settings, *, tenant: str = "default") -> AsyncI
 def _journal(settings: Settings, keyring: Keyring, policy_version: str) -> Journal:
     """This machine's journal, for another writer."""
     return Journal(
-        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version=policy_version, now_ms=_now_ms
+        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version=policy_version, now_ms=now_ms
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

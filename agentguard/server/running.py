@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +23,7 @@ from fastapi import FastAPI
 from agentguard.approval import Roster
 from agentguard.audit import Journal
 from agentguard.config import APPROVERS, Settings, journal_keys, keyring_of, open_connection, read_policies
+from agentguard.config.clock import now_ms
 from agentguard.config.fresh import Fresh
 from agentguard.config.notifiers import installed_place, named_places
 from agentguard.config.people import people_of
@@ -95,7 +95,7 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         tokens=tokens_now,
         signer=server.signer,
         key=signer_key(settings, server, roster()),
-        now_ms=_now_ms,
+        now_ms=now_ms,
         webhooks=webhooks,
         slack=slack,
         places=places,
@@ -142,13 +142,9 @@ def _unmasking(settings: Settings, server: ServerSettings, roster: Roster) -> Un
         )
     keyring = keyring_of(settings)
     journal = Journal(
-        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version="none", now_ms=_now_ms
+        settings.state_dir / "journal", keys=keyring.derive("journal"), policy_version="none", now_ms=now_ms
     )
     return Unmasking(group=server.unmask_group, sealer=Sealer(keyring.derive("input")), journal=journal)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Listener(uvicorn.Server):
