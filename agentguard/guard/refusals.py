@@ -17,6 +17,7 @@ from agentguard.errors import (
 )
 from agentguard.masking import Left, Why
 from agentguard.model.approvals import Found, Freeze, Request, Resolution, Scope, State
+from agentguard.model.paths import told_path
 from agentguard.model.verdicts import Clause, Effect, Verdict
 from agentguard.policy import NoDeed
 
@@ -72,11 +73,7 @@ def _is_in(path: str, place: str) -> bool:
 
 def _places(left: Sequence[Left]) -> str:
     """Where; a key that does not look like a name may be a value."""
-    return ", ".join(dict.fromkeys(".".join(map(_step, each.path)) for each in left))
-
-
-def _step(step: str | int) -> str:
-    return str(step) if isinstance(step, int) or (step.isidentifier() and len(step) <= 64) else "?"
+    return ", ".join(dict.fromkeys(told_path(each.path) for each in left))
 
 
 def impossible(verdict: Verdict, missing: Sequence[str]) -> CallRefused:

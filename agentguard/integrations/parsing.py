@@ -17,6 +17,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from agentguard.errors import InvalidArguments
 from agentguard.model.calls import Parsed
 from agentguard.model.canonical import canonical_json
+from agentguard.model.paths import told_path
 
 HIDDEN = "[secret]"
 """Stands for a secret where people and records see the arguments."""
@@ -138,14 +139,9 @@ def _keys(name: str, field: FieldInfo) -> list[str]:
 
 def _problems(error: ValidationError) -> list[tuple[str, str]]:
     return [
-        (".".join(map(_step, problem["loc"])), _rule(problem["type"], problem.get("ctx")))
+        (told_path(problem["loc"]), _rule(problem["type"], problem.get("ctx")))
         for problem in error.errors(include_url=False, include_input=False)
     ]
-
-
-def _step(step: int | str) -> str:
-    """A step of a path; a key that does not look like a name may be a value."""
-    return str(step) if isinstance(step, int) or (step.isidentifier() and len(step) <= 64) else "?"
 
 
 def _rule(kind: str, context: Mapping[str, Any] | None) -> str:

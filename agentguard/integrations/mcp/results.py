@@ -21,6 +21,7 @@ import mcp_types as types
 from pydantic import BaseModel
 
 from agentguard.masking import TOKEN_PATTERN
+from agentguard.model.paths import told_step
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -79,7 +80,7 @@ def _token_places(value: Any, path: str = "") -> Iterator[str]:
         yield path
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            shown = str(key) if str(key).isidentifier() and len(str(key)) <= 64 else "?"
+            shown = told_step(str(key))
             yield from _token_places(inner, f"{path}.{shown}" if path else shown)
     elif isinstance(value, list):
         for index, inner in enumerate(value):

@@ -24,6 +24,7 @@ from agentguard.integrations.mcp.json_schemas import JsonSchema, Uncheckable, js
 from agentguard.integrations.token_places import let_tokens_in
 from agentguard.masking import keeps_form, visible
 from agentguard.model.calls import Parsed, Returns
+from agentguard.model.paths import told_path, told_step
 from agentguard.policy import Reveal
 
 _PROBLEMS_MAX = 5
@@ -148,12 +149,12 @@ def _is_narrow(schema: Mapping[str, Any]) -> bool:
 
 def _problem(error: ValidationError) -> tuple[str, str]:
     """Where, and which keyword of the schema: never the message, which holds the value."""
-    path = ".".join(map(_step, error.absolute_path))
+    path = told_path(error.absolute_path)
     wanted: Any = error.validator_value
     match error.validator:
         case "required":
             given: Any = error.instance
-            missing = [_step(name) for name in wanted if name not in given]
+            missing = [told_step(name) for name in wanted if name not in given]
             return path, f"{', '.join(missing)} is missing"
         case "additionalProperties":
             return path, "an argument that the tool doesn't have"
@@ -161,11 +162,6 @@ def _problem(error: ValidationError) -> tuple[str, str]:
             return path, f"is no {wanted}"
         case keyword:
             return path, f"does not fit the schema's {keyword}"
-
-
-def _step(step: str | int) -> str:
-    """A step of a path; a key that does not look like a name may be a value."""
-    return str(step) if isinstance(step, int) or (step.isidentifier() and len(step) <= 64) else "?"
 
 
 def _visible(value: Any) -> Any:
