@@ -8,8 +8,7 @@ Rules (RFC 8032, section 5.1.3, and the small-order points that a strict verifie
 
 from __future__ import annotations
 
-import base64
-import binascii
+from agentguard.store.base64_text import decoded
 
 _PREFIX = "ed25519:"
 _P = 2**255 - 19
@@ -28,14 +27,7 @@ def is_public_key(text: str) -> bool:
 
 
 def _decoded(text: str) -> bytes | None:
-    if not text.startswith(_PREFIX):
-        return None
-    coded = text[len(_PREFIX) :]
-    try:
-        raw = base64.b64decode(coded, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return raw if base64.b64encode(raw).decode() == coded else None
+    return decoded(text.removeprefix(_PREFIX)) if text.startswith(_PREFIX) else None
 
 
 def _on_curve(y: int) -> bool:

@@ -10,7 +10,6 @@ Rules:
 from __future__ import annotations
 
 import base64
-import binascii
 import fcntl
 import json
 import os
@@ -29,6 +28,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from agentguard.errors import ConfigurationError
+from agentguard.store.base64_text import decoded
 
 KEY_BYTES = 32
 PUBLIC = "ed25519:"
@@ -85,7 +85,7 @@ class SigningKey:
         if text.startswith(SEALED):
             raw = _opened(path, text.removeprefix(SEALED), passphrase)
         else:
-            raw = _decoded(text.removeprefix(PRIVATE)) if text.startswith(PRIVATE) else None
+            raw = decoded(text.removeprefix(PRIVATE)) if text.startswith(PRIVATE) else None
         if raw is None or len(raw) != KEY_BYTES:
             raise ConfigurationError(f"{path}: not a signing key; `agentguard init` makes one")
         return cls(Ed25519PrivateKey.from_private_bytes(raw))
@@ -126,7 +126,7 @@ def is_sealed(path: Path) -> bool:
 
 def verify(public: str, message: bytes, signature: str) -> bool:
     """Whether the owner of `public` signed `message`; False for anything malformed."""
-    key, signed = _decoded(public.removeprefix(PUBLIC)), _decoded(signature)
+    key, signed = decoded(public.removeprefix(PUBLIC)), decoded(signature)
     if not public.startswith(PUBLIC) or key is None or len(key) != KEY_BYTES or signed is None:
         return False
     try:
@@ -143,7 +143,7 @@ def _sealed(raw: bytes, passphrase: str) -> bytes:
 
 
 def _opened(path: Path, coded: str, passphrase: Callable[[], str] | None) -> bytes | None:
-    sealed = _decoded(coded)
+    sealed = decoded(coded)
     if sealed is None or len(sealed) <= _SALT_BYTES + _NONCE_BYTES:
         return None
     if passphrase is None:
@@ -201,7 +201,7 @@ def _create(path: Path) -> None:
 def _masters(path: Path) -> tuple[bytes, ...]:
     try:
         read = json.loads(read_private(path))
-        keys = tuple(_decoded(entry["key"]) for entry in read["keys"])
+        keys = tuple(decoded(entry["key"]) for entry in read["keys"])
         version = read["version"]
     except (ValueError, KeyError, TypeError):
         raise ConfigurationError(
@@ -211,12 +211,3 @@ def _masters(path: Path) -> tuple[bytes, ...]:
     if version != 1 or not good or len(good) != len(keys):
         raise ConfigurationError(f"{path}: a key in it is not 32 bytes of base64; restore it from a copy")
     return good
-
-
-def _decoded(text: str) -> bytes | None:
-    """The bytes of the one base64 text that stands for them; None for any other text."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return raw if base64.b64encode(raw).decode() == text else None

@@ -7,7 +7,6 @@ public keys. A letter says nothing of who wrote it: it lies in something that is
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from agentguard.errors import ConfigurationError
+from agentguard.store.base64_text import decoded
 from agentguard.store.seal import KEY_BYTES, SealBroken, Sealer
 
 PREFIX = "x25519:"
@@ -23,7 +23,7 @@ PREFIX = "x25519:"
 
 def write_letter(box: str, plain: bytes, context: str) -> str:
     """`plain`, sealed for whoever has the private half of `box`, as base64. Raises ConfigurationError for what is no box."""
-    raw = _decoded(box.removeprefix(PREFIX)) if box.startswith(PREFIX) else None
+    raw = decoded(box.removeprefix(PREFIX)) if box.startswith(PREFIX) else None
     if raw is None or len(raw) != KEY_BYTES:
         raise ConfigurationError("there is no box of the agent's side to write to; its version may be older")
     own = X25519PrivateKey.generate()
@@ -45,7 +45,7 @@ class LetterBox:
 
     def open(self, letter: str, context: str) -> bytes:
         """What a letter says. Raises SealBroken."""
-        raw = _decoded(letter)
+        raw = decoded(letter)
         if raw is None or len(raw) <= KEY_BYTES:
             raise SealBroken
         public, sealed = raw[:KEY_BYTES], raw[KEY_BYTES:]
@@ -67,10 +67,3 @@ class LetterBox:
 def _key(secret: bytes, writer: bytes, box: bytes) -> bytes:
     info = b"agentguard letter 1\n" + writer + box
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(secret)
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
