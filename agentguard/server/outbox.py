@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Literal
 
 from pydantic import ValidationError
@@ -22,7 +21,8 @@ from agentguard.approval import Turn
 from agentguard.approval.channel import EVENTS_MAX, RETENTION_MS
 from agentguard.model.record import Record
 from agentguard.store.names import ANY_TENANT, Names, tenant_in
-from agentguard.store.redis import Connection, Part, Script
+from agentguard.store.redis import Connection, Part
+from agentguard.store.scripts import script_of
 
 LEASE_MS = 20_000
 """Longer than one attempt may last."""
@@ -87,11 +87,9 @@ def _readable(text: bytes) -> Delivery | None:
         return None
 
 
-def _script(name: str) -> Script:
-    return Script(name, (files("agentguard.server") / "scripts" / f"{name}.lua").read_text(encoding="utf-8"))
-
-
-_TAKE, _CLAIM, _SETTLE, _REDELIVER = map(_script, ("take", "claim", "settle", "redeliver"))
+_TAKE, _CLAIM, _SETTLE, _REDELIVER = (
+    script_of("agentguard.server", name) for name in ("take", "claim", "settle", "redeliver")
+)
 
 
 @dataclass(frozen=True, kw_only=True)

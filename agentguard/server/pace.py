@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Literal
 
 from agentguard.store.names import Names
-from agentguard.store.redis import Connection, Script
+from agentguard.store.redis import Connection
+from agentguard.store.scripts import script_of
 
 Kind = Literal["reading", "deciding", "failing"]
 
-_PACE = Script("pace", (files("agentguard.server") / "scripts" / "pace.lua").read_text(encoding="utf-8"))
+_PACE = script_of("agentguard.server", "pace")
 
 
 class TooMany(Exception):

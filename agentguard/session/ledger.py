@@ -12,7 +12,6 @@ import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from importlib.resources import files
 from typing import NamedTuple
 
 from agentguard.errors import GuardUnavailable
@@ -21,7 +20,8 @@ from agentguard.model.limits import Charge, IfOver
 from agentguard.model.tokens import Token
 from agentguard.session.sessions import TTL_MS
 from agentguard.store.names import Names
-from agentguard.store.redis import Connection, Part, Script
+from agentguard.store.redis import Connection, Part
+from agentguard.store.scripts import script_of
 
 LEASE_MS = 30_000
 """How long what a call holds counts without being renewed."""
@@ -32,11 +32,7 @@ BUCKETS = 60
 _DIGEST_BYTES = 16
 
 
-def _script(name: str) -> Script:
-    return Script(name, (files("agentguard.session") / "scripts" / f"{name}.lua").read_text(encoding="utf-8"))
-
-
-_CHARGE, _COUNT = _script("charge"), _script("count")
+_CHARGE, _COUNT = script_of("agentguard.session", "charge"), script_of("agentguard.session", "count")
 
 
 class Goal(StrEnum):

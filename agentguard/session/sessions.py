@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from importlib.resources import files
 from typing import NamedTuple
 
 from agentguard.errors import GuardUnavailable
@@ -21,7 +20,8 @@ from agentguard.model.tokens import Known, Token
 from agentguard.session.memory import SESSIONS_KEPT, TOKENS_KEPT, Memory
 from agentguard.session.vault import ORIGINS, VALUE, Vault, origin_line, split_origins
 from agentguard.store.names import Names
-from agentguard.store.redis import Connection, Script
+from agentguard.store.redis import Connection
+from agentguard.store.scripts import script_of
 from agentguard.store.seal import Sealer
 
 TTL_MS = 7 * 24 * 60 * 60 * 1000
@@ -30,11 +30,7 @@ _AT_ONCE = 1_000
 """Tokens that are read in one command."""
 
 
-def _script(name: str) -> Script:
-    return Script(name, (files("agentguard.session") / "scripts" / f"{name}.lua").read_text(encoding="utf-8"))
-
-
-_REMEMBER, _RESEAL = _script("remember"), _script("reseal")
+_REMEMBER, _RESEAL = script_of("agentguard.session", "remember"), script_of("agentguard.session", "reseal")
 
 
 class News(NamedTuple):

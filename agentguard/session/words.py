@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from importlib.resources import files
 from threading import Lock
 from typing import NamedTuple
 
@@ -25,7 +24,8 @@ from agentguard.model.canonical import canonical_json
 from agentguard.model.provenance import RESULT_WINDOW, Value, stands_in
 from agentguard.model.wording import Terms, terms_of, wanted_of
 from agentguard.store.names import Names
-from agentguard.store.redis import Connection, Script
+from agentguard.store.redis import Connection
+from agentguard.store.scripts import script_of
 
 TTL_MS = 7 * 24 * 60 * 60 * 1000
 DIGEST_BYTES = 8
@@ -38,7 +38,7 @@ SESSIONS_KEPT = 1_024
 _MARK = bytes(DIGEST_BYTES)
 _ANYTHING = ""
 """The term of every text, so that an empty one counts as written."""
-_WORDS = Script("words", (files("agentguard.session") / "scripts" / "words.lua").read_text(encoding="utf-8"))
+_WORDS = script_of("agentguard.session", "words")
 
 
 class Standing(NamedTuple):
