@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from agentguard.errors import ConfigurationError
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+from agentguard.model.durations import UNITS
 
 
 def milliseconds(text: str, *, option: str) -> int:
@@ -14,4 +13,4 @@ def milliseconds(text: str, *, option: str) -> int:
     matched = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
     if matched is None:
         raise ConfigurationError(f"{option} {text!r}: write a number and a unit, such as 30m, 12h or 7d")
-    return int(matched[1]) * _UNITS[matched[2]] * 1000
+    return int(matched[1]) * UNITS[matched[2]] * 1000
