@@ -88,10 +88,20 @@ class Asking:
 
         Raises CallRefused, OutcomeUnknown or GuardUnavailable.
         """
+        self._must_be_possible(case)
+        request_id = secrets.token_hex(16)
         try:
-            return await self._ask(case, hold_seconds)
+            asked = await self._answered(case, await self._asked(case, request_id, may_defer=hold_seconds is not None))
+            while isinstance(asked, Waits):  # in this very frame, since every waiting call holds all that it is in
+                asked = await self._answered(case, await self._end_of(asked, hold_seconds))
+            if asked.state is State.PENDING and hold_seconds is not None:
+                raise self._pending(asked)
+            return await self._permit(case, asked)
         except DecisionRefused as refused:
             raise self._broken(case, refused) from None
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self.requests.take_back(request_id)
+            raise
 
     async def standing(self, principal: Principal, request_id: str, hold_seconds: float) -> str:
         """How a request of this principal stands, in words for the model. Raises RequestNotFound, GuardUnavailable."""
@@ -128,19 +138,6 @@ class Asking:
         except DecisionRefused as refused:
             _log.error("request %s ended as %s, and Redis does not take it: %s", claim.request_id, state, refused)
 
-    async def _ask(self, case: Case, hold_seconds: float | None) -> tuple[Case, Claim]:
-        self._must_be_possible(case)
-        request_id = secrets.token_hex(16)
-        try:
-            asked = await self._asked(case, request_id, may_defer=hold_seconds is not None)
-            stored = await self._decided(case, asked, hold_seconds)
-            if stored.state is State.PENDING and hold_seconds is not None:
-                raise self._pending(stored)
-            return await self._permit(case, stored)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            self.requests.take_back(request_id)
-            raise
-
     async def _asked(self, case: Case, request_id: str, *, may_defer: bool) -> Stored | Waits:
         """The request that the call has now, on record."""
         opened = await self._open(case, self._request(case, request_id, may_defer=may_defer))
@@ -157,16 +154,11 @@ class Asking:
         await self.freezing.check(case.principal, case.tool.name)
         return case, await self._redeem(case, stored)
 
-    async def _decided(self, case: Case, asked: Stored | Waits, hold_seconds: float | None) -> Stored:
-        """The request once people decided, or the caller holds the line no longer.
-
-        Edits are answered meanwhile, and each makes a new revision to decide.
-        """
-        stored = asked if isinstance(asked, Stored) else await self._end_of(asked, hold_seconds)
-        while stored.state is State.PENDING and stored.edit_waits:
-            asked = _to_wait_for(await self._edited(case, stored))
-            stored = asked if isinstance(asked, Stored) else await self._end_of(asked, hold_seconds)
-        return stored
+    async def _answered(self, case: Case, asked: Stored | Waits) -> Stored | Waits:
+        """The same, once an edit that waits is answered, which makes a new revision to decide."""
+        while isinstance(asked, Stored) and asked.state is State.PENDING and asked.edit_waits:
+            asked = _to_wait_for(await self._edited(case, asked))
+        return asked
 
     def _end_of(self, asked: Waits, hold_seconds: float | None) -> Coroutine[Any, Any, Stored]:
         return self.requests.decided(asked.request_id, asked.deadline_ms, hold_seconds)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from agentguard.errors import GuardUnavailable
@@ -113,12 +113,12 @@ class Budgets:
             noted=tuple(limit for limit in counted.over if limit in noted),
         )
 
-    @contextmanager
-    def held(self, bill: Bill) -> Iterator[None]:
+    def held(self, bill: Bill) -> AbstractContextManager[None]:
         """Keep what is held while inside; on the way out what was not spent is given back."""
-        if not bill.charges:
-            yield
-            return
+        return self._held(bill) if bill.charges else nullcontext()
+
+    @contextmanager
+    def _held(self, bill: Bill) -> Iterator[None]:
         renewing = self.background.start(lambda: self._renew(bill))
         try:
             yield
