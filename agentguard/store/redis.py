@@ -6,6 +6,7 @@ Rules:
 - whatever goes wrong is GuardUnavailable("redis", ...), in words without keys or values, within BUDGET_SECONDS;
 - where replicas are waited for, what a script wrote counts once so many have it; else nobody knows;
 - at most 9 sockets, however many callers wait;
+- events are read once nobody waits for a reply that came with them: whoever redeems causes one;
 - a forked child leaves its parent's sockets alone.
 """
 
@@ -18,7 +19,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import redis.asyncio as redis
@@ -87,11 +88,10 @@ class Connection:
 
         Raises ConfigurationError for a URL that is none, GuardUnavailable if nobody answers.
         """
-        opened = cls(
-            commands=_Sockets.to(url, count=POOL_SIZE, reply_seconds=REPLY_SECONDS),
-            reader=_Sockets.to(url, count=1, reply_seconds=None),
-            replicas=replicas,
-        )
+        commands = _Sockets.to(url, count=POOL_SIZE, reply_seconds=REPLY_SECONDS, replies=Replies)
+        events = partial(Replies, gives_way=lambda: commands.in_use > 0)
+        reader = _Sockets.to(url, count=1, reply_seconds=None, replies=events)
+        opened = cls(commands=commands, reader=reader, replicas=replicas)
         try:
             await opened.execute("PING")
         except BaseException:
@@ -162,16 +162,17 @@ class Connection:
         await self.reader.close()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class _Sockets:
     """A few sockets to one server. Callers queue for them here: the queue of redis-py's own pool loses cancellations."""
 
     client: redis.Redis
     free: asyncio.Semaphore
     reply_seconds: float | None
+    in_use: int = 0
 
     @classmethod
-    def to(cls, url: str, *, count: int, reply_seconds: float | None) -> _Sockets:
+    def to(cls, url: str, *, count: int, reply_seconds: float | None, replies: Callable[..., Replies]) -> _Sockets:
         """redis-py without its retries, and without the notifications that keep it from noticing a dead pooled socket."""
         place = monitored(url)
         manner: dict[str, Any] = {
@@ -180,7 +181,7 @@ class _Sockets:
             "socket_connect_timeout": CONNECT_SECONDS,
             "retry": Retry(NoBackoff(), 0),
             "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-            "parser_class": Replies,
+            "parser_class": replies,
         }
         pool = redis.ConnectionPool(**address(url), **manner) if place is None else _monitored_pool(place, manner)
         return cls(client=redis.Redis(connection_pool=pool), free=asyncio.Semaphore(count), reply_seconds=reply_seconds)
@@ -210,12 +211,14 @@ class _Sockets:
         sent = b"".join([packed(command) for command in commands])
         async with self.free:
             connection = pool.get_available_connection()
+            self.in_use += 1
             try:
                 await pool.ensure_connection(connection)
                 async with asyncio.timeout(self.reply_seconds):
                     await connection.send_packed_command(sent)
                     return [await _reply(connection) for _ in commands]
             finally:
+                self.in_use -= 1
                 await pool.release(connection)
 
     def _shaped(self, command: Sequence[Part], reply: Any) -> Any:

@@ -5,13 +5,16 @@ redis-py's own parser waits for each line of a reply by itself; here a reply tha
 
 from __future__ import annotations
 
-from asyncio import StreamReader
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis._parsers import BaseParser
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import InvalidResponse
+
+GIVE_WAY_SECONDS = 0.0005
+"""How long events lie unread for others, who have their replies by then and went on in threads of their own."""
 
 _CHUNK = 65_536
 _TEXT, _ERROR, _INTEGER, _LONG_INTEGER, _DOUBLE, _BOOLEAN, _NULL = b"+-:(,#_"
@@ -49,10 +52,14 @@ class _Several:
 
 
 class Replies(BaseParser):
-    """The replies on one connection: what redis-py calls its `parser_class`. Strings are given as bytes."""
+    """The replies on one connection: what redis-py calls its `parser_class`. Strings are given as bytes.
 
-    def __init__(self, socket_read_size: int = _CHUNK) -> None:
-        self._stream: StreamReader | None = None
+    `gives_way`: whether others wait for replies, who go first.
+    """
+
+    def __init__(self, socket_read_size: int = _CHUNK, *, gives_way: Callable[[], bool] = lambda: False) -> None:
+        self._gives_way = gives_way
+        self._stream: asyncio.StreamReader | None = None
         self._bytes, self._at, self._begun = bytearray(), 0, list[_Several]()
 
     def on_connect(self, connection: Any) -> None:
@@ -80,13 +87,15 @@ class Replies(BaseParser):
         return reply
 
     @property
-    def _open(self) -> StreamReader:
+    def _open(self) -> asyncio.StreamReader:
         if self._stream is None:
             raise Disconnected("the connection is closed")
         return self._stream
 
     async def _receive(self) -> None:
         received = await self._open.read(_CHUNK)
+        if self._gives_way():
+            await asyncio.sleep(GIVE_WAY_SECONDS)
         if not received:
             raise Disconnected("the server closed the connection")
         del self._bytes[: self._at]

@@ -166,6 +166,27 @@ async def test_nothing_is_read_where_nobody_is_connected() -> None:
         await replies.can_read()
 
 
+@pytest.mark.anyio
+async def test_events_lie_unread_while_others_wait_for_replies() -> None:
+    """For a moment, and no longer than that; and not where nobody waits."""
+    others = [True]
+    stream, events = asyncio.StreamReader(), Replies(gives_way=lambda: others[0])
+    events.on_connect(SimpleNamespace(_reader=stream))
+    stream.feed_data(b"+OK\r\n")
+    reading = asyncio.create_task(events.read_response())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gave_way = not reading.done()
+    given = await asyncio.wait_for(reading, 5)
+
+    others[0] = False
+    stream.feed_data(b"+OK\r\n")
+    at_once = asyncio.create_task(events.read_response())
+    await asyncio.sleep(0)
+
+    assert (gave_way, given, at_once.done()) == (True, b"OK", True)
+
+
 def test_a_command_is_packed_by_the_length_of_its_bytes() -> None:
     """Text, bytes and numbers, whatever is in them."""
     assert packed(["SET", "zażółć", b"\r\n\x00", -1]) == (
