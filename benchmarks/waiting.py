@@ -187,6 +187,7 @@ async def many(scene: Scene, how_many: int) -> Timed:
         await scene.are_pending(len(tasks))
     requests = await scene.pending(how_many)
     opening = (time.perf_counter() - started) / how_many
+    await asyncio.sleep(1)  # the last ones are open, and about to wait
     connected = len(await scene.client.client_list())
     print(f"{how_many} calls wait in one process; opening took {opening / scene.floor:.1f} floors each")
     print(f"connections on the server, those of desk and counter among them: {connected}, limit {CONNECTIONS_MAX}")

@@ -274,6 +274,21 @@ async def test_cancelled_scripts_leave_no_answer_for_others(connection: Connecti
     assert replies == [str(number).encode() for number in range(50)]
 
 
+async def test_whoever_waits_for_a_reply_is_counted_as_long_as_they_do(own: Connection, tenant: str) -> None:
+    """However it ends; nothing would give way to who is gone for ever."""
+    sleeping = asyncio.create_task(own.execute("BLPOP", tenant, 5))
+    await asyncio.sleep(0.05)
+    waits = own.commands.in_use
+    sleeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeping
+    with pytest.raises(GuardUnavailable):
+        await own.pipeline([["PING"], ["NO-SUCH-COMMAND"]])
+    await own.execute("PING")
+
+    assert (waits, own.commands.in_use) == (1, 0)
+
+
 @pytest.mark.parametrize("block_ms", [0, -1])
 async def test_a_read_without_an_end_is_refused(connection: Connection, block_ms: int) -> None:
     """BLOCK 0 sleeps through a black-holed link for ever."""
