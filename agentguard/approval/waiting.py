@@ -202,10 +202,9 @@ class Waiters:
                 await self._work.wait()
 
     def _take_due(self) -> list[str]:
-        self._due.intersection_update(self._waiting)
         due = list(islice(self._due, _READ_MANY))
         self._due.difference_update(due)
-        return due
+        return [request_id for request_id in due if request_id in self._waiting]
 
     async def _answer(self, request_ids: list[str]) -> None:
         """Tell the waiters of these requests, where something happened to them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
@@ -55,6 +55,16 @@ async def listening(waiters: Waiters) -> None:
     await asyncio.sleep(0.05)
 
 
+class Looked(dict[str, list[Waiter]]):
+    """Those who wait; counts how often somebody goes through all of them."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.times += 1
+        return super().__iter__()
+
+
 async def test_a_decision_wakes_its_waiter(agent: Channel, desk: Desk, waiters: Waiters) -> None:
     """The waiter gets the record, with votes and sealed input."""
     # given
@@ -96,6 +106,23 @@ async def test_t38_each_call_has_its_own_answer(agent: Channel, desk: Desk, wait
     assert not calls[1].done()
     await agent.withdraw(other.request.id, "")
     assert (await asyncio.wait_for(calls[1], 10)).state is State.WITHDRAWN
+
+
+async def test_t37_a_decision_is_no_work_for_whoever_waits_beside_it(agent: Channel, desk: Desk) -> None:
+    """With thousands that wait, looking at each of them once for each event would be most of the work."""
+    beside = Looked()
+    waiters = Waiters(channel=agent, reread_seconds=NEVER, _waiting=beside)
+    stored = [await opened(agent) for _ in range(2)]
+    calls = [waiting(waiters, each) for each in stored]
+    await listening(waiters)
+    beside.times = 0
+
+    await approve(desk, stored[0])
+    await asyncio.wait_for(calls[0], 10)
+
+    assert (beside.times, calls[1].done()) == (0, False)
+    calls[1].cancel()
+    await waiters.close()
 
 
 async def test_several_may_wait_for_one_request(agent: Channel, desk: Desk, waiters: Waiters) -> None:
