@@ -94,6 +94,10 @@ def ended(tool: str, resolution: Resolution, *, until_ms: int = 0) -> CallRefuse
     return CallRefused(reason, told + words + again, tool=tool, request_id=resolution.request)
 
 
+_BOUNDS = {"crowded": "asking.pending", "paused": "asking.per_minute"}
+"""The keys of a policy behind the reasons of `AskedTooMuch`."""
+
+
 def asked_too_much(tool: str, refused: AskedTooMuch) -> CallRefused:
     """Nobody is asked, since the agent has asked too much already."""
     then = (
@@ -101,7 +105,10 @@ def asked_too_much(tool: str, refused: AskedTooMuch) -> CallRefused:
         if refused.until_ms
         else "Nobody is asked until people are done with some of them"
     )
-    told = f"asked too much: {refused}. {then}. The call did not run. Do not try it in another form; tell the user, and ask for less."
+    told = (
+        f"asked too much: {refused}. {then}. The call did not run. Do not try it in another form; tell the user, and ask for less. "
+        f"What bounds it is {_BOUNDS[refused.code]} in policy.yaml."
+    )
     return CallRefused(RefusalReason.ASKED_TOO_MUCH, told, tool=tool)
 
 

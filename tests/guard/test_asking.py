@@ -54,6 +54,7 @@ async def test_t19_a_flood_reaches_people_as_few_requests_and_each_refusal_is_on
     assert reasons == [RefusalReason.PENDING] * 3 + [RefusalReason.ASKED_TOO_MUCH] * 47
     assert written == [reason.value for reason in reasons]
     assert str(tried[-1]).startswith("asked too much: 3 requests of this agent wait already.")
+    assert str(tried[-1]).endswith("What bounds it is asking.pending in policy.yaml.")
     assert len(await world.open_requests()) == 3
     assert world.tools.ran == []
 
@@ -91,6 +92,7 @@ async def test_t19_an_agent_that_asks_too_often_is_told_until_when_nobody_is_ask
 
     assert [each.reason for each in tried[2:]] == [RefusalReason.ASKED_TOO_MUCH] * 2
     assert re.search(r"Nobody is asked until \d{4}-\d\d-\d\d \d\d:\d\d UTC", str(tried[3]))
+    assert all(str(each).endswith("What bounds it is asking.per_minute in policy.yaml.") for each in tried[2:])
     assert echoed == "hello"
 
 
