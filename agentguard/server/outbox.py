@@ -150,9 +150,13 @@ class Outbox:
 
     async def undelivered(self, request: str) -> Sequence[Delivery]:
         """What of a request could not be told so far, by place."""
-        kept = await self.connection.execute("HVALS", self.names.undelivered(request))
-        found = [delivery for text in kept if (delivery := _readable(text)) is not None]
-        return sorted(found, key=lambda delivery: (delivery.where, delivery.turn.time_ms))
+        return (await self.all_undelivered([request]))[0]
+
+    async def all_undelivered(self, requests: Sequence[str]) -> Sequence[Sequence[Delivery]]:
+        """The same of each of several requests."""
+        kept = await self.connection.pipeline([("HVALS", self.names.undelivered(request)) for request in requests])
+        found = [[delivery for text in texts if (delivery := _readable(text)) is not None] for texts in kept]
+        return [sorted(each, key=lambda delivery: (delivery.where, delivery.turn.time_ms)) for each in found]
 
     async def counts(self) -> tuple[int, int]:
         """How many messages wait to be sent, and how many are dead letters."""

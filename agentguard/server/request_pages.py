@@ -168,14 +168,15 @@ async def _card_values(
 ) -> dict[str, Any]:
     shown = await office.desk().show(request_id)
     stored, face = shown.stored, face_of(shown)
-    seen = f"{stored.version} {stored.state} {face.card_digest} {' '.join(face.standings)} {face.edit} {face.status}"
+    untold = untold_of(await office.outbox.undelivered(request_id))
+    seen = (stored.version, stored.state, face.card_digest, face.standings, face.edit, face.status)
     return {
         "face": face,
         "whole": whole,
         "most": CHARACTERS_SHOWN,
         "may": choices_of(entrance, office, stored, viewer, f"/requests/{stored.request.id}"),
-        "untold": untold_of(await office.outbox.undelivered(request_id)),
-        "version": hashlib.sha256(seen.encode()).hexdigest()[:16],
+        "untold": untold,
+        "version": hashlib.sha256(f"{seen} {[place.where for place in untold]}".encode()).hexdigest()[:16],
     }
 
 

@@ -25,6 +25,7 @@ from agentguard.server.entrance import Entrance, FormRefused, TheEntrance, TheVi
 from agentguard.server.frame import framed, part_of_page
 from agentguard.server.identity import Identity
 from agentguard.server.office import Office, TheOffice
+from agentguard.server.views import untold_of
 
 CHARACTERS_SHOWN = 400
 """Of each text on a card of a turn, unless all of it is asked for: several cards share one screen."""
@@ -114,12 +115,16 @@ async def _values(
     turn, here = turn_of(together), f"/requests/{request_id}/turn"
     may = [choices_of(entrance, office, shown.stored, viewer, here) for shown in together]
     waiting = [each for item, each in zip(turn.items, may, strict=True) if item.is_open]
-    seen = [(shown.stored.version, item.status, item.edit) for shown, item in zip(together, turn.items, strict=True)]
+    untold = list(map(untold_of, await office.outbox.all_undelivered([item.id for item in turn.items])))
+    seen = [
+        (shown.stored.version, item.status, item.edit, [place.where for place in places])
+        for shown, item, places in zip(together, turn.items, untold, strict=True)
+    ]
     return {
         "turn": turn,
         "here": "inbox",
         "request": request_id,
-        "items": list(zip(turn.items, may, strict=True)),
+        "items": list(zip(turn.items, may, untold, strict=True)),
         "named": " ".join(f"{id_}:{digest}" for id_, digest in turn.cards.items()),
         "why_not": next((each.why_not for each in waiting if each.why_not), ""),
         "step_up": next((each.step_up for each in waiting if each.step_up), ""),

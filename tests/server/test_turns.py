@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from agentguard.approval import Channel
+from agentguard.approval import Channel, Turn
 from agentguard.cards import digest_of
 from agentguard.model.approvals import Request, State
 from agentguard.model.verdicts import Need
+from agentguard.server.outbox import Delivery, Outbox
 from tests.approval.people import BOARD, CONFIRMED, ONE, TWO
 from tests.cards.faces import a_card
 from tests.server.serving import opened
@@ -106,6 +107,25 @@ class TestCard:
         assert "All 2 wait for a decision" in page
         assert all(form(page, f"/requests/{request.id}/approve") for request in requests)
         assert len(set(re.findall(r' id="([^"]+)"', page))) == len(re.findall(r' id="([^"]+)"', page))
+
+    async def test_each_call_says_which_place_could_not_be_told_of_it(
+        self, agent: Channel, ann: httpx.AsyncClient
+    ) -> None:
+        """As its own page does, with what it holds written out; a screen that is open learns of it."""
+        told, untold = await turn(agent, ONE, ONE)
+        before = await page_of(ann, [told, untold])
+        outbox = Outbox(connection=agent.connection, names=agent.names)
+        opening = Turn(kind="request.opened", request=untold.id, state=State.PENDING, time_ms=untold.opened_ms)
+        letter = Delivery(endpoint="e" * 16, where="hooks.acme.example", turn=opening, attempts=2, trouble=XSS)
+        await outbox.take(cursor := await outbox.cursor(), cursor, [letter.model_copy(update={"attempts": 0})])
+        await outbox.settle(letter, "again", delay_ms=60_000)
+        page = await page_of(ann, [told, untold])
+        item = page.partition(f'id="i-{untold.id}"')[2]
+        assert page.count("could not be told of this") == item.count("could not be told of this") == 1
+        assert "hooks.acme.example could not be told of this: " in item
+        assert "(attempts: 2)" in item
+        assert XSS not in page
+        assert re.findall(r'data-version="(\w+)"', before) != re.findall(r'data-version="(\w+)"', page)
 
     async def test_t38_one_is_decided_and_the_others_wait(self, agent: Channel, ann: httpx.AsyncClient) -> None:
         """The card then says how it stands, and who decided."""
