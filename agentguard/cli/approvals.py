@@ -15,13 +15,23 @@ from agentguard.approval import Desk, Run, Shown, Steps, Stored
 from agentguard.cli.cards import print_card, print_line, print_runs, request_json
 from agentguard.cli.durations import milliseconds
 from agentguard.cli.keys import my_key
+from agentguard.cli.lazily import lazily
 from agentguard.cli.options import DEFAULT_FOLDER, Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Because, Decision, Found, Grant, Offer, Resolution, Settlement, State
 
-app = typer.Typer(help="See what waits for people, and decide it with your own key.", no_args_is_help=True)
+_COMMANDS = {
+    "turn": (
+        "agentguard.cli.turns:app",
+        "The calls of one turn together: all of them, or none.",
+    ),
+}
+
+app = typer.Typer(
+    cls=lazily(_COMMANDS), help="See what waits for people, and decide it with your own key.", no_args_is_help=True
+)
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, or its first characters (6 or more).")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Your words; the model reads them when you reject.")]

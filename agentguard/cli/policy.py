@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from agentguard.cli import diff, pin, propose, replay, report, schema, verify
 from agentguard.cli.junit import junit as junit_of
+from agentguard.cli.lazily import lazily
 from agentguard.cli.screen import complain, say
 from agentguard.config import case_sources, has_people, policy_warnings, read_library
 from agentguard.config.masking import maskers_of
@@ -22,14 +22,38 @@ from agentguard.model.facts import Facts
 from agentguard.model.provenance import PlainProvenance
 from agentguard.policy import CaseResult, milliseconds, run_cases
 
-app = typer.Typer(help="Check, test and explain policies.", no_args_is_help=True)
-app.command("init")(propose.init)
-app.command("pin")(pin.pin)
-app.command("diff")(diff.diff)
-app.command("replay")(replay.replay)
-app.command("verify")(verify.verify)
-app.command("report")(report.report)
-app.command("schema")(schema.schema)
+_COMMANDS = {
+    "init": (
+        "agentguard.cli.propose:init",
+        "Pin the tools of these sources, and propose a policy for them: each with a risk, and why. Overwrites nothing.",
+    ),
+    "pin": (
+        "agentguard.cli.pin:pin",
+        "Pin the tools of these sources in tools.lock.json, and say what changed. Exit code 1: one must not be pinned, and none was.",
+    ),
+    "diff": (
+        "agentguard.cli.diff:diff",
+        "Compare two policies, clause by clause and over the cases of both. Exit code 1: something is laxer, or may be.",
+    ),
+    "replay": (
+        "agentguard.cli.replay:replay",
+        "Judge the calls on record by this policy, and say which it would decide differently. Shows no argument.",
+    ),
+    "verify": (
+        "agentguard.cli.verify:verify",
+        "Try each clause with a call that it is about and one that it is not, the whole road long. Exit code 1: one is not enforced.",
+    ),
+    "report": (
+        "agentguard.cli.report:report",
+        "Say what clauses in shadow would have done to the calls on record, and how many questions a day they would cost.",
+    ),
+    "schema": (
+        "agentguard.cli.schema:schema",
+        "Print the JSON Schema of a file, so that editors complete it.",
+    ),
+}
+
+app = typer.Typer(cls=lazily(_COMMANDS), help="Check, test and explain policies.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="A folder with policy.yaml.")]
 

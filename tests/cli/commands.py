@@ -20,6 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import typer
+
 LINES = ("stdin", "stdout", "stderr")
 
 
@@ -128,7 +130,9 @@ class Running:
 def _serve() -> None:
     """For each line on standard input: fork and say who runs it, or wait for one and say how it ended."""
     from agentguard.cli import main  # noqa: PLC0415 - this process alone imports it, once
+    from agentguard.cli.app import app  # noqa: PLC0415 - the same
 
+    _import_all(typer.main.get_command(app))
     gc.collect()
     gc.freeze()  # children leave alone what they share
     for line in sys.stdin:
@@ -139,6 +143,12 @@ def _serve() -> None:
             _become(asked)
             _end(partial(exec, asked["code"], {"__name__": "__main__"}) if asked["code"] else main)
         print(answer, flush=True)  # noqa: T201 - the answer
+
+
+def _import_all(group: Any) -> None:
+    """Import the module of every command, so that no child does."""
+    for command in getattr(group, "commands", {}).values():
+        _import_all(command)
 
 
 def _become(asked: Mapping[str, Any]) -> None:
