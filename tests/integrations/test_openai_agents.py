@@ -31,9 +31,11 @@ from agents.tool_context import ToolContext
 from mcp.types import CallToolResult, TextContent
 from mcp.types import Tool as McpTool
 from openai import AsyncOpenAI
+from openai.types.responses import ResponseFunctionToolCall
 from pydantic import BaseModel, EmailStr
 
 from agentguard.audit import read
+from agentguard.config import open_brake
 from agentguard.errors import ConfigurationError, GuardUnavailable, NoSession
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.openai_agents import (
@@ -44,7 +46,7 @@ from agentguard.integrations.openai_agents import (
     sealed_session,
     sealed_state,
 )
-from agentguard.model.approvals import Decision, State
+from agentguard.model.approvals import Decision, Scope, State
 from tests import documents
 from tests.guard.world import CUSTOMER, POLICY, World
 from tests.integrations.agents_world import Events, Told, model, tool
@@ -623,6 +625,133 @@ async def test_t24_an_agent_as_a_tool_must_be_guarded_and_its_calls_sleep_with_t
     assert [item.tool_name for item in result.interruptions] == ["refund"]
     assert over.final_output == "Done"
     assert world.tools.ran == [("refund", {"order_id": 1, "amount": 10.0})]
+
+
+async def edited(guard: Guard, world: World, before: str, after: str) -> None:
+    """Change the policy, and wait until the guard took it in."""
+    policy, version = world.policies / "policy.yaml", guard.policy.version
+    policy.write_text(policy.read_text().replace(before, after, 1))
+    async with asyncio.timeout(30):
+        while guard.policy.version == version:
+            await asyncio.sleep(0.01)
+
+
+async def billing(guard: Guard, world: World, client: AsyncOpenAI) -> Agent[Any]:
+    """An agent that has another one as a tool, whose own call people are asked about too."""
+    await edited(guard, world, "  refund:", "  bill: {risk: high, labels: []}\n  refund:")
+    inner: Agent[Any] = Agent(name="billing", tools=[tool(world.tools.refund)], model=model("responses", client))
+    as_tool = guarded(guard, inner, interrupts=True).as_tool(
+        "bill", "Bills.", failure_error_function=lambda _, error: f"Failed: {error}"
+    )
+    return guarded(guard, Agent(name="support", tools=[as_tool], model=model("responses", client)), interrupts=True)
+
+
+async def asleep(guard: Guard, world: World, agent: Agent[Any], server: FakeOpenAI) -> bytes:
+    """Its run, in which people approved the call of the inner agent, which asks for a refund of its own."""
+    server.says(calls(call("c1", "bill", {"input": "refund 1"})))
+    first = await Runner.run(agent, "Refund order 1")
+    await world.decide((await world.waiting())[0], "ann")
+    server.says(calls(call("c2", "refund", {"order_id": 1})))
+    state = await opened_state(guard, agent, sealed_state(guard, first.to_state()))
+    second = await Runner.run(agent, state)
+    assert [each.tool_name for each in (*first.interruptions, *second.interruptions)] == ["bill", "refund"]
+    return sealed_state(guard, second.to_state())
+
+
+@pytest.mark.usefixtures("session")
+async def test_an_agent_as_a_tool_that_people_approved_goes_on_where_its_run_slept(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """Nobody is asked about it again, and what its tools do runs once, when people approved that; its answer is masked."""
+    agent = await billing(guard, world, client)
+    stored = await asleep(guard, world, agent, server)
+    await world.decide((await world.waiting())[0], "ann")
+    server.says(text(f"Refunded {MINE}"), text("Done"))
+
+    over = await Runner.run(agent, await opened_state(guard, agent, stored))
+
+    assert over.final_output == "Done"
+    assert world.tools.ran == [("refund", {"order_id": 1, "amount": 10.0})]
+    assert await world.open_requests() == []
+    assert "Refunded [EMAIL_" in server.sent[-1]
+    assert MINE not in "".join(server.sent)
+
+
+@pytest.mark.usefixtures("session")
+async def test_t2_an_agent_as_a_tool_does_not_begin_anew_where_no_run_of_it_sleeps(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """The very call that was approved, made again once it is over, runs nothing and asks nobody."""
+    agent = await billing(guard, world, client)
+    stored = await asleep(guard, world, agent, server)
+    await world.decide((await world.waiting())[0], "ann")
+    server.says(text("Refunded"), text("Done"))
+    await Runner.run(agent, await opened_state(guard, agent, stored))
+    sent = len(server.sent)
+    words = '{"input": "refund 1"}'
+    again: Any = ResponseFunctionToolCall(arguments=words, call_id="c1", name="bill", type="function_call", id="c1")
+    context = ToolContext(None, tool_name="bill", tool_call_id="c1", tool_arguments=words, tool_call=again)
+
+    told = await agent.tools[0].on_invoke_tool(context, words)  # type: ignore[union-attr]
+
+    assert told.startswith("already done: this very call ran before")
+    assert len(server.sent) == sent
+    assert world.tools.ran == [("refund", {"order_id": 1, "amount": 10.0})]
+
+
+@pytest.mark.usefixtures("session")
+async def test_an_agent_as_a_tool_does_not_go_on_while_it_is_frozen(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """Though people approved its call before, and the one inside; the outer run goes on with the refusal."""
+    agent = await billing(guard, world, client)
+    stored = await asleep(guard, world, agent, server)
+    await world.decide((await world.waiting())[0], "ann")
+    async with open_brake(world.policies, world.settings, tenant=world.tenant) as brake:
+        await brake.freeze(Scope.TOOL, "bill", reason="an incident", person="bob", key=world.keys["bob"])
+    await asyncio.sleep(1.2)  # within a second every process knows
+    server.says(text("Done"))
+
+    over = await Runner.run(agent, await opened_state(guard, agent, stored))
+
+    assert over.final_output == "Done"
+    assert "frozen" in server.sent[-1]
+    assert world.tools.ran == []
+
+
+@pytest.mark.usefixtures("session")
+async def test_an_agent_as_a_tool_does_not_go_on_once_policy_denies_it(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """Though people approved its call before, and the one inside; the outer run goes on with the refusal."""
+    agent = await billing(guard, world, client)
+    stored = await asleep(guard, world, agent, server)
+    await world.decide((await world.waiting())[0], "ann")
+    await edited(guard, world, "rules:", "rules:\n  - {id: no-bill, tools: [bill], deny: true}")
+    server.says(text("Done"))
+
+    over = await Runner.run(agent, await opened_state(guard, agent, stored))
+
+    assert over.final_output == "Done"
+    assert "denied by policy" in server.sent[-1]
+    assert world.tools.ran == []
+
+
+@pytest.mark.usefixtures("session")
+async def test_t26_an_error_of_an_agent_that_goes_on_is_masked(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """The model reads of it as of any tool's."""
+    agent = await billing(guard, world, client)
+    stored = await asleep(guard, world, agent, server)
+    await world.decide((await world.waiting())[0], "ann")
+    server.says(calls(call("c3", MINE, {})), text("Done"))
+
+    over = await Runner.run(agent, await opened_state(guard, agent, stored))
+
+    assert over.final_output == "Done"
+    assert re.search(r"Failed: ModelBehaviorError: Tool \[EMAIL_\w+\] not found", server.sent[-1])
+    assert MINE not in "".join(server.sent)
 
 
 @pytest.mark.usefixtures("session")

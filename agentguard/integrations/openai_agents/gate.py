@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import Any
 
 from agents import FunctionTool, RunContextWrapper, get_current_span
+from agents.agent_tool_state import drop_agent_tool_run_result, get_agent_tool_state_scope, peek_agent_tool_run_result
 from agents.exceptions import ToolTimeoutError
 from agents.tool import (
     default_tool_timeout_error_message,
@@ -32,7 +33,15 @@ from agents.tool import (
 from agents.tool_context import ToolContext
 from pydantic_core import to_json
 
-from agentguard.errors import CallPending, CallRefused, Fault, GuardUnavailable, ResultRefused, ToolFailed
+from agentguard.errors import (
+    CallPending,
+    CallRefused,
+    Fault,
+    GuardUnavailable,
+    RefusalReason,
+    ResultRefused,
+    ToolFailed,
+)
 from agentguard.guard.permit import Permit
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import Unrun, answer
@@ -70,7 +79,12 @@ class Gate:
         try:
             permit = self._take(call) or await self.guard.admit(call, tool, hold_seconds=self.hold_seconds)
         except (CallRefused, GuardUnavailable) as refusal:
-            return answer(refusal)
+            is_over = isinstance(refusal, CallRefused) and refusal.reason is RefusalReason.ALREADY_DONE
+            return (
+                await self._go_on(context, input)
+                if is_over and self._sleeps(context)
+                else self._refused(context, refusal)
+            )
         return await self._run(context, permit)
 
     async def needs_approval(self, context: RunContextWrapper[Any], arguments: dict[str, Any], call_id: str) -> bool:
@@ -153,6 +167,47 @@ class Gate:
             if told is None:
                 raise
             return told
+
+    def _sleeps(self, context: ToolContext[Any]) -> bool:
+        """Whether the tool is an agent whose run, begun by this very call, was interrupted and goes on now."""
+        given = getattr(context, "tool_call", None)
+        if given is None or not self.seen.tool._is_agent_tool:
+            return False
+        return peek_agent_tool_run_result(given, scope_id=get_agent_tool_state_scope(context)) is not None
+
+    def _refused(self, context: ToolContext[Any], refusal: Unrun) -> str:
+        """What the model is told; a run of the tool's that sleeps is given up, or the outer one would wait for it again.
+
+        Where the guard is unavailable it sleeps on.
+        """
+        given = context.tool_call if isinstance(refusal, CallRefused) and self._sleeps(context) else None
+        if given is not None:
+            drop_agent_tool_run_result(given, scope_id=get_agent_tool_state_scope(context))
+        return answer(refusal)
+
+    async def _go_on(self, context: ToolContext[Any], text: str) -> Any:
+        """The rest of that run. Its call was permitted and settled when the run fell asleep; each call inside has a gate of its own."""
+        name = self.seen.name
+        try:
+            await self.guard.asking.freezing.check(self.guard.principals.current(), name)
+            with _running():
+                result = await invoke_function_tool(function_tool=self._bare, context=context, arguments=text)
+        except (CallRefused, GuardUnavailable) as refusal:
+            return self._refused(context, refusal)
+        except ToolTimeoutError:
+            return await self._timed_out(context)
+        except Fault:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the run raises is masked
+            failed = type(error).__name__, str(error)
+        else:
+            return self._given(await self.guard.masked(readable(result), origin=name))
+        kind, said = failed
+        masked = ToolFailed(kind, str(await self.guard.masked(said, origin=name)))
+        told = await _told(self.seen.tool, context, masked)
+        if told is None:
+            raise masked
+        return told
 
     @cached_property
     def _bare(self) -> FunctionTool:
