@@ -5,37 +5,35 @@ Each anchor is a short piece that every match of its pattern contains. RE2 looks
 
 from __future__ import annotations
 
-from enum import IntEnum
+from typing import Final
 
 import re2
 
 from agentguard.masking.marked import MARKED_FORM
 
 
-class Anchor(IntEnum):
-    """What a text may hold."""
+class Anchor:
+    """What a text may hold. Plain numbers: they are asked for with every text, and a member of an Enum is looked up for each."""
 
-    __hash__ = int.__hash__  # that of an Enum is written in Python, and these are looked up for every page
-
-    IBAN = 0
-    BASE58 = 1
-    SERVICE_KEY = 2
-    ENCODED = 3
-    MAC = 4
-    DIGITS = 5
-    COLONS = 6
-    BECH32 = 7
-    ETHEREUM = 8
-    WEB_TOKEN = 9
-    PEM = 10
-    LOGIN = 11
-    SSN = 12
-    AT = 13
-    TOKEN = 14
-    REDACTED = 15
-    TOLD = 16
-    QUERY = 17
-    SCHEME = 18
+    IBAN: Final = 0
+    BASE58: Final = 1
+    SERVICE_KEY: Final = 2
+    ENCODED: Final = 3
+    MAC: Final = 4
+    DIGITS: Final = 5
+    COLONS: Final = 6
+    BECH32: Final = 7
+    ETHEREUM: Final = 8
+    WEB_TOKEN: Final = 9
+    PEM: Final = 10
+    LOGIN: Final = 11
+    SSN: Final = 12
+    AT: Final = 13
+    TOKEN: Final = 14
+    REDACTED: Final = 15
+    TOLD: Final = 16
+    QUERY: Final = 17
+    SCHEME: Final = 18
 
 
 _PREFIXES = (
@@ -95,11 +93,11 @@ _WORDS = (
     Anchor.QUERY,
     Anchor.SCHEME,
 )
-_RUNS = tuple(anchor for anchor in Anchor if anchor not in _WORDS)
+_RUNS = tuple(anchor for anchor in _PIECES if anchor not in _WORDS)
 _MEMORY = 64 * 1024 * 1024
 
 
-def _compiled(anchors: tuple[Anchor, ...]) -> re2.Set:
+def _compiled(anchors: tuple[int, ...]) -> re2.Set:
     options = re2.Options()
     options.max_mem = _MEMORY
     pieces = re2.Set.SearchSet(options)

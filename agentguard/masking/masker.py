@@ -52,7 +52,7 @@ class Masker:
         limits: Limits | None = None,
     ) -> None:
         self._detectors = [
-            (detector, frozenset(map(int, detector.anchors)) if isinstance(detector, Anchored) else None)
+            (detector, frozenset(detector.anchors) if isinstance(detector, Anchored) else None)
             for detector in (DEFAULT_DETECTORS if detectors is None else detectors)
         ]
         self._asked: dict[frozenset[int], list[Detector]] = {}
