@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from agentguard.masking.anchors import Anchor, anchors_in
 from agentguard.masking.fields import NO_KEY, Key
@@ -28,12 +28,8 @@ _REACH_BEFORE = 56
 _REACH_AFTER = 14
 
 
-class DigitRun(NamedTuple):
-    """A stretch of a text that holds so many digits."""
-
-    start: int
-    end: int
-    digits: int
+DigitRun = tuple[int, int, int]
+"""A stretch of a text: its start, its end, and how many digits it holds."""
 
 
 class Page:
@@ -62,7 +58,7 @@ class Page:
         if self._digit_runs is None:
             found = _DIGITS.finditer(self.text) if Anchor.DIGITS in self.anchors else ()
             self._digit_runs = [
-                DigitRun(match.start(), match.end(), len(match.group().encode().translate(None, _MARKS)))
+                (match.start(), match.end(), len(match.group().encode().translate(None, _MARKS)))
                 for match in found
                 if match.lastindex
             ]

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 
 from agentguard.masking.anchors import Anchor
+from agentguard.masking.choices import ending
 from agentguard.masking.detectors.checksums import luhn
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
 _FORMS = re.compile(
-    r"(?<![0-9])(?:[0-9]{4}([ .-])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}|3[0-9]{3}([ .-])[0-9]{6}\2[0-9]{4,5}|[0-9]{12,19})(?![0-9])"
+    r"[0-9](?<![0-9].)(?:[0-9]{3}([ .-])[0-9]{4}\1[0-9]{4}\1[0-9]{1,7}|(?<=3)[0-9]{3}([ .-])[0-9]{6}\2[0-9]{4,5}|[0-9]{11,18})(?![0-9])"
 )
 _ISSUERS = re.compile(r"4|5[0-8]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720|131|014|149)|3[0-9]|1800|6[0-9]|8[12]|9792")
 _COMMON = re.compile(
@@ -22,9 +23,9 @@ _FOR = re.compile(
     r"\b(?:(?:credit|debit|bank|kredit|gift)?[ _-]?(?:card|karte)s?|cc|ccn|pan|visa|master ?card|maestro|amex|american express|discover"
     r"|diners|jcb|kartennummer|carte|tarjeta)\b"
 )
-_AGAINST = re.compile(
-    r"\b(?:id|ids|order|invoice|tracking|transaction|trace|sku|isbn|ean|gtin|imei|ref|reference|hash|seed|nonce|serial|part|batch|model)"
-    r"(?: (?:number|no|nr|id|code))?\W*\Z"
+_AGAINST = ending(
+    "id|ids|order|invoice|tracking|transaction|trace|sku|isbn|ean|gtin|imei|ref|reference|hash|seed|nonce|serial|part|batch|model",
+    further="number|no|nr|id|code",
 )
 
 
@@ -62,7 +63,7 @@ def _score(page: Page, match: re.Match[str]) -> float:
     if not checked or not _COMMON.match(digits):
         return 0.3
     grouped = len(digits) != end - start
-    opposed = _AGAINST.search(page.before(start)) or _AGAINST.search(page.key_at(start).words)
+    opposed = _AGAINST.match(page.before(start)[::-1]) or _AGAINST.match(page.key_at(start).words[::-1])
     return 0.4 if opposed else 0.9 if grouped else 0.75
 
 

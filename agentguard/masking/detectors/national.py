@@ -9,7 +9,7 @@ from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
-_FORM = re.compile(r"(?<![0-9])[0-9]{3}([ .-]?)[0-9]{2}\1[0-9]{4}(?![0-9])")
+_FORM = re.compile(r"[0-9](?<![0-9].)[0-9]{2}([ .-]?)[0-9]{2}\1[0-9]{4}(?![0-9])")
 _SSN = re.compile(r"\b(?:ssn|ssns|social security|social insurance|soc sec|ss ?#|socialsecurity)")
 _ITIN = re.compile(r"\b(?:itin|taxpayer|tax id)")
 _IN_SSN, _IN_ITIN = ("ss", "soc"), ("itin", "tax")

@@ -10,7 +10,7 @@ from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
-_V4 = re.compile(r"(?<![0-9A-Za-z_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])")
+_V4 = re.compile(r"[0-9](?<![0-9A-Za-z_.\-].)[0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])")
 _V4_FOR = re.compile(r"\b(?:ip|ips|ipv4|address|host|addr|client|server|remote|from|login|logged)\b")
 _VERSION = re.compile(r"(?:\bv|version|release|build|upgrade[ds]? to|chapter|section)[ :=\"']*\Z")
 # An anchor in the middle: text is searched for a colon, and what stands around it is read then.

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
 from agentguard.masking.anchors import Anchor
+from agentguard.masking.choices import ending, one_of
 from agentguard.masking.detectors.checksums import luhn
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
@@ -25,19 +25,23 @@ _NAMED = (
     r"tele?(?:ph|f)\w*|tel|phones?|cell(?:ular|phone)?|mobil\w*|fax|handy\w*|mob|hotline|msisdn|whatsapp|movil|celular|rufnummer"
     r"|durchwahl|voicemail|landline|festnetz"
 )
-_KEYED = re.compile(rf"\b(?:{_NAMED})\b")
-_SAID = re.compile(
-    rf"\b(?:{_NAMED}|call(?:ed|ing)?|dial(?:ed|ing)?|sms|(?:text(?:ed)?|ring|rang) (?:me|us|him|her|them|at|on)|signal"
-    r"|reach(?:ed)?|answering|messages? (?:to|on|at)|registered|contact(?:ed|s)?|(?:my|his|her|their) number is"
-    r"|appeler|appelez|rufen|anrufen|llame|llamar)\b"
+_TO = "(?:me|us|him|her|them|at|on)"
+_KEYED = re.compile(rf"\b{one_of(_NAMED)}\b")
+_SAYING = one_of(
+    rf"{_NAMED}|call(?:ed|ing)?|dial(?:ed|ing)?|sms|text(?:ed)? {_TO}|ring {_TO}|rang {_TO}|signal|reach(?:ed)?|answering"
+    r"|messages? (?:to|on|at)|registered|contact(?:ed|s)?|my number is|his number is|her number is|their number is"
+    r"|appeler|appelez|rufen|anrufen|llame|llamar"
 )
-_JUST_BEFORE = re.compile(r"\b(?:desk|office|home|work|extension)[\W_]*\Z")
+_SAID = re.compile(rf"\b{_SAYING}\b")
+_JUST_BEFORE = ending("desk|office|home|work|extension", marks=r"\W_")
 _JUST_AFTER = re.compile(r"\W{0,3}(?:desk|office|home|work|mobile|cell|fax|landline)\b")
-_AGAINST = re.compile(
-    r"\b(?:id|ids|uuid|order|invoice|ticket|case|ref|reference|isbn|issn|ean|gtin|sku|imei|timestamp|epoch|time|date|ts|tracking"
-    r"|serial|version|build|amount|total|price|sum|balance|size|bytes|count|seed|port|code|zip|account|acct|card|iban|bic"
-    r"|number of|nr of|range|pid|batch|page|row|line|part|model|coordinates|lat|lon|lng|usd|eur|gbp|barcode|commit|hash|volume"
-    r"|issue|section)(?: (?:number|no|nr|num|id|code))?[\W_]*\Z"
+_AGAINST = ending(
+    "id|ids|uuid|order|invoice|ticket|case|ref|reference|isbn|issn|ean|gtin|sku|imei|timestamp|epoch|time|date|ts|tracking"
+    "|serial|version|build|amount|total|price|sum|balance|size|bytes|count|seed|port|code|zip|account|acct|card|iban|bic"
+    "|number of|nr of|range|pid|batch|page|row|line|part|model|coordinates|lat|lon|lng|usd|eur|gbp|barcode|commit|hash|volume"
+    "|issue|section",
+    further="number|no|nr|num|id|code",
+    marks=r"\W_",
 )
 _NORTH_AMERICAN = re.compile(
     r"(?:(?:\+|00)?1[ .\-]{0,2})?(?:\([2-9][0-9]{2}\)[ .\-]{0,2}|[2-9][0-9]{2}[ .\-])[0-9]{3}[ .\-][0-9]{4}(?![0-9])"
@@ -59,12 +63,8 @@ _LEAST, _MOST = 7, 13
 _CLEAR, _LIKELY, _ABROAD, _TRUNK, _WRITTEN, _BARE = 0.75, 0.7, 0.6, 0.55, 0.2, 0.15
 
 
-class _Form(NamedTuple):
-    """A stretch that may be a number, and what the way it is written is worth by itself (0: it is none)."""
-
-    start: int
-    end: int
-    worth: float
+_Form = tuple[int, int, float]
+"""A stretch that may be a number: its start, its end, and what the way it is written is worth by itself (0: it is none)."""
 
 
 class Phones:
@@ -76,16 +76,16 @@ class Phones:
     def find(self, page: Page) -> Iterator[Finding]:
         """Telephone numbers among the runs of digits."""
         text = page.text
-        for run in page.digit_runs:
-            start, end = run.start, run.end
-            while run.digits >= _LEAST and end - start >= _LEAST:
+        for begin, end, digits in page.digit_runs:
+            start = begin
+            while digits >= _LEAST and end - start >= _LEAST:
                 form = _form(text, start, end)
-                score = _score(page, form) if form.worth else 0.0
+                first, last, worth = form
+                score = _score(page, form) if worth else 0.0
                 if score > 0:
-                    extension = _EXTENSION.match(text, form.end)
-                    last = extension.end() if extension else form.end
-                    yield Finding(form.start, last, "PHONE_NUMBER", score, self.name)
-                following = _GROUPS.search(text, max(form.end, start + 1), end)
+                    extension = _EXTENSION.match(text, last)
+                    yield Finding(first, extension.end() if extension else last, "PHONE_NUMBER", score, self.name)
+                following = _GROUPS.search(text, max(last, start + 1), end)
                 start = following.start() if following else end
 
 
@@ -93,17 +93,17 @@ def _form(text: str, start: int, end: int) -> _Form:
     """The longest number that starts at this digit, or what else stands there."""
     other = _other_end(text, start, end)
     if other is not None:
-        return _Form(start, other, 0.0)
+        return (start, other, 0.0)
     first = _with_marks(text, start) if text[start - 1 : start] in _MARKS_BEFORE else start
     if _is_glued(text, first):
-        return _Form(start, _group_end(text, start, end), 0.0)
+        return (start, _group_end(text, start, end), 0.0)
     written = _NORTH_AMERICAN.match(text, first, end + 1)
     if written and _ends_a_word(text, written.end()):
-        return _Form(first, written.end(), _CLEAR if text[first] == "+" else _LIKELY)
+        return (first, written.end(), _CLEAR if text[first] == "+" else _LIKELY)
     abroad = _INTERNATIONAL.match(text, first, end) if text[first] in "+0" else None
     last = _international_end(text, first, abroad.end()) if abroad else None
     if last is not None:
-        return _Form(first, last, _CLEAR if text[first] == "+" else _BARE if text[first:last].isdigit() else _ABROAD)
+        return (first, last, _CLEAR if text[first] == "+" else _BARE if text[first:last].isdigit() else _ABROAD)
     return _national(text, first, start, end)
 
 
@@ -128,37 +128,37 @@ def _with_marks(text: str, start: int) -> int:
 def _national(text: str, first: int, start: int, end: int) -> _Form:
     if text[start:end].isdecimal():
         is_bare = _LEAST <= end - start <= _MOST and _ends_a_word(text, end)
-        return _Form(start, end, _BARE if is_bare else 0.0)
+        return (start, end, _BARE if is_bare else 0.0)
     groups = _GROUPS.findall(text, start, end)
     while sum(map(len, groups)) > _MOST and len(groups) > 1:
         groups.pop()
         end = _last_groups_end(text, start, end)
     digits = sum(map(len, groups))
     if not _LEAST <= digits <= _MOST or not _ends_a_word(text, end):
-        return _Form(start, end, 0.0)
+        return (start, end, 0.0)
     if len(groups) == 1:
-        return _Form(start, end, _BARE)
+        return (start, end, _BARE)
     if text[first] == "(" and ")" in text[start:end]:
-        return _Form(first, end, _TRUNK)
+        return (first, end, _TRUNK)
     widths = [len(group) for group in groups]
     is_decimal = len(groups) == 2 and not text[start + widths[0] : end - widths[1]].strip(".")
     if min(widths) < 2 or max(widths) > 8 or len(groups) > 6 or is_decimal:
-        return _Form(start, end, 0.0)
+        return (start, end, 0.0)
     trunk = text[start] == "0" and text[start + 1] != "0" and 9 <= digits <= 12
-    return _Form(start, end, _TRUNK if trunk else _WRITTEN)
+    return (start, end, _TRUNK if trunk else _WRITTEN)
 
 
 def _score(page: Page, form: _Form) -> float:
     """What the way of writing is worth, with what stands around it."""
-    before, words = page.before(form.start), page.key_at(form.start).words
+    start, end, worth = form
+    before, words = page.before(start), page.key_at(start).words
     near = before[-_NEAR_BEFORE:]
-    grouped = form.worth >= _WRITTEN
-    if _is_telling(words) or _KEYED.search(near) or (grouped and _JUST_BEFORE.search(near)):
-        return min(0.95, form.worth + 0.45)
-    opposed = _AGAINST.search(before) or _is_opposed(words)
-    if not opposed and (_SAID.search(before) or _JUST_AFTER.match(page.after(form.end))):
-        return min(0.95, form.worth + 0.4)
-    return form.worth - (0.2 if form.worth == _CLEAR else 0.3) if opposed else form.worth
+    if _is_telling(words) or _KEYED.search(near) or (worth >= _WRITTEN and _JUST_BEFORE.match(near[::-1])):
+        return min(0.95, worth + 0.45)
+    opposed = _AGAINST.match(before[::-1]) or _is_opposed(words)
+    if not opposed and (_SAID.search(before) or _JUST_AFTER.match(page.after(end))):
+        return min(0.95, worth + 0.4)
+    return worth - (0.2 if worth == _CLEAR else 0.3) if opposed else worth
 
 
 @lru_cache(maxsize=4096)
@@ -170,7 +170,7 @@ def _is_telling(words: str) -> bool:
 @lru_cache(maxsize=4096)
 def _is_opposed(words: str) -> bool:
     """Whether a key's words name another number."""
-    return _AGAINST.search(words) is not None
+    return _AGAINST.match(words[::-1]) is not None
 
 
 def _international_end(text: str, first: int, end: int) -> int | None:
