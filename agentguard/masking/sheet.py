@@ -18,7 +18,7 @@ from agentguard.masking.fitting import is_just, masks_whole
 from agentguard.masking.limits import refused
 from agentguard.masking.page import SEPARATOR, Page
 from agentguard.masking.phrases import half_of
-from agentguard.masking.views import View, encoded_words, may_need_view, plain_view
+from agentguard.masking.views import BASE64, View, encoded_words, may_need_view, plain_view
 from agentguard.masking.windows import plain_views, views_of
 
 _DEEPEST_TEXT = 4
@@ -126,6 +126,9 @@ class Sheet:
 
     def _join(self) -> str:
         """The text of the page, with the texts as they are now."""
+        if len(self._texts) == 1:
+            self._starts = [0]
+            return self._texts[0]
         lengths = accumulate(map(len, self._texts), initial=0)
         self._starts = list(map(add, lengths, range(len(self._texts))))
         return SEPARATOR.join(self._texts)
@@ -166,7 +169,7 @@ class Sheet:
 
     def _lay(self, at: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
         """Put a text in its place, and behind all others the texts inside it that are written in another way."""
-        for start, end, hidden in tagged(text):
+        for start, end, hidden in () if text.isascii() else tagged(text):
             self._lay_behind(self._leaf_of[at], [View.whole(hidden, start, end, view)])
         inner = fields_in(text, self._fields, (key, scope))
         if may_need_view(text):
@@ -222,7 +225,8 @@ class Sheet:
         first = 0
         for _ in range(_DEEPEST_ENCODING):
             last, starts = len(self._texts), self._starts
-            for word in encoded_words(self.page.text, starts[first]):
+            spans = [span for span in self.page.spans(BASE64) if span[0] >= starts[first]]
+            for word in encoded_words(self.page.text, spans):
                 at = bisect_right(starts, word.start) - 1
                 view = View.whole(word.text, word.start - starts[at], word.end - starts[at], self._views.get(at))
                 self._lay_further(self._leaf_of[at], view, *said[self._leaf_of[at]], 1)
@@ -256,6 +260,8 @@ def _special(texts: Sequence[str], joined: str, starts: Sequence[int]) -> list[i
 
     A point in time has colons as well, and stands in most results; it holds no field.
     """
+    if len(texts) == 1:
+        return [0] if _holds_a_mark(joined) and not _TIME.match(joined) else []
     found = set() if joined.isascii() else {at for at, text in enumerate(texts) if not text.isascii()}
     for mark in _MARKS:
         offset = joined.find(mark)
@@ -264,6 +270,15 @@ def _special(texts: Sequence[str], joined: str, starts: Sequence[int]) -> list[i
             found.add(at - 1)
             offset = joined.find(mark, starts[at]) if at < len(starts) else -1
     return [at for at in sorted(found) if not _TIME.match(texts[at])]
+
+
+def _holds_a_mark(text: str) -> bool:
+    if ":" in text or not text.isascii():
+        return True
+    for mark in _MARKS:  # noqa: SIM110 - any() takes several times as long, and a short text is asked nothing else
+        if mark in text:
+            return True
+    return False
 
 
 def _blanked(text: str, parts: Sequence[Inner]) -> str:

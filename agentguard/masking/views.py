@@ -21,6 +21,8 @@ from html import unescape
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+import re2
+
 _ESCAPED_AT_MOST = 3
 _ODD = re.compile(r"[^\x00-\x7f\xc0-\u024f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 _FOREIGN_WORD = re.compile(r"[^\s\x1f]*[\u0370-\u03ff\u0400-\u04ff][^\s\x1f]*")
@@ -208,22 +210,24 @@ class Encoded(NamedTuple):
     text: str
 
 
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{15,}={0,2}")
+BASE64 = re2.compile(rb"[A-Za-z0-9+/_\-]{15,}={0,2}")
+"""What a word in base64 or hex looks like."""
+
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
 _LOOKED_AT, _MOSTLY = 10_000, 4  # a few characters that show nothing are no reason to look away
 _LINE_MARKS = re.compile(r"[\n\r\t]+")
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]|=\Z")
 
 
-def encoded_words(text: str, start: int = 0) -> Iterator[Encoded]:
-    """Words of `text`, from `start` on, that are printable text in base64, base64url or hex."""
-    for match in _BASE64.finditer(text, start):
-        word = match.group()
+def encoded_words(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Encoded]:
+    """Those of these words that are printable text in base64, base64url or hex. `spans`: where BASE64 stands in the text."""
+    for start, end in spans:
+        word = text[start:end]
         if _MIXED.search(word) is None:
             continue
         plain = _from_hex(word) if _HEX.match(word) else _from_base64(word)
         if plain is not None:
-            yield Encoded(match.start(), match.end(), plain)
+            yield Encoded(start, end, plain)
 
 
 def _from_hex(word: str) -> str | None:
