@@ -31,11 +31,13 @@ _TAGS = re.compile(r"[\U000e0020-\U000e007e][\U000e0020-\U000e007e]{4,}")
 
 def readings(text: str) -> Iterator[Changes]:
     """The other readings of a text, each as the changes that lead to it."""
-    if any(mark in text for mark in "])}") and (found := list(_bracketed(text))):
+    if ("]" in text or ")" in text or "}" in text) and (found := list(_bracketed(text))):
         yield found
     if " dot " in text or " DOT " in text:
         yield [(match.start(), match.end(), _MEANT[match.group().strip().lower()]) for match in _SAID.finditer(text)]
-    if any(mark in text for mark in "*`~") and (found := [(*match.span(), "") for match in _MARKS.finditer(text)]):
+    if ("*" in text or "`" in text or "~" in text) and (
+        found := [(*match.span(), "") for match in _MARKS.finditer(text)]
+    ):
         yield found
     if "=" in text and (found := list(_printable(text))):
         yield found

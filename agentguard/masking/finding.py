@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -46,8 +45,15 @@ def one_per_place(findings: Sequence[S]) -> list[S]:
     if len(findings) < 2:
         return list(findings)
     ordered = sorted(findings, key=_place)
-    if all(before.end <= after.start for before, after in pairwise(ordered)):
-        return ordered
+    reach = -1
+    for finding in ordered:
+        if finding.start < reach:
+            return _clustered(ordered)
+        reach = finding.end
+    return ordered
+
+
+def _clustered(ordered: Sequence[S]) -> list[S]:
     kept: list[S] = []
     cluster: list[S] = []
     reach = -1

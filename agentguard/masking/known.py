@@ -294,8 +294,8 @@ class KnownValues:
 
 def _parts(words: Iterable[bytes]) -> tuple[bytes, ...]:
     """The words of a name that tell one person from another."""
-    telling = (word for word in words if len(word) > 1 and word not in MINOR and word not in TITLES)
-    return tuple(dict.fromkeys(word for word in telling if not any(map(word.__contains__, _DIGITS))))
+    telling = [word for word in words if len(word) > 1 and word not in MINOR and word not in TITLES]
+    return tuple(dict.fromkeys([word for word in telling if len(word.translate(None, _DIGITS)) == len(word)]))
 
 
 def is_findable(entity_type: str) -> bool:
@@ -308,7 +308,7 @@ def means_one_thing(entity_type: str, words: tuple[bytes, ...]) -> bool:
     if entity_type == "PERSON":
         return len(words) > _MOST_PARTS
     joined = b"".join(words)
-    digits = sum(map(joined.count, _DIGITS))
+    digits = len(joined) - len(joined.translate(None, _DIGITS))
     if entity_type in SECRETS:
         return len(joined) >= 8
     if entity_type in _PLACES:
@@ -321,7 +321,7 @@ _NOT_KEPT = frozenset(
     "EMAIL_ADDRESS URL IP_ADDRESS JWT PRIVATE_KEY CRYPTO CITY STATE COUNTRY ZIP_CODE CVV BIC NRP ORGANIZATION".split()
 )
 _PLACES = frozenset({"ADDRESS", "LOCATION"})
-_DIGITS = tuple(bytes((digit,)) for digit in b"0123456789")
+_DIGITS = b"0123456789"
 _MOST_WORDS = 80
 _MOST_IN_HEAD = 24
 _MOST_PARTS = 6

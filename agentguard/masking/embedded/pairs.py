@@ -16,7 +16,7 @@ PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
 """What stands between two paragraphs."""
 
 _PAIR = re.compile(r"[:=](?<=[^\s:=,;][:=])(?!//)|[:=](?<=\w [:=])")
-_KEY_ENDS = re.compile(r"[\n,;|{}()\[\]\"'&?<>*`/\t\x1f!:=#]|\. | - ")
+_KEY_BEGINS = re.compile(r".*(?:[\n,;|{}()\[\]\"'&?<>*`/\t\x1f!:=#]|(?<=\.) |(?<= -) )", re.DOTALL)
 _KEY_REACH = 48
 _LONGEST_PHRASE = 4
 _QUOTES = {'"': '"', "'": "'", "`": "`"}
@@ -64,11 +64,8 @@ def pair_fields(text: str, fields: Fields, scope: Scope, taken: Sequence[tuple[i
 
 def pairs_in(text: str, taken: Sequence[tuple[int, int]] = ()) -> list[tuple[str, int]]:
     """Each name that stands before a colon or an equals sign outside of what is taken, and where that mark is."""
-    return [
-        (name, at)
-        for at in _outside(map(re.Match.start, _PAIR.finditer(text)), taken)
-        if (name := _name_before(text, at))
-    ]
+    places = map(re.Match.start, _PAIR.finditer(text))
+    return [(name, at) for at in (_outside(places, taken) if taken else places) if (name := _name_before(text, at))]
 
 
 def _outside(places: Iterable[int], spans: Sequence[tuple[int, int]]) -> Iterator[int]:
@@ -84,6 +81,14 @@ def _outside(places: Iterable[int], spans: Sequence[tuple[int, int]]) -> Iterato
 
 def _said(text: str, pairs: list[tuple[str, int]], fields: Fields, scope: Scope) -> Iterator[tuple[int, Said]]:
     """What each name says. Those of one paragraph stand beside each other."""
+    if "\n" not in text:
+        return zip((at for _, at in pairs), fields.keys(scope, tuple([name for name, _ in pairs])), strict=True)
+    return _said_by_paragraph(text, pairs, fields, scope)
+
+
+def _said_by_paragraph(
+    text: str, pairs: list[tuple[str, int]], fields: Fields, scope: Scope
+) -> Iterator[tuple[int, Said]]:
     ends = [match.start() for match in PARAGRAPH.finditer(text)]
     for _, several in groupby(pairs, key=lambda pair: bisect_right(ends, pair[1])):
         beside = list(several)
@@ -94,7 +99,10 @@ def _said(text: str, pairs: list[tuple[str, int]], fields: Fields, scope: Scope)
 def _name_before(text: str, at: int) -> str:
     before = text[max(0, at - _KEY_REACH) : at].rstrip(" \"'*`_\\")
     is_one_word = text[at] == "=" and not text[at - 1].isspace()  # as in lines of `a=1 b=2`
-    words = _KEY_ENDS.split(before)[-1].split()[-1 if is_one_word else -_LONGEST_PHRASE :]
+    begins = _KEY_BEGINS.match(before)
+    words = (before if begins is None else before[begins.end() :]).split()
+    if is_one_word or len(words) > _LONGEST_PHRASE:
+        words = words[-1 if is_one_word else -_LONGEST_PHRASE :]
     while words and not words[0][0].isalpha():
         words.pop(0)
     return " ".join(words)

@@ -25,16 +25,22 @@ _Find = Callable[[str, Fields, Said], Iterable[Region]]
 def _finders(text: str) -> list[_Find]:
     """What may find something here, the surest first; each is asked only where its marks stand."""
     lines, brackets = "\n" in text, "{" in text or "[" in text
-    asked: list[tuple[bool, _Find]] = [
-        (lines and "VCARD" in text, card_regions),
-        ("(" in text and ("VALUES" in text or "values" in text or "olumns" in text or "ields" in text), row_regions),
-        (brackets and ('"' in text or "'" in text), json_regions),
-        ("<" in text and ">" in text, markup_regions),
-        (lines and any(mark in text for mark in "|\t;,"), table_regions),
-        ("=" in text and ("&" in text or "?" in text), query_regions),
-        (lines and (":" in text or "=" in text), record_regions),
-    ]
-    return [find for wanted, find in asked if wanted]
+    asked: list[_Find] = []
+    if lines and "VCARD" in text:
+        asked.append(card_regions)
+    if "(" in text and ("VALUES" in text or "values" in text or "olumns" in text or "ields" in text):
+        asked.append(row_regions)
+    if brackets and ('"' in text or "'" in text):
+        asked.append(json_regions)
+    if "<" in text and ">" in text:
+        asked.append(markup_regions)
+    if lines and ("|" in text or "\t" in text or ";" in text or "," in text):
+        asked.append(table_regions)
+    if "=" in text and ("&" in text or "?" in text):
+        asked.append(query_regions)
+    if lines and (":" in text or "=" in text):
+        asked.append(record_regions)
+    return asked
 
 
 def regions_in(text: str, fields: Fields, said: Said) -> list[Region]:
@@ -49,8 +55,8 @@ def regions_in(text: str, fields: Fields, said: Said) -> list[Region]:
 def fields_in(text: str, fields: Fields, said: Said) -> list[Inner]:
     """Every part of a text that stands under a key, in order of place; parts do not overlap."""
     regions = regions_in(text, fields, said)
-    parts = [part for region in regions for part in region.parts]
-    taken = [(region.start, region.end) for region in regions]
+    parts = [part for region in regions for part in region.parts] if regions else []
+    taken = [(region.start, region.end) for region in regions] if regions else ()
     if ":" in text or "=" in text:
         parts += pair_fields(text, fields, said[1], taken)
     if "@" in text and "<" in text:
@@ -71,6 +77,8 @@ def _apart(found: Iterable[Region], others: list[Region]) -> list[Region]:
 
 
 def _in_order(parts: list[Inner]) -> list[Inner]:
+    if len(parts) < 2:
+        return parts
     ordered: list[Inner] = []
     for part in sorted(parts, key=_by_start):
         if not ordered or part.start >= ordered[-1].end:
