@@ -32,6 +32,14 @@ DigitRun = tuple[int, int, int]
 """A stretch of a text: its start, its end, and how many digits it holds."""
 
 
+def these(characters: str) -> bytes:
+    """Characters of ASCII in the form in which `Page.runs` takes them."""
+    return bytes(_THESE[0] if chr(byte) in characters else _OTHERS[0] for byte in range(256))
+
+
+_THESE, _OTHERS = b"x", b" "
+
+
 class Page:
     """What detectors search: `text`, `anchors` (which rarer patterns it may hold at all), and questions that several of them ask.
 
@@ -80,6 +88,17 @@ class Page:
             return found
         further = self._further_bytes()
         return ((start - bisect_left(further, start), end - bisect_left(further, end)) for start, end in found)
+
+    def runs(self, characters: bytes, least: int) -> Iterator[tuple[int, int]]:
+        """Where at least so many of these characters of ASCII stand in a row. `characters`: as `these` makes it."""
+        inside, wanted = self.encoded.translate(characters), _THESE * least
+        further = self._further_bytes() if len(inside) != len(self.text) else []
+        start = inside.find(wanted)
+        while start != -1:
+            end = inside.find(_OTHERS, start)
+            end = len(inside) if end == -1 else end
+            yield start - bisect_left(further, start), end - bisect_left(further, end)
+            start = inside.find(wanted, end)
 
     def _further_bytes(self) -> list[int]:
         """Where the bytes stand that begin no character."""

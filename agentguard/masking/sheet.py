@@ -16,9 +16,9 @@ from agentguard.masking.fields import NO_KEY, Fields, Key, Said, Scope
 from agentguard.masking.finding import CERTAIN, Finding
 from agentguard.masking.fitting import is_just, masks_whole
 from agentguard.masking.limits import refused
-from agentguard.masking.page import SEPARATOR, Page
+from agentguard.masking.page import SEPARATOR, Page, these
 from agentguard.masking.phrases import half_of
-from agentguard.masking.views import BASE64, View, encoded_words, may_need_view, plain_view
+from agentguard.masking.views import BASE64, SHORTEST, View, encoded_words, may_need_view, plain_view
 from agentguard.masking.windows import plain_views, views_of
 
 _DEEPEST_TEXT = 4
@@ -225,7 +225,7 @@ class Sheet:
         first = 0
         for _ in range(_DEEPEST_ENCODING):
             last, starts = len(self._texts), self._starts
-            spans = [span for span in self.page.spans(BASE64) if span[0] >= starts[first]]
+            spans = [span for span in self.page.runs(_ENCODED, SHORTEST) if span[0] >= starts[first]]
             for word in encoded_words(self.page.text, spans):
                 at = bisect_right(starts, word.start) - 1
                 view = View.whole(word.text, word.start - starts[at], word.end - starts[at], self._views.get(at))
@@ -299,4 +299,5 @@ _MARKS = (*"\n%&\\:={[<", "**", "(at)", "(AT)", " dot ", " DOT ")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+\-][0-9]{2}:[0-9]{2})?\Z"
 )
+_ENCODED = these(BASE64)
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')

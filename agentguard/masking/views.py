@@ -18,10 +18,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from html import unescape
+from string import ascii_letters, digits
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
-
-import re2
 
 _ESCAPED_AT_MOST = 3
 _ODD = re.compile(r"[^\x00-\x7f\xc0-\u024f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
@@ -210,8 +209,11 @@ class Encoded(NamedTuple):
     text: str
 
 
-BASE64 = re2.compile(rb"[A-Za-z0-9+/_\-]{15,}={0,2}")
-"""What a word in base64 or hex looks like."""
+BASE64 = ascii_letters + digits + "+/_-"
+"""What words in base64, base64url and hex are written with."""
+
+SHORTEST = 15
+"""How long such a word is at least."""
 
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
 _LOOKED_AT, _MOSTLY = 10_000, 4  # a few characters that show nothing are no reason to look away
@@ -220,8 +222,9 @@ _MIXED = re.compile(r"[0-9]|[a-z][A-Z]|=\Z")
 
 
 def encoded_words(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Encoded]:
-    """Those of these words that are printable text in base64, base64url or hex. `spans`: where BASE64 stands in the text."""
-    for start, end in spans:
+    """Those words that are printable text in base64, base64url or hex. `spans`: where BASE64 stands in the text, without padding."""
+    for start, last in spans:
+        end = last + len(text[last : last + 2]) - len(text[last : last + 2].lstrip("="))
         word = text[start:end]
         if _MIXED.search(word) is None:
             continue

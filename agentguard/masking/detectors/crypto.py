@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from string import ascii_letters, digits
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors.checksums import base58check, bech32
 from agentguard.masking.finding import Finding
-from agentguard.masking.page import Page
+from agentguard.masking.page import Page, these
 
 # Bitcoin (1, 3), Litecoin (L, M), Dogecoin (D, A), Dash (X, 7), Tron (T), Zcash (t): all end in a hash of what stands before it.
-_BASE58 = re.compile(r"[13LMDAXT7t](?<![0-9A-Za-z][13LMDAXT7t])[1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
+_BASE58 = re.compile(r"[13LMDAXT7t][1-9A-HJ-NP-Za-km-z]{25,34}")
+_SHORTEST = 26
+_WORDS = these(ascii_letters + digits)
 _BECH32 = re.compile(
     r"(?<![0-9A-Za-z])(?:(?:bc|ltc)1[02-9ac-hj-np-z]{8,87}|(?:BC|LTC)1[02-9AC-HJ-NP-Z]{8,87})(?![0-9A-Za-z])"
 )
@@ -27,9 +30,9 @@ class Wallets:
     def find(self, page: Page) -> Iterator[Finding]:
         """Wallet addresses."""
         text = page.text
-        for match in _BASE58.finditer(text) if Anchor.BASE58 in page.anchors else ():
-            if base58check(match.group()):
-                yield Finding(*match.span(), "CRYPTO", 0.95, self.name)
+        for start, end in page.runs(_WORDS, _SHORTEST) if Anchor.BASE58 in page.anchors else ():
+            if _BASE58.fullmatch(text, start, end) and base58check(text[start:end]):
+                yield Finding(start, end, "CRYPTO", 0.95, self.name)
         if Anchor.BECH32 in page.anchors:
             for match in _BECH32.finditer(text):
                 if bech32(match.group()):
