@@ -211,7 +211,8 @@ class Masker:
         """What the detectors find on a page, and what of it is too doubtful to count by itself."""
         found, doubtful = list[Finding](), list[Finding]()
         thresholds, threshold = self._thresholds, self._threshold
-        for detector in self._asked.get(page.anchors) or self._to_ask(page.anchors):
+        asked = self._asked.get(page.anchors)
+        for detector in self._to_ask(page.anchors) if asked is None else asked:
             try:
                 for finding in detector.find(page):
                     counts = finding.score >= (

@@ -12,7 +12,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Set
 from functools import lru_cache
-from itertools import compress
+from itertools import accumulate, compress, repeat
+from operator import add
 
 from agentguard.masking.ordinary import TITLES
 from agentguard.masking.page import SEPARATOR
@@ -21,7 +22,6 @@ _PLAIN = bytes(
     ord(chr(byte).lower()) if byte >= 0x7F or chr(byte).isalnum() else ord(" ") for byte in range(128)
 ) + bytes(range(128, 256))
 _ACCENT = "\x7f"  # stands for an accent that is a character of its own
-_WRITTEN_WORD = re.compile(r"[^ ]+")
 _LONE_ACCENTS = re.compile(rb"(?<![^ ])\x7f+(?![^ ])")
 _FOREIGN = re.compile(r"[^\x00-\x7f][^\x00-\x7f]*")
 _NO_DECOMPOSITION = dict(zip("ßøØłŁđĐæÆœŒıðÐþÞ", "soollddaaooiddtt", strict=True))
@@ -58,21 +58,19 @@ class Words:
         self.words = self._written.split()
         if has_accents:
             self.words = [word.replace(_ACCENT.encode(), b"") for word in self.words]
-        self._spelled_out = ""
-        self._began: list[int] | None = None
+        self._spelled = ""
+        self._starts: list[int] = []
 
-    @property
-    def _starts(self) -> list[int]:
-        """Where words begin. No span is kept for each: so many small tuples are what a collection of garbage walks through."""
-        if self._began is None:
-            self._began = list(map(re.Match.start, _WRITTEN_WORD.finditer(self._spelled)))
-        return self._began
+    def _placed(self) -> list[int]:
+        """Where words begin, once somebody asks.
 
-    @property
-    def _spelled(self) -> str:
-        """All the words with a space for each mark, character by character as the text."""
-        self._spelled_out = self._spelled_out or self._written.decode()
-        return self._spelled_out
+        `_spelled` is all the words with a space for each mark, character by character as the text. No span is kept for each word: so
+        many small tuples are what a collection of garbage walks through.
+        """
+        self._spelled = self._written.decode()
+        pieces = self._spelled.split(" ")
+        self._starts = list(compress(accumulate(map(add, map(len, pieces), repeat(1)), initial=0), pieces))
+        return self._starts
 
     def among(self, wanted: Set[bytes]) -> list[int]:
         """The numbers of the words that are wanted."""
@@ -80,21 +78,22 @@ class Words:
 
     def uncapitalised(self, numbers: Iterable[int]) -> set[bytes]:
         """Those of these words that stand somewhere without a capital letter."""
-        text, starts, words = self.text, self._starts, self.words
+        text, starts, words = self.text, self._starts or self._placed(), self.words
         return {words[number] for number in numbers if not text[starts[number]].isupper()}
 
     def start(self, number: int) -> int:
         """Where a word begins in the text."""
-        return self._starts[number]
+        return (self._starts or self._placed())[number]
 
     def end(self, number: int) -> int:
         """Where a word ends in the text."""
-        end = self._spelled.find(" ", self._starts[number])
+        start = (self._starts or self._placed())[number]
+        end = self._spelled.find(" ", start)
         return end if end != -1 else len(self._spelled)
 
     def is_capital(self, number: int) -> bool:
         """Whether a word begins with a capital letter."""
-        return self.text[self._starts[number]].isupper()
+        return self.text[(self._starts or self._placed())[number]].isupper()
 
     def near(self, number: int, step: int = 1) -> int | None:
         """The word after this one (before it, with step -1), of the same leaf and at most a few marks away."""
@@ -120,7 +119,8 @@ class Words:
         first = number if step > 0 else number + step
         if not 0 <= first < len(self.words) - 1:
             return None
-        gap = self.text[self.end(first) : self._starts[first + 1]]
+        starts = self._starts or self._placed()
+        gap = self.text[self._spelled.find(" ", starts[first]) : starts[first + 1]]
         return gap if len(gap) <= _LONGEST_GAP and SEPARATOR not in gap else None
 
     def _joins(self, gap: str, first: int) -> bool:
