@@ -175,7 +175,6 @@ async def test_events_lie_unread_while_others_wait_for_replies() -> None:
     stream.feed_data(b"+OK\r\n")
     reading = asyncio.create_task(events.read_response())
     await asyncio.sleep(0)
-    await asyncio.sleep(0)
     gave_way = not reading.done()
     given = await asyncio.wait_for(reading, 5)
 
