@@ -66,10 +66,9 @@ class FunctionTool:
 
     def call(self, arguments: dict[str, Json] | BaseModel) -> Any:
         """Run the function with parsed arguments, or with a dict to parse; an async function gives its coroutine."""
-        instance = (
-            arguments if isinstance(arguments, self.model) else validate(self.model, dict(arguments), tool=self.name)
-        )
-        return self.function(**{name: getattr(instance, name) for name in self.model.model_fields})
+        is_parsed = type(arguments) is self.model
+        instance = arguments if is_parsed else validate(self.model, dict(arguments), tool=self.name)
+        return self.function(**{name: getattr(instance, name) for name in self.model.__pydantic_fields__})
 
     async def __call__(self, arguments: dict[str, Json] | BaseModel) -> Any:
         """Run the function, awaiting it where it is async."""

@@ -14,7 +14,7 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import PydanticSerializationError
 
@@ -34,7 +34,33 @@ def gated(guard: Guard, function: Callable[..., Any], name: str | None, descript
     tool = (StreamTool if generates else FunctionTool).of(function, name=name, description=description)
     check_names([tool.name])
     guard.expect(tool)
-    return _like(function, _kind_of(function)(guard, tool, inspect.signature(function)))
+    return _like(function, _kind_of(function)(guard, tool, _Parameters.of(inspect.signature(function))))
+
+
+class _Parameters(NamedTuple):
+    """The parameters of a function, each of which can be filled by name: in order, those that also go by place, and what must be given."""
+
+    signature: inspect.Signature
+    names: tuple[str, ...]
+    by_place: tuple[str, ...]
+    needed: frozenset[str]
+    all: frozenset[str]
+
+    @classmethod
+    def of(cls, signature: inspect.Signature) -> _Parameters:
+        """Those of a signature."""
+        parameters = signature.parameters.values()
+        names = tuple(each.name for each in parameters)
+        by_place = tuple(each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD)
+        needed = frozenset(each.name for each in parameters if each.default is each.empty)
+        return cls(signature, names, by_place, needed, frozenset(names))
+
+    def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by name, in order. Raises TypeError as the function itself would."""
+        found = {**dict(zip(self.by_place, args, strict=False)), **kwargs}
+        if len(found) != len(args) + len(kwargs) or not self.needed <= found.keys() <= self.all:
+            return self.signature.bind(*args, **kwargs).arguments
+        return {name: found[name] for name in self.names if name in found} if kwargs else found
 
 
 def _must_be_bound(function: Callable[..., Any]) -> None:
@@ -47,7 +73,7 @@ def _must_be_bound(function: Callable[..., Any]) -> None:
         )
 
 
-def _kind_of(function: Callable[..., Any]) -> Callable[[Guard, Any, inspect.Signature], Callable[..., Any]]:
+def _kind_of(function: Callable[..., Any]) -> Callable[[Guard, Any, _Parameters], Callable[..., Any]]:
     if inspect.isasyncgenfunction(function):
         return _async_generator
     if inspect.isgeneratorfunction(function):
@@ -55,40 +81,40 @@ def _kind_of(function: Callable[..., Any]) -> Callable[[Guard, Any, inspect.Sign
     return _coroutine_function if inspect.iscoroutinefunction(function) else _function
 
 
-def _function(guard: Guard, tool: FunctionTool, signature: inspect.Signature) -> Callable[..., Any]:
+def _function(guard: Guard, tool: FunctionTool, parameters: _Parameters) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        return guard.blocking.run(_call(tool, signature, args, kwargs), tool)
+        return guard.blocking.run(_call(tool, parameters, args, kwargs), tool)
 
     return call
 
 
-def _coroutine_function(guard: Guard, tool: FunctionTool, signature: inspect.Signature) -> Callable[..., Any]:
+def _coroutine_function(guard: Guard, tool: FunctionTool, parameters: _Parameters) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        return await guard.run(_call(tool, signature, args, kwargs), tool)
+        return await guard.run(_call(tool, parameters, args, kwargs), tool)
 
     return call
 
 
-def _generator(guard: Guard, tool: StreamTool, signature: inspect.Signature) -> Callable[..., Any]:
+def _generator(guard: Guard, tool: StreamTool, parameters: _Parameters) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Iterator[str]:
-        with closing(guard.blocking.stream(_call(tool, signature, args, kwargs), tool)) as pieces:
+        with closing(guard.blocking.stream(_call(tool, parameters, args, kwargs), tool)) as pieces:
             yield from pieces
 
     return call
 
 
-def _async_generator(guard: Guard, tool: StreamTool, signature: inspect.Signature) -> Callable[..., Any]:
+def _async_generator(guard: Guard, tool: StreamTool, parameters: _Parameters) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncIterator[str]:
-        async with aclosing(guard.stream(_call(tool, signature, args, kwargs), tool)) as pieces:
+        async with aclosing(guard.stream(_call(tool, parameters, args, kwargs), tool)) as pieces:
             async for piece in pieces:
                 yield piece
 
     return call
 
 
-def _call(tool: FunctionTool, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
+def _call(tool: FunctionTool, parameters: _Parameters, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
     """The call as a model would write it. Raises TypeError as the function itself would, and InvalidArguments."""
-    given = signature.bind(*args, **kwargs).arguments
+    given = parameters.given(args, kwargs)
     try:
         arguments = {name: dump(value) for name, value in given.items()}
     except (PydanticSerializationError, TypeError, ValueError, RecursionError):

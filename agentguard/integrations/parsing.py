@@ -85,7 +85,7 @@ def dump(value: Any, opened: list[bool] | None = None, *, hide: bool = False) ->
 
 def _fields(instance: BaseModel) -> list[tuple[str, Any]]:
     extra = instance.__pydantic_extra__ or {}
-    return [*((name, getattr(instance, name)) for name in type(instance).model_fields), *extra.items()]
+    return [*((name, getattr(instance, name)) for name in type(instance).__pydantic_fields__), *extra.items()]
 
 
 def _dict_key(key: Any) -> str:
@@ -96,10 +96,12 @@ def _dict_key(key: Any) -> str:
 def _filled(model: type[BaseModel], values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that change when what default factories made up is written in, at every depth."""
     filled: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
+    for name, field in model.__pydantic_fields__.items():
         if name not in values:
             continue
         is_plain = field.validation_alias is None and name in given
+        if is_plain and type(given[name]) in _PLAIN:
+            continue
         key = name if is_plain else next((key for key in _keys(name, field) if key in given), None)
         if key is not None:
             written = _written_in(given[key], values[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from agentguard.masking.actions import TOKEN, Actions, carried_out
@@ -25,18 +26,21 @@ class Acting:
 
     def __init__(self, actions: Actions, tokens: TokenIds, known: KnownValues) -> None:
         self._actions, self._tokens, self.known = actions, tokens, known
-        self.kept = Kept(self._right_tokens, everywhere=tokens.has_stand_ins)
+        # No method of this object: it would hold itself, and wait for the garbage collector.
+        self.kept = Kept(partial(_right_tokens, tokens), tokens.has_stand_ins)
         self._made: dict[str, Token] = {}
         self._counted: dict[str, int] = {}
         self._acted: dict[tuple[str, str, Sequence[int]], str | None] = {}
 
     def replacement(self, entity_type: str, text: str, under: Sequence[int]) -> str | None:
         """What stands in the place of a finding; None: the text itself."""
-        self._counted[entity_type] = self._counted.get(entity_type, 0) + 1
+        counted, acted = self._counted, self._acted
+        counted[entity_type] = counted.get(entity_type, 0) + 1
         found = entity_type, text, under
-        if found not in self._acted:
-            self._acted[found] = self._replaced(entity_type, self.known.meant((entity_type, text)), under)
-        return self._acted[found]
+        if found in acted:
+            return acted[found]
+        new = acted[found] = self._replaced(entity_type, self.known.meant((entity_type, text)), under)
+        return new
 
     def masked(self, value: Any, *, changed: bool) -> Masked:
         """The value in which these replacements stand. What was replaced is known from now on."""
@@ -69,5 +73,6 @@ class Acting:
             if is_findable(found[0]):
                 yield self._tokens.token(found[0], self.known.meant(found))
 
-    def _right_tokens(self, text: str) -> list[tuple[int, int, str]]:
-        return self._tokens.right(text, marked_tokens(text))
+
+def _right_tokens(tokens: TokenIds, text: str) -> list[tuple[int, int, str]]:
+    return tokens.right(text, marked_tokens(text))

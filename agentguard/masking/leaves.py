@@ -79,15 +79,27 @@ class Walk:
 
     def rebuilt(self, texts: Mapping[int, str]) -> Any:
         """The value with the text of some leaves replaced; the same object where there are none."""
+        if not texts:
+            return self._value
         changes: dict[int, dict[int, Any]] = {}
+        spots, made = self._spots, self._made
         for index, text in texts.items():
-            node, slot = self._spots[index]
-            changes.setdefault(node, {})[slot] = self._made[index](text) if index in self._made else text
-        for number in range(len(self._nodes) - 1, -1, -1):
+            node, slot = spots[index]
+            new = made[index](text) if index in made else text
+            if node in changes:
+                changes[node][slot] = new
+            else:
+                changes[node] = {slot: new}
+        nodes = self._nodes
+        for number in range(max(changes), -1, -1):
             if number in changes:
-                value, parent, slot, parts = self._nodes[number]
-                changes.setdefault(parent, {})[slot] = remade(value, parts, changes.pop(number))
-        return changes[-1][0] if changes else self._value
+                value, parent, slot, parts = nodes[number]
+                new = remade(value, parts, changes[number])
+                if parent in changes:
+                    changes[parent][slot] = new
+                else:
+                    changes[parent] = {slot: new}
+        return changes[-1][0]
 
     def _visit(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         kind = type(value)

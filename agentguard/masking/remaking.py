@@ -14,7 +14,9 @@ def remade(value: Any, parts: tuple[Any, ...], changes: dict[int, Any]) -> Any:
 
     The value of a mapping's key i has slot i, the key itself slot -1 - i.
     """
-    if type(value) is dict or isinstance(value, Mapping):
+    if type(value) is dict and min(changes) >= 0:
+        return value | {parts[slot]: new for slot, new in changes.items()}
+    if isinstance(value, Mapping):
         return _remade_mapping(value, parts, changes)
     if isinstance(value, (list, tuple, set, frozenset, deque)):
         items = list(parts)
@@ -25,8 +27,6 @@ def remade(value: Any, parts: tuple[Any, ...], changes: dict[int, Any]) -> Any:
 
 
 def _remade_mapping(value: Mapping[Any, Any], names: tuple[Any, ...], changes: dict[int, Any]) -> Any:
-    if type(value) is dict and min(changes) >= 0:
-        return value | {names[slot]: new for slot, new in changes.items()}
     made: dict[Any, Any] = {}
     for i, (name, inner) in enumerate(zip(names, value.values(), strict=True)):
         new_name = changes.get(-1 - i, name)
