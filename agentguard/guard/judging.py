@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from agentguard.errors import GuardUnavailable
 from agentguard.guard import refusals
@@ -29,6 +30,9 @@ from agentguard.model.verdicts import Effect, Verdict
 from agentguard.policy import Policy, SessionPart
 from agentguard.session import Goal, SeenWords
 
+# Python 3.11 looks a member of an Enum up in Python each time that it is named.
+_ALLOW, _DENY, _SAME, _COUNTS = Effect.ALLOW, Effect.DENY, PinState.SAME, SessionPart.COUNTS
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
@@ -38,8 +42,7 @@ class Evidence:
     words: CallWords | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A verdict, the evidence that it rests on, and what the call takes from limits: nothing where it is denied."""
 
     verdict: Verdict
@@ -79,7 +82,7 @@ class Judging:
         count = tool.name if is_new else ""
         seen, pin = await self._seen(policy, tool.name, principal, count=count), policy.pin_state(tool)
         is_timed = policy.reads(tool.name, "time")
-        if seen == _UNREAD and not entities and not known and not is_timed and pin is PinState.SAME:
+        if seen is _UNREAD and not entities and not known and not is_timed and pin is _SAME:
             return self._nothing
         facts = Facts(
             entities=tuple(sorted({*entities, *(entry.token.entity_type for entry in known.values())})),
@@ -108,10 +111,10 @@ class Judging:
         """The judgement on a call with these arguments, which are the snapshot's."""
         facts, words = evidence.facts, evidence.words
         verdict = policy.classify(tool, arguments, principal, facts, words)
-        if verdict.effect is Effect.DENY:
+        if verdict.effect is _DENY:
             return Judgement(verdict=verdict, facts=facts, words=words)
         charges = policy.charges(tool, arguments, principal)
-        if verdict.effect is Effect.ALLOW and not charges:
+        if verdict.effect is _ALLOW and not charges:
             return Judgement(verdict=verdict, facts=facts, words=words)
         bill = self.budgets.bill(tool, snapshot.text, charges)
         over = await self._charge(bill, Goal.SPEND if verdict.effect is Effect.ALLOW else Goal.HOLD)
@@ -181,7 +184,7 @@ class Judging:
 
     async def _seen(self, policy: Policy, tool: str, principal: Principal, *, count: str = "") -> _Seen:
         """What clauses read of the session; those in shadow hold nothing up where it can't be read."""
-        needs, counted = policy.needs(tool), count if SessionPart.COUNTS in policy.kept else ""
+        needs, counted = policy.needs(tool), count if _COUNTS in policy.kept else ""
         if not needs and not counted:
             return _UNREAD
         try:

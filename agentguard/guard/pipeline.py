@@ -198,7 +198,10 @@ class Guard:
         check_names(call, tool)
         trace = self.tracing.begun(call, principal)
         try:
-            return await self._admit(call, tool, principal, started, hold_seconds, confirmation, trace)
+            permit, case = await self._judged(call, tool, principal, started, trace)  # 1 to 4
+            if case is None:
+                return permit
+            return await self._asked(case, permit, 0.0 if case.defers else hold_seconds, confirmation)  # 5, 6
         except CallRefused as refusal:
             trace.ended(refusal.reason.value, type(refusal).__name__)
             await self.records.refused(principal, call, refusal)
@@ -313,21 +316,6 @@ class Guard:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    async def _admit(
-        self,
-        call: ToolCall,
-        tool: Tool,
-        principal: Principal,
-        started: int,
-        hold_seconds: float | None,
-        confirmation: Confirmation | None,
-        trace: Trace,
-    ) -> Permit:
-        permit, case = await self._judged(call, tool, principal, started, trace)  # 1 to 4
-        if case is None:
-            return permit
-        return await self._asked(case, permit, 0.0 if case.defers else hold_seconds, confirmation)  # 5, 6
 
     async def _judged(
         self, call: ToolCall, tool: Tool, principal: Principal, started: int, trace: Trace

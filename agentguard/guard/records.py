@@ -53,6 +53,7 @@ from agentguard.model.verdicts import Effect, Verdict
 from agentguard.store.doors import wait_for
 
 _log = logging.getLogger("agentguard.guard")
+_ALLOW = Effect.ALLOW  # Python 3.11 looks a member of an Enum up in Python each time that it is named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ class Records:
             revealed=revealed,
             kept=kept,
         )
-        await self._write("judged", line, durable=verdict.effect is not Effect.ALLOW or bool(revealed))
+        await self._write("judged", line, durable=verdict.effect is not _ALLOW or bool(revealed))
 
     async def refused(self, principal: Principal, call: ToolCall, refusal: CallRefused) -> None:
         """A call that did not run."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agentguard.errors import AgentGuardError, GuardUnavailable, ResultRefused, ResultWithheld
@@ -37,6 +37,8 @@ from agentguard.model.limits import IfOver
 
 T = TypeVar("T")
 
+_DONE = Ended.DONE  # Python 3.11 looks a member of an Enum up in Python each time that it is named
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settling:
@@ -58,7 +60,7 @@ class Settling:
             masked = _readable(lambda: self._masked(permit, _told(permit, result)))
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             labels = () if counted.withholding else await self._keep(permit, masked)
-            await self.records.settled(permit, Ended.DONE, masked, counted, labels=labels)
+            await self.records.settled(permit, _DONE, masked, counted, labels=labels)
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.DONE)
             raise ResultWithheld(permit.call.tool, broken) from None
@@ -66,7 +68,7 @@ class Settling:
             await self._give_up(permit, Ended.DONE)
             raise
         permit.trace.masked(masked.entities)
-        await self._finish(permit, Ended.DONE)
+        await self._finish(permit, _DONE)
         if counted.withholding:
             raise _over_limit(permit, counted.withholding)
         return masked.value
@@ -122,7 +124,7 @@ class Settling:
         if failed is not None:
             masker, ids = self._masker(permit), self.tokens.ids(permit.principal)
             shown, error = _readable(lambda: masker.mask_error(failed, ids))
-            masked = replace(masked, tokens=(*masked.tokens, *error.tokens), hidden=error.hidden)
+            masked = masked._replace(tokens=(*masked.tokens, *error.tokens), hidden=error.hidden)
         counted = await self.budgets.counted(permit.bill, masked.tokens)
         if not counted.withholding:
             labels = await self._keep(permit, masked)
@@ -191,8 +193,9 @@ class Settling:
 
     async def _finish(self, permit: Permit, ended: Ended, error: str = "") -> None:
         """Tell Redis. Where it is away the request will look as if it may have run; the journal knows better."""
-        permit.trace.ended(ended.value, error)
-        await self.once.end(permit.undertaking, State(ended.value))
+        permit.trace.ended(str(ended), error)
+        if permit.undertaking.deeds:
+            await self.once.end(permit.undertaking, State(ended.value))
         if permit.claim is not None:
             with suppress(GuardUnavailable):
                 await self.asking.finish(permit.claim, State(ended.value))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakValueDictionary
+from functools import partial
+from weakref import ref
 
 from agentguard.approval import Attempt, Running
 from agentguard.guard.permit import Permit
@@ -15,11 +16,12 @@ from agentguard.model.approvals import Freeze
 class UnderWay:
     """What was permitted here without asking anew, and is not settled. A permit that nobody holds any more runs nothing."""
 
-    _permits: WeakValueDictionary[int, Permit] = field(default_factory=WeakValueDictionary)
+    _permits: dict[int, ref[Permit]] = field(default_factory=dict)
 
     def began(self, permit: Permit) -> None:
         """This call may run from now on."""
-        self._permits[id(permit)] = permit
+        number = id(permit)  # nothing else has it before the permit is gone from here
+        self._permits[number] = ref(permit, partial(self._permits.pop, number))
 
     def refused(self, permit: Permit) -> None:
         """This call does not run after all, however long its error is kept."""
@@ -27,17 +29,18 @@ class UnderWay:
 
     def under(self, freeze: Freeze) -> Sequence[Running]:
         """Those that the freeze would stop, had they not begun before it; any thread may ask."""
-        permits = [permit for reference in self._permits.valuerefs() if (permit := reference()) is not None]
         return [
             _running(permit)
-            for permit in permits
+            for permit in self._held()
             if not permit.settled and freeze.stops(permit.principal.tenant, permit.principal.agent, permit.call.tool)
         ]
 
     def __bool__(self) -> bool:
         """Whether anything runs."""
-        references = self._permits.valuerefs()
-        return any((permit := reference()) is not None and not permit.settled for reference in references)
+        return any(not permit.settled for permit in self._held())
+
+    def _held(self) -> Iterator[Permit]:
+        return (permit for reference in list(self._permits.values()) if (permit := reference()) is not None)
 
 
 def _running(permit: Permit) -> Running:

@@ -28,6 +28,7 @@ from agentguard.session import SeenWords, Standing, Words
 from agentguard.store.background import Background
 
 _log = logging.getLogger("agentguard.guard")
+_BROUGHT = SessionPart.BROUGHT  # Python 3.11 looks a member of an Enum up in Python each time that it is named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class WordBook:
 
     async def keep(self, policy: Policy, principal: Principal, tool: str, masked: Masked, ids: TokenIds) -> None:
         """What a result brings into the session: one round trip, none where no clause reads it or nothing is new."""
-        if SessionPart.BROUGHT not in policy.kept:
+        if _BROUGHT not in policy.kept:
             return
         tokens = {token.text: token for token in masked.tokens}
         shown = "\n".join(_texts(_as_json(masked.value)))

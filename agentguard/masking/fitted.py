@@ -16,7 +16,7 @@ import re
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agentguard.masking.leaves import record_fields
@@ -41,7 +41,7 @@ def fitted(masked: Masked, value: Any, returns: Returns | None, ids: TokenIds) -
     fit = fitting.under(returns.key, value, masked.value, wanted)
     if fit is masked.value:
         return masked
-    return replace(masked, value=fit, tokens=tuple(fitting.tokens.values()))
+    return masked._replace(value=fit, tokens=tuple(fitting.tokens.values()))
 
 
 def _wanted(schema: Mapping[str, Any]) -> Wanted:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentguard.model.tokens import Token
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Masked:
+class Masked(NamedTuple):
     """A masked value. `tokens`: those that stand in it now, each once. `entities`: how many findings of which type.
 
     `hidden`: what was replaced by something else than a token, to be found again later.

@@ -45,6 +45,7 @@ from agentguard.policy.waits import defers
 NOT_A_NAME = "(not a tool name)"
 NAMES_KEPT = 1024
 NO_HINTS = Hints()
+_SAME = PinState.SAME  # Python 3.11 looks a member of an Enum up in Python each time that it is named
 _FOUND = re.compile(r"\bfound:([A-Z][A-Z0-9_]*)?")
 """Labels that conditions ask for: an entity type, or none where they only look at how labels begin."""
 
@@ -119,7 +120,7 @@ class Policy:
         """
         if not is_tool_name(tool):
             return ()
-        limits = self._plan(tool, PinState.SAME).limits
+        limits = self._plan(tool, _SAME).limits
         if not limits:
             return ()
         found = (each.limit.charge(arguments, principal) for each in limits)
@@ -131,13 +132,13 @@ class Policy:
 
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
-        return self._plan(tool, PinState.SAME).terms if is_tool_name(tool) else ToolTerms(pattern="")
+        return self._plan(tool, _SAME).terms if is_tool_name(tool) else ToolTerms(pattern="")
 
     def allows_unasked(self, tool: str) -> bool:
         """Whether every call of a tool is allowed, whatever it holds: no clause that could speak would ask or deny."""
         if not is_tool_name(tool):
             return False
-        plan = self._plan(tool, PinState.SAME)
+        plan = self._plan(tool, _SAME)
         return plan.verdict((ALWAYS,) * (len(plan.rules) + len(plan.limits))).effect is Effect.ALLOW
 
     def defers(self, verdict: Verdict) -> bool:
@@ -152,15 +153,15 @@ class Policy:
         """How a tool compares with what was pinned of it; where nothing is pinned, with what an integration first saw of it."""
         if self.pins is not None:
             return self.pins.state(tool)
-        return PinState.CHANGED if getattr(tool, "changed", False) else PinState.SAME
+        return PinState.CHANGED if getattr(tool, "changed", False) else _SAME
 
     def needs(self, tool: str) -> frozenset[SessionPart]:
         """What clauses that can match this tool need of the session."""
-        return self._plan(tool, PinState.SAME).needs if is_tool_name(tool) else frozenset()
+        return self._plan(tool, _SAME).needs if is_tool_name(tool) else frozenset()
 
     def enforced_needs(self, tool: str) -> frozenset[SessionPart]:
         """What those that are enforced need: the tool's verdict can't be had without."""
-        return self._plan(tool, PinState.SAME).enforced_needs if is_tool_name(tool) else frozenset()
+        return self._plan(tool, _SAME).enforced_needs if is_tool_name(tool) else frozenset()
 
     def reads_session(self, tool: str) -> bool:
         """Whether a clause that can match this tool reads anything of the session."""
@@ -172,7 +173,7 @@ class Policy:
 
     def reads(self, tool: str, name: str) -> bool:
         """Whether a clause that can match this tool may read a name."""
-        return is_tool_name(tool) and name in self._plan(tool, PinState.SAME).reads
+        return is_tool_name(tool) and name in self._plan(tool, _SAME).reads
 
     def found_labels(self, entities: Iterable[str]) -> tuple[str, ...]:
         """`found:TYPE` for each of these entity types that a condition could ask for."""
@@ -182,7 +183,7 @@ class Policy:
         """One line for people that says what the call does. Never raises: the tool's name where a template fails."""
         if not is_tool_name(tool):
             return _shown(tool)
-        return render_title(self._plan(tool, PinState.SAME).title, tool, masked_arguments)
+        return render_title(self._plan(tool, _SAME).title, tool, masked_arguments)
 
     def read_arguments(self, verdict: Verdict) -> tuple[str, ...]:
         """The arguments that the clauses of a verdict read, for people to look at first."""

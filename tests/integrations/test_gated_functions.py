@@ -21,6 +21,7 @@ from agentguard.audit import read
 from agentguard.errors import CallRefused, ConfigurationError, InvalidArguments, NoSession, RefusalReason
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations import langchain, openai_agents
+from agentguard.integrations.gated_functions import _Parameters
 from agentguard.integrations.openai import dispatch
 from agentguard.model.approvals import Decision
 from tests.guard.world import World
@@ -277,3 +278,46 @@ def test_type_checkers_know_as_much_of_it_as_of_the_bare_one() -> None:
     )
 
     assert checked.returncode == 0, checked.stdout
+
+
+def spread(a: int, b: int = 2, *, c: int, d: int = 4) -> None:
+    """Parameters of each kind that a tool may have."""
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        pytest.param((1,), {"c": 3}, id="what is needed"),
+        pytest.param((1, 2), {"d": 4, "c": 3}, id="all, out of order"),
+        pytest.param((), {"d": 4, "c": 3, "b": 2, "a": 1}, id="all by name, backwards"),
+        pytest.param((1,), {"c": 3, "d": None}, id="an empty value"),
+    ],
+)
+def test_arguments_are_bound_as_python_binds_them(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """By the same names, in the same order, and none that was not given."""
+    signature = inspect.signature(spread)
+    given = _Parameters.of(signature).given(args, kwargs)
+    assert list(given.items()) == list(signature.bind(*args, **kwargs).arguments.items())
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        pytest.param((), {"c": 3}, id="one missing"),
+        pytest.param((1,), {}, id="one by name missing"),
+        pytest.param((1, 2, 3), {}, id="one by name given by place"),
+        pytest.param((1, 2, 3), {"c": 3}, id="too many"),
+        pytest.param((1,), {"c": 3, "a": 1}, id="one given twice"),
+        pytest.param((1,), {"c": 3, "e": 5}, id="one unknown"),
+        pytest.param((1,), {"e": 3}, id="one unknown in place of one missing"),
+        pytest.param((1, 2), {"b": 3}, id="one given twice in place of one missing"),
+    ],
+)
+def test_arguments_that_python_refuses_are_refused_in_its_words(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Whoever calls a gated function reads the same error as without the gate."""
+    signature = inspect.signature(spread)
+    with pytest.raises(TypeError) as bound:
+        signature.bind(*args, **kwargs)
+    with pytest.raises(TypeError) as refused:
+        _Parameters.of(signature).given(args, kwargs)
+    assert str(refused.value) == str(bound.value)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import json
 from typing import Any
 
 import pytest
 
 from agentguard.masking import Action, Masker, TokenIds
+from agentguard.masking.acting import Acting
 from agentguard.masking.coarser import coarser
 from tests.masking.samples import IDS, token
 
@@ -216,3 +218,15 @@ def test_an_error_is_masked_by_the_same_actions() -> None:
     masker = Masker(actions={"EMAIL_ADDRESS": "drop"})
     error, _ = masker.mask_error(ValueError("no ann@acme.example here"), IDS)
     assert str(error) == "no  here"
+
+
+def test_masking_leaves_nothing_for_the_garbage_collector() -> None:
+    """What acts on the findings of one value goes with it, with the values that it saw, however seldom anybody collects."""
+    gc.collect()
+    gc.disable()
+    try:
+        Masker().mask(RECORD, IDS)
+        left = [one for one in gc.get_objects() if type(one) is Acting]
+    finally:
+        gc.enable()
+    assert left == []
