@@ -13,6 +13,7 @@ from agentguard.guard.tracing import UNTRACED, Trace
 from agentguard.guard.undertaking import NOTHING, Undertaking
 from agentguard.masking import Put
 from agentguard.model.calls import Principal, Returns, ToolCall
+from agentguard.model.canonical import canonical_json
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Verdict
 
@@ -58,6 +59,14 @@ class Permit:
     def arguments(self) -> Any:
         """What to call the tool with: the very values that were judged, where its parsing keeps them, else `input`."""
         return self.input if self.snapshot.ready is None else self.snapshot.ready
+
+    @property
+    def word_on_changes(self) -> str:
+        """What the model is told of what people changed, not yet masked; empty where nothing."""
+        if not self.changes:
+            return ""
+        changes = ", ".join(f"{name}={canonical_json(value)}" for name, value in sorted(self.changes.items()))
+        return f"[A person changed the call before approving it: {changes}. This is the result of the changed call.]"
 
 
 @dataclass(kw_only=True, slots=True)

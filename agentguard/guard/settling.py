@@ -31,7 +31,6 @@ from agentguard.guard.words import WordBook
 from agentguard.masking import Masked, Masker, SaidAgain, fitted
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal
-from agentguard.model.canonical import canonical_json
 from agentguard.model.events import Ended
 from agentguard.model.limits import IfOver
 
@@ -221,13 +220,8 @@ def _readable(mask: Callable[[], T]) -> T:
 
 
 def _told(permit: Permit, result: Any) -> Any:
-    """A result of text, behind a word on what people changed of the call; any other keeps its shape, and has no place for one."""
-    if not permit.changes or not isinstance(result, str):
-        return result
-    changes = ", ".join(f"{name}={canonical_json(value)}" for name, value in sorted(permit.changes.items()))
-    return (
-        f"[A person changed the call before approving it: {changes}. This is the result of the changed call.]\n{result}"
-    )
+    """A result of text, behind a word on what people changed of the call; any other keeps its shape; who made it may say it beside it."""
+    return f"{word}\n{result}" if isinstance(result, str) and (word := permit.word_on_changes) else result
 
 
 def _over_limit(permit: Permit, over: Sequence[str]) -> ResultRefused:

@@ -24,6 +24,7 @@ from agentguard.integrations.mcp.json_schemas import json_schema
 from agentguard.integrations.mcp.tool import with_text
 from agentguard.model.approvals import Decision
 from agentguard.model.verdicts import Risk
+from tests.guard.test_editing import edit
 from tests.guard.world import POLICY, World
 from tests.integrations.mcp_connecting import proxied_shop, text
 from tests.integrations.mcp_shop import EMAIL, NAME, PICTURE
@@ -123,6 +124,32 @@ async def test_what_policy_denies_is_an_error_result_and_does_not_run(
     assert text(missing).startswith("invalid arguments: arguments: order_id is missing")
     assert text(unknown).startswith("no tool has this name")
     assert ran == []
+
+
+@BOTH
+async def test_a_result_of_a_call_that_a_person_edited_says_so_in_a_block_of_its_own(
+    guard: Guard, world: World, mode: str, connected: Connect
+) -> None:
+    """What the tool gave stands behind it as it was; a value that a person wrote is masked there as anywhere."""
+    async with connected(guard, mode=mode) as (client, ran):
+        await client.list_tools()
+        asking = asyncio.create_task(client.call_tool("refund", {"order_id": 1}))
+        [request] = await world.waiting()
+        await edit(world, request, order_id=7)
+        await world.decide(request, "ann")
+        edited = await asking
+        plain = asyncio.create_task(client.call_tool("refund", {"order_id": 2}))
+        await world.decide((await world.waiting())[0], "ann")
+        unedited = await plain
+
+    assert ran == [("refund", 7), ("refund", 2)]
+    told, given = (block.text for block in edited.content)
+    assert told == (
+        "[A person changed the call before approving it: order_id=7. This is the result of the changed call.]"
+    )
+    assert given == "refunded"
+    assert edited.structured_content == unedited.structured_content == {"result": "refunded"}
+    assert [block.text for block in unedited.content] == ["refunded"]
 
 
 @BOTH

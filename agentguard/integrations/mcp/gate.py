@@ -26,7 +26,7 @@ from agentguard.guard.confirming import Confirmation
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
 from agentguard.integrations.mcp.confirming import ask, confirmation_of, input_required, is_asked_anew
-from agentguard.integrations.mcp.results import Taken, take_apart
+from agentguard.integrations.mcp.results import Taken, take_apart, with_word
 from agentguard.model.calls import Principal, Tool, ToolCall
 
 M = TypeVar("M", bound=BaseModel)
@@ -84,7 +84,8 @@ class Gate:
             permit = await self.guard.admit(call, tool, hold_seconds=self.hold_seconds, confirmation=confirmation)
             try:
                 async with self.guard.settling(permit) as outcome:
-                    taken.append(take_apart(await self._answered(run(permit.arguments))))
+                    answered = await self._answered(run(permit.arguments))
+                    taken.append(take_apart(with_word(answered, permit.word_on_changes)))
                     outcome.result = taken[0].plain
             except _EndedMeanwhile:
                 raise OutcomeUnknown(_ENDED_MEANWHILE, request_id="") from None

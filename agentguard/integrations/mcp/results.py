@@ -62,6 +62,13 @@ def take_apart(message: M) -> Taken[M]:
     return Taken(plain, put_back)
 
 
+def with_word(message: M, word: str) -> M:
+    """A call's result with this word in a block before the others, where there is one to say; structured content stays as it is."""
+    if not word or not isinstance(message, types.CallToolResult):
+        return message
+    return message.model_copy(update={"content": [types.TextContent(text=word), *message.content]})
+
+
 def with_reason(result: types.CallToolResult, tool: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
     """A result; where it is an error, with what may be behind it: tokens in the arguments, which the server can't read."""
     if not result.is_error:
