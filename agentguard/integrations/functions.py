@@ -37,7 +37,7 @@ class FunctionTool:
         """The tool of this function; name and description default to its own.
 
         Raises ConfigurationError for *args, **kwargs and positional-only parameters, which no model can fill by name, for a type that has
-        no schema, for a generator, and where there is no name.
+        no schema or is an Iterable, for a generator, and where there is no name.
         """
         named = name or getattr(function, "__name__", "")
         if not named:
@@ -125,9 +125,21 @@ def _model(function: Callable[..., Any], name: str, *, generates: bool) -> type[
         hints = _hints(code)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a parameter may be named like a method of BaseModel
-            return create_model(name, __config__=_CONFIG, **_fields(function, name, hints))
+            model: type[BaseModel] = create_model(name, __config__=_CONFIG, **_fields(function, name, hints))
     except (NameError, TypeError, ValueError, PydanticUserError) as error:
         raise ConfigurationError(f"tool {name}: its signature makes no schema: {error}") from error
+    if _reads_once(model.__pydantic_core_schema__):
+        raise ConfigurationError(
+            f"tool {name}: an Iterable can be read only once, and judging it does; make it a list or a Sequence"
+        )
+    return model
+
+
+def _reads_once(schema: object) -> bool:
+    """Whether a schema of pydantic's core has a part that is read as it comes."""
+    if isinstance(schema, Mapping):
+        return schema.get("type") == "generator" or any(map(_reads_once, schema.values()))
+    return isinstance(schema, (list, tuple)) and any(map(_reads_once, schema))
 
 
 def _hints(code: Callable[..., Any]) -> dict[str, Any]:

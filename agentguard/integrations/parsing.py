@@ -2,13 +2,19 @@
 
 The dump reads fields, not serializers, so that two different values never look alike: models and dataclasses become
 dicts by field name, secrets are opened, sets are sorted, everything else is pydantic's JSON form.
+
+Rules:
+- each value is read once, so that what is judged and what people are shown are one reading;
+- two values under one name are refused: of two, one would be judged and the other would run;
+- so is what can be read only once: whoever judged it would leave nothing of it to the tool.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -21,6 +27,8 @@ from agentguard.model.paths import told_path
 
 HIDDEN = "[secret]"
 """Stands for a secret where people and records see the arguments."""
+
+_NO_FORM = "an argument has no JSON form, can be read only once, or has the name of another"
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -40,47 +48,91 @@ def invalid(error: ValidationError, *, tool: str) -> InvalidArguments:
 
 def parsed(instance: BaseModel, given: Mapping[str, Any], *, tool: str, ready: Any = None) -> Parsed:
     """The dump of an instance that was validated from `given`, and the values that default factories made up."""
-    return parsed_values(type(instance), dict(_fields(instance)), given, tool=tool, ready=ready)
+    return parsed_values(type(instance), _fields(instance), given, tool=tool, ready=ready)
 
 
 def parsed_values(
-    model: type[BaseModel] | None, values: Mapping[str, Any], given: Mapping[str, Any], *, tool: str, ready: Any = None
+    model: type[BaseModel] | None,
+    values: Iterable[tuple[str, Any]],
+    given: Mapping[str, Any],
+    *,
+    tool: str,
+    ready: Any = None,
 ) -> Parsed:
-    """The dump of validated values by name; `model` is where they come from, if from any."""
+    """The dump of validated values with their names; `model` is where they come from, if from any."""
     try:
-        opened: list[bool] = []
-        snapshot = {name: dump(value, opened) for name, value in values.items()}
+        named = _by_name(values)
+        secrets: list[_Secret] = []
+        tree = {name: _dump(value, secrets) for name, value in named.items()}
         return Parsed(
-            snapshot=snapshot,
-            shown={name: dump(value, hide=True) for name, value in values.items()} if opened else None,
-            filled=_filled(model, values, given) if model is not None else {},
+            snapshot=_told(tree, hide=False) if secrets else tree,
+            shown=_told(tree, hide=True) if secrets else None,
+            filled=_filled(model, named, given) if model is not None else {},
             ready=ready,
         )
     except (PydanticSerializationError, TypeError, ValueError, RecursionError):
-        raise InvalidArguments([("", "an argument has no JSON form")], tool=tool) from None
+        raise InvalidArguments([("", _NO_FORM)], tool=tool) from None
 
 
-def dump(value: Any, opened: list[bool] | None = None, *, hide: bool = False) -> Any:
-    """The JSON-ready form of one parsed value. Secrets are opened, and `opened` grows, or hidden."""
+def dump(value: Any) -> Any:
+    """The JSON-ready form of a value that somebody calls with, secrets opened; what is read only once becomes a list.
+
+    Raises ValueError, TypeError, PydanticSerializationError or RecursionError where it has none.
+    """
+    secrets: list[_Secret] = []
+    tree = _dump(list(value) if isinstance(value, Iterator) else value, secrets)
+    return _told(tree, hide=False) if secrets else tree
+
+
+class _Secret(NamedTuple):
+    """What a secret holds, in a tree of values whose readers may not all see it."""
+
+    held: Any
+
+
+def _dump(value: Any, secrets: list[_Secret]) -> Any:
+    """The JSON-ready form of one parsed value, but for its secrets, which `secrets` gets too."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, (SecretStr, SecretBytes, Secret)):
-        if hide:
-            return HIDDEN
-        if opened is not None:
-            opened.append(True)
-        return dump(value.get_secret_value())
+        secrets.append(_Secret(dump(value.get_secret_value())))
+        return secrets[-1]
     if isinstance(value, BaseModel):
-        return {name: dump(inner, opened, hide=hide) for name, inner in _fields(value)}
+        return {name: _dump(inner, secrets) for name, inner in _by_name(_fields(value)).items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: dump(getattr(value, field.name), opened, hide=hide) for field in dataclasses.fields(value)}
+        return {name: _dump(inner, secrets) for name, inner in _by_name(_fields_of_dataclass(value)).items()}
     if isinstance(value, Mapping):
-        return {_dict_key(key): dump(inner, opened, hide=hide) for key, inner in value.items()}
+        entries = _by_name((_dict_key(key), inner) for key, inner in value.items())
+        return {name: _dump(inner, secrets) for name, inner in entries.items()}
     if isinstance(value, (set, frozenset)):
-        return sorted((dump(inner, opened, hide=hide) for inner in value), key=canonical_json)
-    if isinstance(value, (list, tuple)):
-        return [dump(inner, opened, hide=hide) for inner in value]
+        return sorted((_dump(inner, secrets) for inner in value), key=_order)
+    if isinstance(value, (list, tuple, deque)):
+        return [_dump(inner, secrets) for inner in value]
+    if isinstance(value, Iterator):
+        raise TypeError("what can be read only once can't be judged and run")
     return to_jsonable_python(value, bytes_mode="base64")
+
+
+def _told(tree: Any, *, hide: bool) -> Any:
+    """A tree of values with its secrets in it, or with what stands for them."""
+    if isinstance(tree, _Secret):
+        return HIDDEN if hide else tree.held
+    if isinstance(tree, dict):
+        return {name: _told(inner, hide=hide) for name, inner in tree.items()}
+    return [_told(inner, hide=hide) for inner in tree] if isinstance(tree, list) else tree
+
+
+def _order(tree: Any) -> str:
+    return canonical_json(_told(tree, hide=False))
+
+
+def _by_name(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Values by their names. Raises ValueError where two have one name."""
+    listed = list(pairs)
+    named = dict(listed)
+    if len(named) != len(listed):
+        raise ValueError("two values have one name")
+    return named
 
 
 def _fields(instance: BaseModel) -> list[tuple[str, Any]]:
@@ -88,9 +140,18 @@ def _fields(instance: BaseModel) -> list[tuple[str, Any]]:
     return [*((name, getattr(instance, name)) for name in type(instance).__pydantic_fields__), *extra.items()]
 
 
+def _fields_of_dataclass(value: Any) -> list[tuple[str, Any]]:
+    """Its fields, and what pydantic lets it hold besides."""
+    known = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    if getattr(type(value), "__pydantic_config__", {}).get("extra") != "allow":
+        return known
+    names = {name for name, _ in known}
+    return known + [(name, inner) for name, inner in vars(value).items() if name not in names]
+
+
 def _dict_key(key: Any) -> str:
     """Keys of another type are told apart from the text that looks like them."""
-    return key if isinstance(key, str) else f"{type(key).__name__}:{to_jsonable_python(key)}"
+    return str.__str__(key) if isinstance(key, str) else f"{type(key).__name__}:{to_jsonable_python(key)}"
 
 
 def _filled(model: type[BaseModel], values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,20 +9,31 @@ import functools
 import re
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AliasChoices, BaseModel, Field, SecretBytes, SecretStr, field_serializer, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    field_serializer,
+    field_validator,
+)
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from agentguard.errors import ConfigurationError, InvalidArguments
 from agentguard.guard.snapshot import read_again, take_snapshot
 from agentguard.integrations.functions import FunctionTool
 from agentguard.integrations.json_arguments import UnreadableArguments, read_arguments
-from agentguard.integrations.parsing import dump, parsed, validate
+from agentguard.integrations.parsing import dump, parsed, parsed_values, validate
 from agentguard.model.canonical import canonical_json
 
 json_values = st.recursive(
@@ -71,6 +82,7 @@ class Nested(BaseModel):
         (Point(1, 2.0), {"x": 1, "y": 2.0}),
         (Secretive(shown=7), {"shown": 7}),
         ({3, 1, 2}, [1, 2, 3]),
+        (deque([Secretive(shown=7)]), [{"shown": 7}]),
         (("a", [1]), ["a", [1]]),
         ({1: "a", "1": "b"}, {"int:1": "a", "1": "b"}),
         (decimal.Decimal("1.10"), "1.10"),
@@ -98,6 +110,103 @@ def test_what_has_no_json_form_is_refused() -> None:
 
     with pytest.raises(InvalidArguments, match="no JSON form"):
         parsed(Holder(anything=object()), {}, tool="t")
+
+
+class Aliased(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    amount: int = Field(alias="a")
+
+
+@pydantic_dataclass(config=ConfigDict(extra="allow"))
+class Open:
+    x: int
+
+
+class Key(enum.StrEnum):
+    A = "a"
+
+
+def _aliased(order: Aliased) -> Any:
+    return order.amount
+
+
+def _keyed(amounts: dict[Annotated[int | str, Field(union_mode="left_to_right")], int]) -> Any:
+    return amounts
+
+
+def _open(order: Open) -> Any:
+    return vars(order)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        pytest.param(
+            _aliased, {"order": {"a": 1_000_000, "amount": 1}}, id="a field by its alias, and more by its name"
+        ),
+        pytest.param(_keyed, {"amounts": {"1": 1_000_000, "int:1": 1}}, id="keys of two types"),
+    ],
+)
+def test_t1_two_values_under_one_name_are_refused(function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Policy and people would see the one, and the tool would run with the other."""
+    with pytest.raises(InvalidArguments, match="the name of another"):
+        take_snapshot(FunctionTool.of(function), canonical_json(arguments))
+
+
+def test_t1_arguments_of_a_model_that_takes_more_by_its_own_names_are_refused_too() -> None:
+    """At the top as in the depth."""
+    given = {"a": 1_000_000, "amount": 1}
+
+    with pytest.raises(InvalidArguments, match="the name of another"):
+        parsed(Aliased.model_validate(given), given, tool="t")
+
+
+def test_t1_whatever_a_dataclass_takes_besides_its_fields_is_judged_with_them() -> None:
+    """Its tool can read it."""
+    snapshot = take_snapshot(FunctionTool.of(_open), canonical_json({"order": {"x": 1, "hidden": 2}}))
+
+    assert snapshot.arguments == {"order": {"x": 1, "hidden": 2}}
+
+
+def test_t1_what_can_be_read_only_once_is_refused() -> None:
+    """Judging it leaves nothing of it to the tool: a list of what to keep would be empty."""
+
+    class Keeping(BaseModel):
+        keep: Iterable[int]
+
+    with pytest.raises(InvalidArguments, match="only once"):
+        parsed(Keeping.model_validate({"keep": [1, 2]}), {"keep": [1, 2]}, tool="t")
+
+
+def test_t26_a_secret_is_hidden_wherever_it_is_and_nothing_else_with_it() -> None:
+    """In a list, a set, a mapping and a model; what is judged holds it."""
+
+    class Deep(BaseModel):
+        many: list[SecretStr | int]
+        some: set[SecretStr]
+        by_key: dict[Key, SecretStr]
+
+    tool = FunctionTool.of(lambda deep: None, name="deep")
+    given = Deep.model_validate({"many": [SecretStr("s1"), 5], "some": {SecretStr("s2")}, "by_key": {"a": "s3"}})
+
+    found = parsed_values(tool.model, [("deep", given)], {}, tool="deep")
+
+    assert found.snapshot == {"deep": {"many": ["s1", 5], "some": ["s2"], "by_key": {"a": "s3"}}}
+    assert found.shown == {
+        "deep": {"many": ["[secret]", 5], "some": ["[secret]"], "by_key": {"a": "[secret]"}},
+    }
+
+
+def test_members_of_a_text_enumeration_are_keys_like_their_text() -> None:
+    """A model wrote the text."""
+
+    def take(amounts: dict[Key, int]) -> Any:
+        return amounts
+
+    assert take_snapshot(FunctionTool.of(take), canonical_json({"amounts": {"a": 1}})).arguments == {
+        "amounts": {"a": 1}
+    }
 
 
 # -- what default factories made up ---------------------------------------------------------------------------------
@@ -268,6 +377,12 @@ def _unknown(a: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F82
 def _no_schema(a: Iterator) -> None: ...  # type: ignore[type-arg]
 
 
+def _iterable(a: Iterable[int]) -> None: ...
+
+
+def _inner_iterable(a: dict[str, Iterable[int]]) -> None: ...
+
+
 def _positional(a: int, /) -> None: ...
 
 
@@ -280,13 +395,26 @@ def _underscore(_a: int) -> None: ...
         _generator,
         _async_generator,
         _unknown,
+        _iterable,
+        _inner_iterable,
         _positional,
         _underscore,
         lambda *args: None,
         lambda **kwargs: None,
         Adder(),
     ],
-    ids=["generator", "async generator", "unknown type", "positional", "underscore", "*args", "**kwargs", "no name"],
+    ids=[
+        "generator",
+        "async generator",
+        "unknown type",
+        "iterable",
+        "iterable within",
+        "positional",
+        "underscore",
+        "*args",
+        "**kwargs",
+        "no name",
+    ],
 )
 def test_what_no_model_could_call_is_refused_when_the_tool_is_made(function: Callable[..., Any]) -> None:
     """Not at the first call."""

@@ -136,7 +136,7 @@ class Invocation:
         """The arguments after LangChain's parsing, kept for the run. Raises InvalidArguments."""
         args, kwargs = self._ready = self._parsed_by_langchain({**arguments, **self.injected})
         values = {self._only(arguments): args[0]} if args else kwargs
-        own = {name: value for name, value in values.items() if name not in self.seen.injected}
+        own = [(name, value) for name, value in values.items() if name not in self.seen.injected]
         parsed = parsed_values(self.seen.model, own, arguments, tool=self.name)
         self._snapshot = parsed.snapshot
         return parsed
