@@ -49,7 +49,9 @@ def setup(
         raise ConfigurationError(f"Slack needs {error.name}: pip install 'agentguard[slack]'") from None
     client = AsyncWebClient(token=token, base_url=settings.slack_api_url, timeout=10)
     emails = {person.email: (name, person.slack) for name, person in read_roster(policies).people.items()}
-    missing = anyio.run(_check, client, settings.slack_channel if test_card else "", emails)
+    if test_card and not settings.slack_channel:
+        raise ConfigurationError("--test-card: set AGENTGUARD_SERVER_SLACK_CHANNEL to the channel that gets it")
+    missing = anyio.run(_checked, client, settings.slack_channel if test_card else "", emails)
     for line in missing:
         complain(line)
     if missing:
@@ -74,6 +76,17 @@ def manifest(url: str | None) -> dict[str, Any]:
     }
 
 
+async def _checked(client: Any, channel: str, emails: dict[str, tuple[str, str | None]]) -> list[str]:
+    """The same, and what keeps Slack from being asked."""
+    from aiohttp import ClientError  # noqa: PLC0415 - only this command needs the extra
+    from slack_sdk.errors import SlackClientError  # noqa: PLC0415 - as above
+
+    try:
+        return await _check(client, channel, emails)
+    except (ClientError, SlackClientError, TimeoutError, OSError) as error:
+        return [f"Slack can't be reached ({type(error).__name__}) at {client.base_url}"]
+
+
 async def _check(client: Any, channel: str, emails: dict[str, tuple[str, str | None]]) -> list[str]:
     """What is missing, in words; what works is said."""
     from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - as above
@@ -96,6 +109,9 @@ async def _check(client: Any, channel: str, emails: dict[str, tuple[str, str | N
         else:
             missing.append(f"{name} is {found}: put slack: {found} beside them in approvers.yaml")
     if channel:
-        await client.chat_postMessage(channel=channel, text="agentguard is set up; requests of agents come here.")
-        say(f"a test message is in {channel}")
+        try:
+            await client.chat_postMessage(channel=channel, text="agentguard is set up; requests of agents come here.")
+            say(f"a test message is in {channel}")
+        except SlackApiError as error:
+            missing.append(f"no test message came to {channel}: {error.response.get('error')}")
     return missing

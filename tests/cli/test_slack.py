@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agentguard.cli.app import app
+from agentguard.errors import ConfigurationError
 from tests.server.fake_slack import CHANNEL, TEAM, FakeSlack
 
 PEOPLE = """\
@@ -53,3 +54,32 @@ def test_with_a_token_it_says_who_is_who_and_what_is_missing(slack: FakeSlack, t
     assert "bob is U0BOB: put slack: U0BOB beside them in approvers.yaml" in done.stderr
     assert "the app lacks the scope users:read.email" in done.stderr
     assert slack.count("chat.postMessage") == 1
+
+
+def test_a_channel_that_takes_no_message_is_told(slack: FakeSlack, tmp_path: Path) -> None:
+    """By Slack's own word, beside what else is missing."""
+    slack.failing = ["channel_not_found"]
+    done = CliRunner().invoke(app, ["slack", "setup", "--policies", str(tmp_path), "--test-card"])
+
+    assert done.exit_code == 1
+    assert f"no test message came to {CHANNEL}: channel_not_found" in done.stderr
+
+
+def test_where_slack_cannot_be_reached_it_says_so(
+    slack: FakeSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line with the address that was asked."""
+    monkeypatch.setenv("AGENTGUARD_SERVER_SLACK_API_URL", "http://127.0.0.1:9/")
+    done = CliRunner().invoke(app, ["slack", "setup", "--policies", str(tmp_path)])
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Slack can't be reached (ClientConnectorError) at http://127.0.0.1:9/" in done.stderr
+
+
+def test_a_test_card_needs_a_channel(slack: FakeSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would notice that none was sent."""
+    monkeypatch.delenv("AGENTGUARD_SERVER_SLACK_CHANNEL")
+    done = CliRunner().invoke(app, ["slack", "setup", "--policies", str(tmp_path), "--test-card"])
+
+    assert isinstance(done.exception, ConfigurationError)
+    assert slack.count("auth.test") == 0
