@@ -9,8 +9,9 @@ from agentguard.approval.freezes import Freezes, Running
 from agentguard.approval.grants import Granted, Grants, Listed, granted_by, holds
 from agentguard.approval.notifier import CALLS_PEOPLE, Kind, NotDelivered, Notifier, Place, Turn, routed
 from agentguard.approval.paging import Cursor, Page, Pages
+from agentguard.approval.public_keys import is_public_key
 from agentguard.approval.roster import Person, Roster, Signer
-from agentguard.approval.roster_file import read_roster
+from agentguard.approval.roster_file import check_email, check_name, read_roster
 from agentguard.approval.showing import Shown
 from agentguard.approval.steps import Steps
 from agentguard.approval.stored import RecordMac, Stored
@@ -59,9 +60,12 @@ __all__ = [
     "Waiters",
     "changes_of",
     "check_edit",
+    "check_email",
+    "check_name",
     "check_vote",
     "granted_by",
     "holds",
+    "is_public_key",
     "obstacles",
     "read_roster",
     "recount",

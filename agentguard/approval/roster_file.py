@@ -19,7 +19,7 @@ from pydantic import Discriminator, Field, Tag
 from agentguard.approval.public_keys import is_public_key
 from agentguard.approval.roster import Agent, Found, Path, Person, Roster, Signer, Users, plain
 from agentguard.approval.rota import Answers, Rota, on_duty
-from agentguard.errors import PolicyError
+from agentguard.errors import ConfigurationError, PolicyError
 from agentguard.model.marked_yaml import Marked, parse, read_yaml
 from agentguard.model.problems import Problem
 from agentguard.model.record import Record
@@ -32,6 +32,18 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 _NAME_RULE = "a name is lower-case letters, digits, '.', '_' and '-', at most 64, such as ann or data-stewards"
 _KEY_RULE = "write the public key that `agentguard init` put into approvers.yaml: ed25519: and 44 characters of base64"
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigurationError for what can't be the name of a person, a group or a signer."""
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"{name!r} is no name; {_NAME_RULE}")
+
+
+def check_email(email: str) -> None:
+    """Raise ConfigurationError for what can't be the address of a person."""
+    if not _EMAIL.fullmatch(email):
+        raise ConfigurationError(f"{email!r} is no e-mail address; write such as ann@acme.example")
 
 
 def _listed_or_told(value: Any) -> str:

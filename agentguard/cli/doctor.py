@@ -14,7 +14,7 @@ import typer
 from agentguard.audit import Keeping, keeping, read, verify
 from agentguard.cli.options import DEFAULT_FOLDER, Policies
 from agentguard.cli.screen import say
-from agentguard.config import Settings, journal_keys, open_connection, read_policies, read_roster
+from agentguard.config import Settings, journal_keys, open_connection, people_of, read_policies
 from agentguard.errors import AgentGuardError, ConfigurationError
 from agentguard.server.outbox import Outbox, all_counts
 from agentguard.store.embedded import stop_left_over
@@ -43,7 +43,7 @@ def doctor(
 
 def _checks(settings: Settings, policies: Path, tenant: str | None) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "policies", lambda: read_policies(policies).version
-    yield "groups", lambda: _groups(policies)
+    yield "groups", lambda: _groups(policies, settings)
     yield "in force", lambda: _in_force(settings)
     yield "redis", lambda: anyio.run(_redis, settings)
     yield "journal", lambda: _journal(settings)
@@ -59,9 +59,9 @@ def _checked(name: str, check: Callable[[], str]) -> bool:
     return True
 
 
-def _groups(policies: Path) -> str:
-    """Whether each group that a command tells has somebody in it now."""
-    roster = read_roster(policies)
+def _groups(policies: Path, settings: Settings) -> str:
+    """Whether each group that a command tells has somebody in it now, by the people that an agent here would take."""
+    roster = people_of(policies, settings.trusted_keys)()
     empty = [name for name in sorted(roster.rotas) if not roster.members(f"group:{name}")]
     if empty:
         told = "so nobody is in it; `agentguard groups ask` asks, and `agentguard serve` does while it runs"

@@ -18,6 +18,7 @@ from agentguard.config.rotas import Asked, ask_groups, read_answers, state_of
 from agentguard.errors import ConfigurationError
 
 _LOOK_SECONDS = 5.0
+_NONE = "no group is from a command"
 
 app = typer.Typer(no_args_is_help=True, help="Groups that a command tells, such as a rota's.")
 
@@ -36,6 +37,8 @@ def ask(
         raise ConfigurationError("--as says whose key signs the answers: give --sign too, or leave it out")
     key = my_key(Settings(), name)[1] if sign else None
     folder, failed = _folder(policies), False
+    if not read_roster(policies).rotas:
+        say(_NONE)
     asked = ask_groups(folder, read_roster(policies), now_ms=now_ms(), key=key)
     while True:
         for each in asked:
@@ -56,7 +59,7 @@ def list_(policies: Policies = DEFAULT_FOLDER) -> None:
     for group, rota in sorted(roster.rotas.items()):
         _tell(state_of(group, rota, answers.groups.get(group), now_ms()))
     if not roster.rotas:
-        say("no group is from a command")
+        say(_NONE)
 
 
 def _tell(asked: Asked) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from agentguard.approval import check_email, check_name
 from agentguard.cli.screen import say
 from agentguard.config import APPROVERS, Settings
 from agentguard.errors import ConfigurationError
@@ -56,8 +58,10 @@ def init(
 
 def begin(folder: Path, policy: str, *, name: str | None, email: str | None) -> tuple[str, Path]:
     """Write a policy and its one person, with a key where they have none; their address, and the key's file. Raises ConfigurationError."""
-    who = name or re.sub(r"[^a-z0-9._-]", "-", getpass.getuser().lower())
+    who = name or re.sub(r"[^a-z0-9._-]", "-", getpass.getuser().lower()).lstrip("._-")
     mail = email or f"{who}@localhost"
+    check_name(who)
+    check_email(mail)
     files = {folder / ROOT, folder / APPROVERS}
     for file in sorted(files):
         if file.exists():
@@ -72,5 +76,10 @@ def begin(folder: Path, policy: str, *, name: str | None, email: str | None) -> 
         key.save(key_file)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ROOT).write_text(policy, encoding="utf-8")
-    (folder / APPROVERS).write_text(PEOPLE.format(name=who, email=mail, key=key.public), encoding="utf-8")
+    (folder / APPROVERS).write_text(PEOPLE.format(name=who, email=_in_yaml(mail), key=key.public), encoding="utf-8")
     return mail, key_file
+
+
+def _in_yaml(mail: str) -> str:
+    """An address as it stands in YAML: bare where nothing in it could mean anything there."""
+    return mail if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+", mail) else json.dumps(mail)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from agentguard.approval import check_name
 from agentguard.cli.options import DEFAULT_FOLDER, Name, Policies
 from agentguard.cli.screen import say
 from agentguard.config import Settings, own_key, sign_roster
@@ -25,6 +26,7 @@ def new(
     plain: Annotated[bool, typer.Option("--no-passphrase", help="Anything that runs as you can then sign.")] = False,
 ) -> None:
     """Make a key, sealed with a passphrase that is asked for here and each time you decide; prints the public half."""
+    check_name(name)
     folder = Settings().config_dir / "keys"
     file = folder / f"{name}.key"
     if file.exists():
@@ -43,6 +45,8 @@ def show(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Whose key, if you have several.")] = None,
 ) -> None:
     """Print the public half of a key, as approvers.yaml has it."""
+    if name is not None:
+        check_name(name)
     settings = Settings()
     public = settings.config_dir / "keys" / f"{name}.pub"
     if name is not None and public.exists():

@@ -105,7 +105,9 @@ def explain(
     path: Folder,
     tool: Annotated[str, typer.Option("--tool", help="The tool's name.")],
     args: Annotated[str, typer.Option("--args", help="The arguments, as JSON.")] = "{}",
-    user: Annotated[str, typer.Option("--user", help="On whose behalf the agent acts.")] = "ann@acme.example",
+    user: Annotated[
+        str | None, typer.Option("--user", help="On whose behalf the agent acts; by default ann@acme.example.")
+    ] = None,
     autonomous: Annotated[bool, typer.Option("--autonomous", help="No user stands behind the agent.")] = False,
     label: Annotated[list[str] | None, typer.Option("--label", help="A label of the session; repeat for more.")] = None,
     entity: Annotated[list[str] | None, typer.Option("--entity", help="An entity type found in the arguments.")] = None,
@@ -123,7 +125,14 @@ def explain(
 ) -> None:
     """Say what would happen to one call, and which clause says so."""
     policy = read_library(path)
-    principal = Principal(tenant="default", agent="agent", user=None if autonomous else user, session="explain")
+    if user is not None and autonomous:
+        raise ConfigurationError("--autonomous says that no user stands behind the agent: give it, or --user")
+    unknown = sorted(set(over or ()) - policy.document.limits.keys())
+    if unknown:
+        known = ", ".join(policy.document.limits) or "none"
+        raise ConfigurationError(f"--over {unknown[0]!r}: no such limit; limits here: {known}")
+    user = None if autonomous else user or "ann@acme.example"
+    principal = Principal(tenant="default", agent="agent", user=user, session="explain")
     facts = Facts(
         entities=tuple(sorted(entity or ())),
         origins=tuple(sorted(origin or ())),

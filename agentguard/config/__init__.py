@@ -19,7 +19,17 @@ from agentguard.config.files import (
 )
 from agentguard.config.masking import masker_of
 from agentguard.config.opening import open_brake, open_connection, open_desk, open_erasure, open_guard
-from agentguard.config.settings import Settings, assurance_of, journal_keys, kept_calls, keyring_of, own_key
+from agentguard.config.people import people_of
+from agentguard.config.settings import (
+    Settings,
+    assurance_of,
+    journal_keys,
+    kept_calls,
+    keyring_of,
+    own_key,
+    refuse_misspelt,
+    wrong_settings,
+)
 
 __all__ = [
     "APPROVERS",
@@ -38,6 +48,7 @@ __all__ = [
     "open_erasure",
     "open_guard",
     "own_key",
+    "people_of",
     "policy_files",
     "policy_library",
     "policy_warnings",
@@ -45,5 +56,7 @@ __all__ = [
     "read_pins",
     "read_policies",
     "read_roster",
+    "refuse_misspelt",
     "sign_roster",
+    "wrong_settings",
 ]

@@ -119,9 +119,7 @@ def open_guard(
         binding=binding,
     )
 
-    trusted = [key.strip() for key in settings.roster_keys.split(",") if key.strip()]
-
-    people = people_of(Path(policies), trusted)
+    people = people_of(Path(policies), settings.trusted_keys)
 
     def masked_words(principal: Principal, words: str) -> str:
         return str(in_force().masker.mask(words, tokens.ids(principal)).value)

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from agentguard.approval import is_public_key
 from agentguard.audit import KeptCalls
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Assurance
 from agentguard.store.keys import Keyring, SigningKey, is_sealed
 from agentguard.store.seal import Sealer
 
+_PREFIX = "AGENTGUARD_"
+_NEARLY = 0.8
+"""How alike two names are of which one is taken for a slip of the other; 1 is the same."""
+
 
 class Settings(BaseSettings):
-    """What a deployment sets; everything has a default that works for one user on one machine."""
+    """What a deployment sets; everything has a default that works for one user on one machine.
 
-    model_config = SettingsConfigDict(env_prefix="AGENTGUARD_", extra="ignore", frozen=True)
+    Making one raises ConfigurationError, which names the variable and not its value.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
     redis_url: str = Field(default="", repr=False)  # it may hold a password
     """redis://, rediss:// or unix://; empty: the embedded server in the state directory."""
@@ -48,6 +59,52 @@ class Settings(BaseSettings):
 
     deployment: str = ""
     """The name of this deployment, shown to approvers."""
+
+    @property
+    def trusted_keys(self) -> tuple[str, ...]:
+        """The keys of `roster_keys`; none where anybody's approvers.yaml is taken."""
+        return tuple(key.strip() for key in self.roster_keys.split(",")) if self.roster_keys.strip() else ()
+
+    @field_validator("roster_keys")
+    @classmethod
+    def _keys(cls, text: str) -> str:
+        if text.strip() and not all(is_public_key(key.strip()) for key in text.split(",")):
+            raise ValueError("write public keys such as ed25519:..., with commas; `agentguard keys show` prints one")
+        return text
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        refuse_misspelt(_PREFIX, cls.model_fields)
+        try:
+            return read(given)
+        except ValidationError as error:
+            wrong = wrong_settings(error, _PREFIX)
+        raise wrong
+
+
+def refuse_misspelt(prefix: str, names: Iterable[str]) -> None:
+    """Raise ConfigurationError where the environment has a variable that is nearly one of these: nobody would read it."""
+    known = [name.upper() for name in names]
+    for variable in os.environ:
+        name = variable.upper().removeprefix(prefix)
+        near = get_close_matches(name, known, n=1, cutoff=_NEARLY)
+        if len(name) < len(variable) and near and name not in known:
+            raise ConfigurationError(f"{variable}: no such setting; did you mean {prefix}{near[0]}?")
+
+
+def wrong_settings(error: ValidationError, prefix: str) -> ConfigurationError:
+    """What is wrong with settings, each by the name of its variable and without its value."""
+    problems = (
+        f"{_variable(one['loc'], prefix)}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()
+    )
+    return ConfigurationError("\n".join(problems))
+
+
+def _variable(path: tuple[int | str, ...], prefix: str) -> str:
+    """The name of a variable; of a list, which value."""
+    name, *inner = path
+    return prefix + str(name).upper() + "".join(f", value {index + 1}" for index in inner if isinstance(index, int))
 
 
 def assurance_of(settings: Settings) -> Assurance:

@@ -14,8 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PositiveFloat, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from agentguard.config import Settings
-from agentguard.errors import ConfigurationError
+from agentguard.config import Settings, refuse_misspelt, wrong_settings
 
 PREFIX = "AGENTGUARD_SERVER_"
 
@@ -123,11 +122,11 @@ class ServerSettings(BaseSettings):
 
 def read_settings() -> ServerSettings:
     """The settings in the environment. Raises ConfigurationError, which names the variable and not its value."""
+    refuse_misspelt(PREFIX, ServerSettings.model_fields)
     try:
         return ServerSettings()
     except ValidationError as error:
-        problems = [f"{PREFIX}{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
-        raise ConfigurationError("\n".join(problems)) from None
+        raise wrong_settings(error, PREFIX) from None
 
 
 def token_path(settings: Settings, server: ServerSettings) -> Path:

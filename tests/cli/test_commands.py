@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 
 from agentguard import __version__
+from agentguard.config import read_roster
 from agentguard.store.embedded import Embedded, stop_left_over
 from tests.cli.commands import Commands, Running
 from tests.cli.terminal import terminal
@@ -186,6 +187,23 @@ def test_a_rejection_gives_the_model_the_reason(started: Run, agent: Agent) -> N
         pytest.param(["init"], "is there already", id="init twice"),
         pytest.param(["groups", "ask", "--as", "ann"], "give --sign too", id="a key that signs nothing"),
         pytest.param(["demo"], "--auto", id="demo without a terminal"),
+        pytest.param(["init", "new", "--name", "../ann"], "no name; a name is", id="a name that leads elsewhere"),
+        pytest.param(["init", "new", "--email", "ann"], "no e-mail address", id="no address"),
+        pytest.param(
+            ["keys", "new", "../ann", "--no-passphrase"], "no name; a name is", id="a key that lies elsewhere"
+        ),
+        pytest.param(["keys", "show", "../ann"], "no name; a name is", id="a key elsewhere"),
+        pytest.param(
+            ["policy", "explain", "--tool", "x", "--over", "dayly", "tool_policies"], "no such limit", id="no limit"
+        ),
+        pytest.param(
+            ["policy", "explain", "--tool", "x", "--user", "ann", "--autonomous", "tool_policies"],
+            "or --user",
+            id="a user and none",
+        ),
+        pytest.param(
+            ["policy", "pin", "--mcp", "false", "tool_policies"], "a server that speaks MCP", id="no MCP server"
+        ),
     ],
 )
 def test_wrong_use_is_told_what_to_do_instead(started: Run, words: list[str], told: str) -> None:
@@ -194,6 +212,57 @@ def test_wrong_use_is_told_what_to_do_instead(started: Run, words: list[str], to
     assert done.returncode in (1, 2)
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("AGENTGUARD_REDIS_WAIT", "hunter2", "AGENTGUARD_REDIS_WAIT: Input should be a valid integer"),
+        ("AGENTGUARD_SESSION_DAYS", "0", "AGENTGUARD_SESSION_DAYS: Input should be greater than or equal to 1"),
+        ("AGENTGUARD_REPLAY_DAYS", "-1", "AGENTGUARD_REPLAY_DAYS: "),
+        ("AGENTGUARD_ROSTER_KEYS", " , ", "AGENTGUARD_ROSTER_KEYS: write public keys"),
+        ("AGENTGUARD_ROSTER_KEYS", "ed25519:hunter2", "AGENTGUARD_ROSTER_KEYS: write public keys"),
+        ("AGENTGUARD_ROSTER_KEY", "x", "no such setting; did you mean AGENTGUARD_ROSTER_KEYS?"),
+        ("AGENTGUARD_REDIS_URI", "redis://:hunter2@x", "no such setting; did you mean AGENTGUARD_REDIS_URL?"),
+    ],
+)
+def test_t20_a_wrong_setting_is_one_line_that_names_it(
+    commands: Commands, state_dir: Path, env: dict[str, str], variable: str, value: str, told: str
+) -> None:
+    """By its variable, without its value; and one that is nearly a setting is none that can be left unread."""
+    done = commands.run(("freezes",), folder=state_dir, env={**env, variable: value})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {variable}: ")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stderr
+
+
+def test_other_variables_of_that_prefix_are_no_settings(
+    commands: Commands, state_dir: Path, env: dict[str, str]
+) -> None:
+    """Such as those that a client's configuration holds for a server behind the guard."""
+    more = {"AGENTGUARD_MCP_URL": "https://x.example", "AGENTGUARD_OF_A_CHANNEL": "1"}
+    assert commands.run(("freezes",), folder=state_dir, env={**env, **more}).returncode == 0
+
+
+def test_t32_doctor_takes_only_the_people_that_an_agent_would_take(
+    commands: Commands, started: Run, state_dir: Path, env: dict[str, str]
+) -> None:
+    """Where AGENTGUARD_ROSTER_KEYS says whose signature counts."""
+    trusting = {**env, "AGENTGUARD_ROSTER_KEYS": started("keys", "show", "ann").stdout.strip()}
+    unsigned = commands.run(("doctor",), folder=state_dir, env=trusting)
+    started("keys", "sign")
+    signed = commands.run(("doctor",), folder=state_dir, env=trusting)
+    assert (unsigned.returncode, signed.returncode) == (1, 0)
+    assert "wrong  groups:" in unsigned.stdout
+
+
+@pytest.mark.parametrize("mail", ["ann@acme.example", "o'hara,ann@acme.example", '"{x}"@acme.example'])
+def test_a_first_approvers_file_loads_whatever_the_address(run: Run, state_dir: Path, mail: str) -> None:
+    """It is one person's, with that address."""
+    assert run("init", "--name", "ann", "--email", mail).returncode == 0
+    assert read_roster(state_dir / "tool_policies").people["ann"].email == mail
 
 
 def test_approving_with_nobody_at_the_terminal_says_which_card(started: Run, agent: Agent) -> None:

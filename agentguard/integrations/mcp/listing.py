@@ -8,7 +8,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import Tool
 
 from agentguard.errors import ConfigurationError
-from agentguard.integrations.mcp.target import Target, target
+from agentguard.integrations.mcp.target import Target, target, unreachable
 from agentguard.integrations.mcp.virtual import GET_PROMPT, READ_RESOURCE
 from agentguard.model.listings import Hints, Listing
 
@@ -31,7 +31,7 @@ async def listed_at(server: Target, *, timeout_seconds: float = TIMEOUT_SECONDS)
                 besides = [(there.resources, READ_RESOURCE), (there.prompts, GET_PROMPT)]
                 return tools + [listing(tool.listed) for capability, tool in besides if capability is not None]
     except (OSError, MCPError, TimeoutError, RuntimeError, ExceptionGroup) as error:
-        raise ConfigurationError(f"the MCP server can't be reached ({type(error).__name__})") from None
+        raise unreachable(error) from None
 
 
 def listing(tool: Tool) -> Listing:

@@ -24,14 +24,13 @@ from mcp_types import CallToolResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from agentguard import __version__
-from agentguard.errors import ConfigurationError
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.mcp.events import Events
 from agentguard.integrations.mcp.first_sight import FirstSight
 from agentguard.integrations.mcp.gate import Gate
 from agentguard.integrations.mcp.listing import all_pages
 from agentguard.integrations.mcp.proxy import Proxy
-from agentguard.integrations.mcp.target import Target
+from agentguard.integrations.mcp.target import Target, unreachable
 from agentguard.integrations.mcp.watching import Watching
 from agentguard.masking import visible
 
@@ -68,7 +67,7 @@ async def proxied(guard: Guard, target: Target, terms: Terms) -> AsyncIterator[S
     try:
         await client.__aenter__()
     except _CANT_CONNECT as error:
-        raise ConfigurationError(f"the MCP server can't be reached ({type(error).__name__})") from None
+        raise unreachable(error) from None
     client.session.validate_tool_result = _left_to_the_tool  # type: ignore[method-assign]
     if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
         tells_unasked.set()

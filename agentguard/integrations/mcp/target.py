@@ -48,6 +48,14 @@ def remote(url: str, headers: Mapping[str, str]) -> Target:
     return _with_headers(url, headers) if headers else url
 
 
+def unreachable(error: Exception) -> ConfigurationError:
+    """What to raise where a server can't be connected to, whatever the SDK wraps that in."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    told = "check its URL, or that its command starts a server that speaks MCP"
+    return ConfigurationError(f"the MCP server can't be reached ({type(error).__name__}); {told}")
+
+
 def is_url(server: str) -> bool:
     """Whether the text is a URL that a client can connect to."""
     return server.startswith(("http://", "https://"))
