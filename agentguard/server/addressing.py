@@ -40,7 +40,7 @@ class Addressing:
             told = now[turn.request]
             for place in self._places(turn, names[turn.request], told, failing):
                 told |= {place.id} if turn.kind in CALLS_PEOPLE else set()
-                if place.notifier.wants(turn):
+                if _wants(place, turn):
                     made.append(Delivery(endpoint=place.id, where=place.where, turn=turn))
         await self.outbox.remember_told({request: told - before[request] for request, told in now.items()})
         return made
@@ -68,6 +68,15 @@ class Addressing:
             request: stored.request.notify if stored is not None else ()
             for request, stored in zip(requests, cards, strict=True)
         }
+
+
+def _wants(place: Place, turn: Turn) -> bool:
+    """Whether a place is told of a turn; one whose channel, which may be foreign code, can't say is told."""
+    try:
+        return place.notifier.wants(turn)
+    except Exception as error:  # noqa: BLE001 - its text may hold anything
+        _log.error("%s: its channel broke (%s) and is told of %s", place.where, type(error).__name__, turn.kind)
+        return True
 
 
 def _turn(event: Mapping[str, bytes]) -> Turn | None:

@@ -112,6 +112,7 @@ class Parts:
     unmasking: Unmasking | None = None
     rotas: Callable[[], Awaitable[None]] | None = None
     step_up_seconds: int = STEP_UP_SECONDS
+    retry_seconds: Sequence[float] = RETRY_SECONDS
     paces: Paces = field(default_factory=Paces)
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -199,7 +200,7 @@ def _deliveries(parts: Parts, office: Office, places: Sequence[Place]) -> Delive
         addressing=Addressing(channel=channel, outbox=outbox, places=places),
         desk=office.desk,
         metrics=office.metrics,
-        retry_seconds=webhooks.retry_seconds if webhooks else RETRY_SECONDS,
+        retry_seconds=parts.retry_seconds,
     )
 
 

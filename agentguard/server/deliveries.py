@@ -3,7 +3,8 @@
 Rules:
 - an endpoint that is slow or down holds up no other message: each delivery waits for its own next attempt;
 - what a message says is read from the record when it is sent, with its votes verified; a forged one is not sent;
-- a message that no attempt could deliver, and one that nothing can be said of, is a dead letter and in the log.
+- a message that no attempt could deliver, and one that nothing can be said of, is a dead letter and in the log;
+- a channel that breaks or hangs is one that did not deliver: nothing that it raises ends the server.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ AT_ONCE = 16
 """Attempts that run at the same time."""
 
 BLOCK_MS = 2_000
+TELL_SECONDS = 18.0
+"""How long a channel may take for one attempt: less than the lease of a delivery."""
+
 IDLE_SECONDS = 5.0
 """How long the outbox is not looked at when nothing is known to be due: another server may have filled it."""
 
@@ -44,6 +48,7 @@ class Deliveries:
     desk: Callable[[], Desk]
     retry_seconds: Sequence[float]
     metrics: Metrics = field(default_factory=Metrics)
+    tell_seconds: float = TELL_SECONDS
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -94,7 +99,7 @@ class Deliveries:
             place, shown = self._place(delivery), await self._shown(delivery.turn)
             if delivery.turn.urges and shown.stored.state is not State.PENDING:
                 return None
-            await place.notifier.tell(delivery.turn, shown)
+            await _tell(place, delivery.turn, shown, self.tell_seconds)
         except (NotDelivered, NothingToSay) as failure:
             return failure
         except ConfigurationError:
@@ -140,3 +145,14 @@ class Deliveries:
     def outbox(self) -> Outbox:
         """What is still to be sent."""
         return self.addressing.outbox
+
+
+async def _tell(place: Place, turn: Turn, shown: Shown, seconds: float) -> None:
+    """One attempt of a place's channel, which may be foreign code. Raises NotDelivered, GuardUnavailable."""
+    try:
+        async with asyncio.timeout(seconds):
+            await place.notifier.tell(turn, shown)
+    except (NotDelivered, GuardUnavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 - its text may hold anything
+        raise NotDelivered(f"its channel broke ({type(error).__name__})") from None

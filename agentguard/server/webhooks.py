@@ -43,7 +43,6 @@ class Webhooks:
 
     endpoints: Sequence[Endpoint]
     secrets: Sequence[WebhookSecret]
-    retry_seconds: Sequence[float]
     public_url: str
     teams: Sequence[Endpoint] = ()
     allowed_hosts: Collection[str] = ()
@@ -104,7 +103,6 @@ def webhooks_of(settings: ServerSettings, public_url: str) -> Webhooks | None:
         endpoints=endpoints,
         teams=teams,
         secrets=secrets,
-        retry_seconds=settings.webhook_retry_seconds,
         public_url=public_url,
         allowed_hosts=allowed,
     )

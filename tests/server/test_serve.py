@@ -89,6 +89,11 @@ class TestSettings:
         assert len(settings.webhook_secrets) == 2
         assert settings.webhook_retry_seconds == (1.0, 2.5)
 
+    def test_the_waits_between_attempts_are_those_of_every_place(self, home: Home) -> None:
+        """Also where there are no webhooks, but chats or channels of installed packages."""
+        made = home.parts("", server=ServerSettings(webhook_retry_seconds=(1.0, 2.5)))
+        assert (made.webhooks, made.retry_seconds) == (None, (1.0, 2.5))
+
     def test_without_settings_there_are_no_webhooks(self) -> None:
         """And everything has a default."""
         assert webhooks_of(read_settings(), "http://127.0.0.1:1") is None

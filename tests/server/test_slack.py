@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from agentguard.approval import Channel, Steps, sign_vote
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Decision, Request, State
 from agentguard.server.outbox import Outbox
-from agentguard.server.settings import ServerSettings
+from agentguard.server.settings import RETRY_SECONDS, ServerSettings
 from agentguard.server.signatures import WebhookSecret
 from agentguard.server.slack.blocks import APPROVE, READ_ALL, REJECT
 from agentguard.server.slack.office import Slack, slack_of
@@ -357,8 +357,7 @@ async def test_t16_nothing_that_an_agent_writes_does_anything(base: str, slack: 
 async def test_slack_down_loses_nothing(slack: FakeSlack, valkey_url: str, agent: Channel) -> None:
     """The request is open all the same, and its card comes when Slack is back."""
     slack.failing = ["ratelimited"]
-    soon = Webhooks(endpoints=(), secrets=(), retry_seconds=(0.05, 0.05), public_url="")
-    async with _serving(slack, valkey_url, agent, soon):
+    async with _serving(slack, valkey_url, agent, retry_seconds=(0.05, 0.05)):
         request = await opened(agent, ONE)
         await told(slack, "chat.postMessage")
         waiting = await state_of(agent, request)
@@ -391,11 +390,10 @@ async def test_where_slack_stays_down_another_place_is_told(slack: FakeSlack, va
         also = Webhooks(
             endpoints=[Endpoint(url=httpx.URL(receiver.url))],
             secrets=[WebhookSecret.new()],
-            retry_seconds=(0.05,) * 200,
             public_url="",
             allowed_hosts={"127.0.0.1"},
         )
-        async with _serving(slack, valkey_url, agent, also):
+        async with _serving(slack, valkey_url, agent, also, retry_seconds=(0.05,) * 200):
             request = await opened(agent, ONE, notify=("slack",))
             instead = json.loads((await anyio.to_thread.run_sync(receiver.next)).body)
 
@@ -420,11 +418,18 @@ async def test_what_is_critical_is_approved_after_a_login_unless_settings_say_ot
 
 @asynccontextmanager
 async def _serving(
-    slack: FakeSlack, url: str, agent: Channel, webhooks: Webhooks | None = None, **changed: Any
+    slack: FakeSlack,
+    url: str,
+    agent: Channel,
+    webhooks: Webhooks | None = None,
+    *,
+    retry_seconds: Sequence[float] = RETRY_SECONDS,
+    **changed: Any,
 ) -> AsyncIterator[str]:
     made = settings(slack, **changed)
     await Outbox(connection=agent.connection, names=agent.names).cursor()
-    with serving(parts(url, agent.names.tenant, slack=made, webhooks=webhooks, roster=lambda: WITH_SLACK)) as address:
+    given = {"slack": made, "webhooks": webhooks, "retry_seconds": retry_seconds, "roster": lambda: WITH_SLACK}
+    with serving(parts(url, agent.names.tenant, **given)) as address:
         yield address
 
 

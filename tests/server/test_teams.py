@@ -32,7 +32,6 @@ def telling(receiver: Receiver) -> Webhooks:
         endpoints=(),
         secrets=(),
         teams=(Endpoint(url=httpx.URL(receiver.url)),),
-        retry_seconds=(0.01, 0.02),
         public_url="https://approvals.acme.example/",
         allowed_hosts={"127.0.0.1"},
     )
@@ -41,7 +40,10 @@ def telling(receiver: Receiver) -> Webhooks:
 async def test_a_request_and_its_end_are_told_with_a_link_to_its_page(valkey_url: str, agent: Channel) -> None:
     """One card when it opens, one when it is over; the only action opens the page."""
     await Outbox(connection=agent.connection, names=agent.names).cursor()
-    with receiving() as receiver, serving(parts(valkey_url, agent.names.tenant, webhooks=telling(receiver))):
+    with (
+        receiving() as receiver,
+        serving(parts(valkey_url, agent.names.tenant, webhooks=telling(receiver), retry_seconds=(0.01, 0.02))),
+    ):
         request = await opened(agent, ONE)
         first = await next_card(receiver)
         await agent.withdraw(request.id, "the agent gave up")
@@ -63,7 +65,10 @@ async def test_t16_nothing_that_an_agent_writes_does_anything_in_teams(valkey_ur
         update={"title": evil, "arguments": json.dumps({"to": evil, "long": "x" * 5000})}
     )
     await Outbox(connection=agent.connection, names=agent.names).cursor()
-    with receiving() as receiver, serving(parts(valkey_url, agent.names.tenant, webhooks=telling(receiver))):
+    with (
+        receiving() as receiver,
+        serving(parts(valkey_url, agent.names.tenant, webhooks=telling(receiver), retry_seconds=(0.01, 0.02))),
+    ):
         await opened(agent, ONE, card=card)
         told = await next_card(receiver)
 

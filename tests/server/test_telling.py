@@ -16,15 +16,17 @@ import pytest
 from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
-from agentguard.approval import Channel, Place, Shown, Turn, routed
+from agentguard.approval import Channel, Desk, Place, Shown, Turn, routed
 from agentguard.cli.app import app
 from agentguard.model.approvals import State
-from agentguard.server.outbox import Delivery, Outbox
+from agentguard.server.addressing import Addressing
+from agentguard.server.deliveries import TELL_SECONDS, Deliveries
+from agentguard.server.outbox import LEASE_MS, Delivery, Outbox
 from agentguard.server.signatures import WebhookSecret
 from agentguard.server.webhooks import Endpoint, Webhooks
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
-from tests.approval.people import ONE
+from tests.approval.people import ONE, ROSTER
 from tests.server.receiver import Receiver, receiving
 from tests.server.serving import caller, opened, parts, serving
 from tests.server.visiting import visitor
@@ -59,12 +61,11 @@ def serve(valkey_url: str, tenant: str, outbox: Outbox) -> Serve:
         made = Webhooks(
             endpoints=[Endpoint(url=httpx.URL(receiver.url), name=name) for name, receiver in found],
             secrets=[SECRET],
-            retry_seconds=retry_seconds,
             public_url="https://approvals.acme.example",
             allowed_hosts={"127.0.0.1"},
             lease_ms=2_000,
         )
-        return serving(parts(valkey_url, tenant, webhooks=made))
+        return serving(parts(valkey_url, tenant, webhooks=made, retry_seconds=retry_seconds))
 
     return serve
 
@@ -120,6 +121,92 @@ def test_a_request_goes_where_policy_says_and_never_nowhere(
     """Places with a name are told of what is sent there; the others of the rest."""
     places, absent = routed(names, PLACES)
     assert ({place.name for place in places}, absent) == (goes_to, missing)
+
+
+class Broken:
+    """A notifier whose code raises what no contract allows, or never ends."""
+
+    def __init__(self, *, asked: bool = False, hangs: bool = False) -> None:
+        self.asked, self.hangs = asked, hangs
+
+    def wants(self, turn: Turn) -> bool:
+        """Everything, or an error."""
+        if self.asked:
+            raise KeyError("canary-in-the-text")
+        return True
+
+    async def tell(self, turn: Turn, shown: Shown) -> None:
+        """Never."""
+        if self.hangs:
+            await anyio.sleep_forever()
+        raise ValueError("canary-in-the-text")
+
+
+class Kept:
+    """A notifier that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def wants(self, turn: Turn) -> bool:
+        """Everything."""
+        return True
+
+    async def tell(self, turn: Turn, shown: Shown) -> None:
+        """Keep it."""
+        self.told.append(turn.request)
+
+
+async def _is_in(told: list[str], request: str) -> bool:
+    return request in told
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["when it tells", "when it is asked"])
+async def test_a_channel_that_breaks_holds_up_no_other(
+    asked: bool, valkey_url: str, tenant: str, agent: Channel, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its message is tried again like any that did not arrive; the server goes on, and its log holds no text of the error."""
+    # given
+    kept = Kept()
+    broken = Place(name="odd", id="odd", where="odd", notifier=Broken(asked=asked))
+    places = (broken, Place(name="kept", id="kept", where="kept", notifier=kept))
+    with serving(parts(valkey_url, tenant, places=places)) as base:
+        # when
+        one = await opened(agent, ONE)
+        await until(lambda: _is_in(kept.told, one.id))
+        (failed,) = await until(lambda: outbox.undelivered(one.id))
+        other = await opened(agent, ONE)
+        await until(lambda: _is_in(kept.told, other.id))
+        async with caller(base) as client:
+            ready = await client.get("/readyz")
+
+    # then
+    assert failed.trouble == "its channel broke (ValueError)"
+    assert ready.status_code == 200
+    assert "canary" not in caplog.text
+
+
+async def test_a_channel_that_hangs_did_not_deliver(agent: Channel, outbox: Outbox) -> None:
+    """After the time that an attempt has; else it would keep a place among those that run at once for ever."""
+    # given
+    place = Place(name="odd", id="odd", where="odd", notifier=Broken(hangs=True))
+    deliveries = Deliveries(
+        addressing=Addressing(channel=agent, outbox=outbox, places=[place]),
+        desk=lambda: Desk(channel=agent, roster=ROSTER),
+        retry_seconds=(60.0,),
+        tell_seconds=0.1,
+    )
+    request = await opened(agent, ONE)
+
+    # when
+    async with anyio.create_task_group() as group:
+        group.start_soon(deliveries.run)
+        (failed,) = await until(lambda: outbox.undelivered(request.id))
+        group.cancel_scope.cancel()
+
+    # then
+    assert failed.trouble == "its channel broke (TimeoutError)"
+    assert TELL_SECONDS * 1000 < LEASE_MS
 
 
 async def test_a_request_and_its_end_are_told_where_policy_sends_it_alone(serve: Serve, agent: Channel) -> None:

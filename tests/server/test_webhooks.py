@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -42,16 +42,18 @@ def tenant() -> str:
 def serve(valkey_url: str, tenant: str) -> Serve:
     """Runs a server that tells these receivers; call it again for a restart."""
 
-    def serve(*receivers: Receiver, **changed: Any) -> AbstractContextManager[str]:
+    def serve(
+        *receivers: Receiver, retry_seconds: Sequence[float] = (0.01, 0.02, 0.03), **changed: Any
+    ) -> AbstractContextManager[str]:
         given: dict[str, Any] = {
             "endpoints": [Endpoint(url=httpx.URL(receiver.url)) for receiver in receivers],
             "secrets": [NEW, OLD],
-            "retry_seconds": (0.01, 0.02, 0.03),
             "public_url": "https://approvals.acme.example/",
             "allowed_hosts": {"127.0.0.1"},
             "lease_ms": 400,
         }
-        return serving(parts(valkey_url, tenant, webhooks=Webhooks(**(given | changed))))
+        made = Webhooks(**(given | changed))
+        return serving(parts(valkey_url, tenant, webhooks=made, retry_seconds=retry_seconds))
 
     return serve
 
