@@ -3,14 +3,15 @@
 Rules:
 - an offer is the policy's words on this tool with the values of this call: none where it lacks one of them, none for a critical call;
 - a grant is void where the policy's words or what the tool says of itself changed;
-- a covered call keeps every held argument: the same value, or a number of at most that.
+- a covered call keeps every held argument: the same value in the same shape (keys count, and what stands under them), or a number of
+  at most that, and of several no more than there were.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -63,17 +64,15 @@ class Offers:
         if held.how == "same":
             return hmac.compare_digest(held.digest, self._digest(held.path, arguments))
         now = _numbers(held.path, arguments)
-        return bool(now) and max(now) <= Decimal(held.most)
+        return bool(now) and len(now) <= held.count and max(now) <= Decimal(held.most)
 
     def _same(self, path: str, arguments: Mapping[str, Json], shown: Mapping[str, Json]) -> Held | None:
-        values = role_values(arguments, [path])
-        if not values:
+        if not role_values(arguments, [path]):
             return None
-        seen = ", ".join(role_values(shown, [path]))
-        return Held(path=path, how="same", shown=seen, digest=self._digest(path, arguments))
+        return Held(path=path, how="same", shown=_told(shown, path), digest=self._digest(path, arguments))
 
     def _digest(self, path: str, arguments: Mapping[str, Json]) -> str:
-        return self.binding.value("held\n" + canonical_json([path, role_values(arguments, [path])]))
+        return self.binding.value("held\n" + canonical_json([path, _kept(arguments, path.split("."))]))
 
     def _tool(self, tool: Tool) -> str:
         said = {"name": tool.name, "description": tool.description, "schema": canonical_json(dict(tool.schema))}
@@ -89,8 +88,30 @@ def _at_most(path: str, arguments: Mapping[str, Json]) -> Held | None:
     numbers = _numbers(path, arguments)
     if not numbers:
         return None
-    most = format(max(numbers), "f")
-    return Held(path=path, how="at_most", shown=most, most=most)
+    most, count = format(max(numbers), "f"), len(numbers)
+    shown = most if count == 1 else f"{most} each, {count} of them at most"
+    return Held(path=path, how="at_most", shown=shown, most=most, count=count)
+
+
+def _kept(value: Json, steps: Sequence[str]) -> Json:
+    """A value with nothing in it but what stands at a path, which goes through lists and by key."""
+    if isinstance(value, list):
+        return [_kept(inner, steps) for inner in value]
+    if not steps or not isinstance(value, Mapping):
+        return value
+    return {steps[0]: _kept(value[steps[0]], steps[1:])} if steps[0] in value else {}
+
+
+def _told(shown: Mapping[str, Json], path: str) -> str:
+    """What people see of the values at a path: of plain ones their text, of objects JSON, since their keys count."""
+    steps = path.split(".")
+    kept = ends = _kept(shown, steps)
+    for step in steps:
+        ends = ends.get(step) if isinstance(ends, Mapping) else ends
+    listed = ends if isinstance(ends, list) else [ends]
+    if any(isinstance(each, (Mapping, list)) for each in listed):
+        return canonical_json(kept)
+    return ", ".join(role_values(shown, [path]))
 
 
 def _numbers(path: str, arguments: Mapping[str, Json]) -> list[Decimal]:

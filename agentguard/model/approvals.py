@@ -45,7 +45,8 @@ _OPEN = frozenset({State.PENDING, State.APPROVED, State.EXECUTING})
 class Held(Record):
     """An argument that every call under a grant keeps: the `same` value, or a number of `at_most` that.
 
-    `shown` is the value as people see it; `digest` is keyed, over the real one; `most` is the number as text.
+    `shown` is the value as people see it; `digest` is keyed, over the real one; `most` is the number as text, and `count` how many
+    numbers there were.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Held(Record):
     shown: str
     digest: str = ""
     most: str = ""
+    count: int = 1
 
 
 class Offer(Record):
