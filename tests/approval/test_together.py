@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agentguard.approval import Channel, Desk
+from agentguard.approval.reading import TURN_MAX
 from agentguard.errors import DecisionRefused, RequestNotFound
 from agentguard.model.approvals import Decision, Request, State
 from agentguard.model.verdicts import Need
@@ -60,6 +61,12 @@ async def test_all_are_decided_each_by_a_vote_of_its_own(
     assert [resolution.state for resolution in resolutions] == [state] * 3
     assert [each.votes[0].card_digest for each in stored] == [request.card.digest() for request in requests]
     assert {each.votes[0].digest for each in stored} == {request.digest for request in requests}
+
+
+async def test_no_more_are_decided_than_a_turn_can_have(desk: Desk) -> None:
+    """Before any of them is read; and none at all are no calls of one turn."""
+    assert await refused(desk, {f"{number:032x}": "0" * 64 for number in range(TURN_MAX + 1)}) == "other_turn"
+    assert await refused(desk, {}) == "other_turn"
 
 
 async def test_a_quorum_of_two_wants_a_second_person_on_each(agent: Channel, desk: Desk) -> None:

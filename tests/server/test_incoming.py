@@ -184,6 +184,27 @@ class TestDeciding:
         assert {(each.status_code, each.json()["code"]) for each in (back, late)} == {(409, "stale_vote")}
         assert (await agent.read(request.id)).votes == (no,)
 
+    async def test_t10_a_vote_from_the_future_or_of_the_same_moment_is_no_newer_word(
+        self, nobody: httpx.AsyncClient, agent: Channel
+    ) -> None:
+        """Else it would outlive what its person says later, and of two of one moment either could come last."""
+        request = await opened(agent, TWO.model_copy(update={"reject_quorum": 2}))
+        yes = await a_ballot(agent, request)
+        no = await a_ballot(agent, request, decision=Decision.REJECT, time_ms=yes.time_ms)
+        soon = await a_ballot(agent, request, "bob", time_ms=yes.time_ms + 320_000)
+        first = await send(nobody, whole(yes), KEYS["ann"])
+        replies = [await send(nobody, whole(no), KEYS["ann"]), await send(nobody, whole(soon), KEYS["bob"])]
+        assert first.status_code == 200
+        assert [(each.status_code, each.json()["code"]) for each in replies] == [(409, "stale_vote")] * 2
+        assert (await agent.read(request.id)).votes == (yes,)
+
+    async def test_t14_a_vote_on_no_approval_is_none(self, nobody: httpx.AsyncClient, agent: Channel) -> None:
+        """It would decide nothing, and stand there as its person's word."""
+        request = await opened(agent, ONE)
+        reply = await send(nobody, whole(await a_ballot(agent, request, approvals=())), KEYS["ann"])
+        assert (reply.status_code, reply.json()["code"]) == (403, "not_entitled")
+        assert (await agent.read(request.id)).votes == ()
+
     async def test_t13_t14_t15_nobody_decides_for_another_or_for_themselves(
         self, nobody: httpx.AsyncClient, agent: Channel
     ) -> None:

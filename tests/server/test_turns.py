@@ -211,6 +211,17 @@ class TestHostile:
         assert reply.status_code == 409
         assert await states(agent, requests) == [State.PENDING] * 2
 
+    async def test_t14_groups_that_the_login_does_not_confirm_decide_no_turn(self, base: str, agent: Channel) -> None:
+        """approvers.yaml lists Bob as a steward; the login that sends the form says security alone."""
+        requests = await turn(agent, ONE, ONE)
+        path = f"{path_of(requests)}/approve"
+        async with visitor(base, "bob") as bob, visitor(base, "bob", groups=("security",)) as narrow:
+            fields = form(await page_of(bob, requests), path)
+            reply = await narrow.post(path, data=fields)
+        assert fields
+        assert reply.status_code == 409
+        assert await states(agent, requests) == [State.PENDING] * 2
+
     async def test_t12_the_token_is_over_exactly_the_cards_that_were_shown(
         self, agent: Channel, ann: httpx.AsyncClient
     ) -> None:
