@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from collections.abc import AsyncIterator
@@ -185,6 +186,20 @@ class TestEntrance:
         async with visitor(base, "ann", groups=("stewards",)) as ann:
             await decide(ann, request_.id)
         assert (await agent.read(request_.id)).state is State.APPROVED
+
+    @pytest.mark.parametrize("verb", ["approve", "reject", "edit"])
+    async def test_t14_a_form_does_not_make_up_for_them(
+        self, base: str, agent: Channel, request_: Request, verb: str
+    ) -> None:
+        """Who sends it is looked at, and not who got it."""
+        path = f"/requests/{request_.id}/{verb}"
+        token = COOKIES.form_token(f"{'bob':0>32}", verb, request_.id, request_.card.digest())
+        fields = {"form": token, "card_digest": request_.card.digest(), "name": "limit", "value": "1"}
+        async with visitor(base, "bob", groups=("security",)) as bob:
+            reply = await bob.post(path, data=fields)
+        assert reply.status_code == 403
+        assert "your login does not say that bob" in html.unescape(reply.text)
+        assert (await agent.read(request_.id)).votes == ()
 
 
 class TestForms:
