@@ -50,6 +50,14 @@ def members(folder: Path) -> set[str]:
     return set(read_roster(folder).members("group:on-call"))
 
 
+def runs(stat: Path) -> bool:
+    """Whether a process runs; one that nobody asked for its end yet does not."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 class TestAnswers:
     """What counts, by the clock."""
 
@@ -153,6 +161,17 @@ class TestAsking:
         started = time.monotonic()
         assert "took over" in ask(tmp_path)
         assert time.monotonic() - started < 20
+
+    def test_a_command_that_answers_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        """A child that it started goes with it."""
+        code = "import subprocess as s; print(s.Popen(['sleep', '60'], stdout=s.DEVNULL).pid, file=open('pid', 'w')); print('ann')"
+        write(tmp_path, *script(tmp_path, code))
+        assert ask(tmp_path) == ""
+        child = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+        give_up = time.monotonic() + 10
+        while runs(child) and time.monotonic() < give_up:
+            time.sleep(0.01)
+        assert not runs(child)
 
     def test_a_command_is_given_none_of_our_settings(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Passwords of Redis and secrets of webhooks are not for a rota."""
