@@ -32,6 +32,7 @@ rules:
   - {id: large, tools: [refund], when: args.amount > 100.0, ask: stewards}
   - {id: huge, tools: [refund], when: args.amount == 5.5, deny: true, reason: Not that}
   - {id: danger, tools: [refund], when: args.amount == 6.5, risk: critical}
+  - {id: odd, tools: [refund], when: args.amount == 7.5, ask: on-call, reason: Odd}
 approvals:
   on-call: {approvers: [group:on-call], deadline: 20s}
   stewards: {approvers: [group:stewards], quorum: 2, deadline: 20s}
@@ -143,6 +144,42 @@ async def test_t2_what_the_words_do_not_cover_is_asked_about(
     """Another value, a larger number, a rule that the card did not name."""
     await granted(world, guard)
     assert await is_asked(world, guard, **arguments)
+
+
+async def test_a_call_that_a_rule_speaks_of_that_the_card_did_not_name_is_asked_about(
+    world: World, guard: Guard
+) -> None:
+    """Though the rule wants nobody else's approval: people saw no such reason."""
+    await granted(world, guard)
+    assert await is_asked(world, guard, order_id=7, amount=7.5)
+    assert not await is_asked(world, guard, order_id=7, amount=7.4)
+
+
+async def test_of_several_voters_the_narrowest_terms_hold(world: World, guard: Guard) -> None:
+    """The shortest time, from the first of their votes; this session if one of them says so."""
+    # given
+    policy = world.policies / "policy.yaml"
+    policy.write_text(
+        POLICY.replace("on-call: {approvers: [group:on-call]", "on-call: {approvers: [group:stewards], quorum: 2")
+    )
+    with world.open() as two, two.session(user=ANN, id="thread"):
+        call = asyncio.create_task(world.call(two, "close_account", account=7))
+        (request,) = await world.waiting()
+
+        # when
+        await decide(world, request, Grant(seconds=600, uses=2, session=False), "bob")
+        await asyncio.sleep(0.05)
+        await decide(world, request, Grant(seconds=60, uses=2, session=True), "cem")
+        await call
+        (listed,) = await grants(world)
+        with two.session(user=ANN, id="other"):
+            elsewhere = await is_asked(world, two, "close_account", account=7)
+
+    # then
+    first = min(vote.time_ms for vote in listed.granted.votes)
+    assert (listed.granted.terms.seconds, listed.granted.terms.session, elsewhere) == (60, True, True)
+    assert listed.granted.until_ms == first + 60_000
+    assert len({vote.time_ms for vote in listed.granted.votes}) == 2
 
 
 async def test_a_grant_is_never_over_a_deny(world: World, guard: Guard) -> None:
