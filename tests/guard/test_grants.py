@@ -11,10 +11,11 @@ import pytest
 from agentguard.approval import Grants, Listed
 from agentguard.audit import read
 from agentguard.config import open_brake, open_desk
-from agentguard.errors import CallRefused, DecisionRefused
+from agentguard.errors import CallPending, CallRefused, DecisionRefused, RequestNotFound
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Decision, Grant, Scope, Vote
 from agentguard.model.calls import ToolCall
+from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from tests.guard.world import World
 
@@ -387,6 +388,42 @@ async def test_t32_a_grant_that_nobody_signed_gives_no_permit(world: World, guar
 
     # then
     assert await is_asked(world, guard, order_id=7, amount=10.0)
+
+
+async def test_t32_a_grant_of_a_call_that_never_ran_gives_no_permit(world: World, guard: Guard) -> None:
+    """Approved, never fetched, and the index written into Redis by hand; nobody can revoke what is no grant either."""
+    # given
+    call = ToolCall(tool="refund", arguments={"order_id": 7, "amount": 90.0}, id="c1")
+    with pytest.raises(CallPending):
+        await guard.admit(call, world.tools.tool("refund"), hold_seconds=0)
+    (request,) = await world.waiting()
+    await decide(world, request, THREE)
+
+    # when
+    connection, names = await Connection.open(world.redis_url), Names(world.tenant)
+    await connection.execute("ZADD", names.grants_of("support", ANN, "refund"), 10**15, request)
+    await connection.close()
+
+    # then
+    with pytest.raises(CallPending):
+        await guard.admit(
+            ToolCall(tool="refund", arguments={"order_id": 7, "amount": 10.0}, id="c2"),
+            world.tools.tool("refund"),
+            hold_seconds=0,
+        )
+    async with open_desk(world.policies, world.settings, tenant=world.tenant) as desk:
+        with pytest.raises(RequestNotFound):
+            await Grants(channel=desk.channel).revoke(request, desk.roster, person="bob", key=world.keys["bob"])
+
+
+async def test_a_revocation_that_its_person_did_not_sign_is_none(world: World, guard: Guard) -> None:
+    """It is refused before it is written down."""
+    request = await granted(world, guard)
+    async with open_desk(world.policies, world.settings, tenant=world.tenant) as desk:
+        with pytest.raises(DecisionRefused) as refused:
+            await Grants(channel=desk.channel).revoke(request, desk.roster, person="bob", key=world.keys["cem"])
+    (listed,) = await grants(world)
+    assert (refused.value.code, listed.revoked) == ("bad_signature", False)
 
 
 async def test_a_granted_call_that_runs_is_listed_under_a_freeze(world: World, guard: Guard) -> None:
