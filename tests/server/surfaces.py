@@ -161,7 +161,7 @@ def a_turn() -> list[Shown]:
 def turn_on_the_web() -> str:
     """The card of a turn, for somebody who may decide all."""
     turn = turn_of(a_turn())
-    items = [(item, _choices(shown)) for item, shown in zip(turn.items, a_turn(), strict=True)]
+    items = [(item, _choices(shown), ()) for item, shown in zip(turn.items, a_turn(), strict=True)]
     named = " ".join(f"{id_}:{digest}" for id_, digest in turn.cards.items())
     values = {"turn": turn, "request": "0" * 32, "items": items, "named": named, "why_not": "", "step_up": ""}
     more = {"has_approved": False, "whole": False, "most": 400, "version": "v", "form_token": _token}
