@@ -94,7 +94,7 @@ class StreamTool(FunctionTool):
 
 def returns_of(function: Callable[..., Any]) -> Returns | None:
     """What a function's annotation says of its result, awaited where it is async; None where it says nothing."""
-    code = _code(function)
+    code = code_of(function)
     annotations = inspect.get_annotations(code)
     try:
         given = _resolved(code, {"return": annotations["return"]})["return"]
@@ -112,7 +112,7 @@ def must_have_no_gate(function: Any) -> None:
 
 
 def _model(function: Callable[..., Any], name: str, *, generates: bool) -> type[BaseModel]:
-    code = _code(function)
+    code = code_of(function)
     is_generator = inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code)
     if generates and not is_generator:
         raise ConfigurationError(f"tool {name}: it yields nothing; make it a FunctionTool, or yield pieces of text")
@@ -175,10 +175,10 @@ def _fields(function: Callable[..., Any], name: str, hints: Mapping[str, Any]) -
     return fields
 
 
-def _code(function: Callable[..., Any]) -> Callable[..., Any]:
+def code_of(function: Callable[..., Any]) -> Callable[..., Any]:
     """Where the annotations stand: the function inside a partial, the `__call__` of an object."""
     if isinstance(function, functools.partial):
-        return _code(function.func)
+        return code_of(function.func)
     return function if inspect.isroutine(function) else type(function).__call__
 
 

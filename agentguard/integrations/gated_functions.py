@@ -20,7 +20,7 @@ from pydantic_core import PydanticSerializationError
 
 from agentguard.errors import ConfigurationError, InvalidArguments
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.functions import GATE_MARK, FunctionTool, StreamTool
+from agentguard.integrations.functions import GATE_MARK, FunctionTool, StreamTool, code_of
 from agentguard.integrations.names import check_names
 from agentguard.integrations.parsing import dump
 from agentguard.integrations.signatures import resolved, sign
@@ -29,12 +29,13 @@ from agentguard.model.calls import ToolCall
 
 def gated(guard: Guard, function: Callable[..., Any], name: str | None, description: str | None) -> Callable[..., Any]:
     """The function with a gate in it. Raises ConfigurationError for one that has a gate, and for what FunctionTool refuses."""
-    generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    code = code_of(function)
+    generates = inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code)
     _must_be_bound(function)
     tool = (StreamTool if generates else FunctionTool).of(function, name=name, description=description)
     check_names([tool.name])
     guard.expect(tool)
-    return _like(function, _kind_of(function)(guard, tool, _Parameters.of(inspect.signature(function))))
+    return _like(function, _kind_of(code)(guard, tool, _Parameters.of(inspect.signature(function))))
 
 
 class _Parameters(NamedTuple):
@@ -73,12 +74,12 @@ def _must_be_bound(function: Callable[..., Any]) -> None:
         )
 
 
-def _kind_of(function: Callable[..., Any]) -> Callable[[Guard, Any, _Parameters], Callable[..., Any]]:
-    if inspect.isasyncgenfunction(function):
+def _kind_of(code: Callable[..., Any]) -> Callable[[Guard, Any, _Parameters], Callable[..., Any]]:
+    if inspect.isasyncgenfunction(code):
         return _async_generator
-    if inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(code):
         return _generator
-    return _coroutine_function if inspect.iscoroutinefunction(function) else _function
+    return _coroutine_function if inspect.iscoroutinefunction(code) else _function
 
 
 def _function(guard: Guard, tool: FunctionTool, parameters: _Parameters) -> Callable[..., Any]:

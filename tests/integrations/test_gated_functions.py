@@ -77,6 +77,32 @@ async def called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str
     return "".join([piece async for piece in given] if isinstance(given, AsyncIterator) else list(given))
 
 
+class Called:
+    """An object that is called like a coroutine function."""
+
+    async def __call__(self, value: str) -> str:
+        """Give an address."""
+        return f"write to {EMAIL}"
+
+
+class Yielding:
+    """An object that is called like a generator of text."""
+
+    def __call__(self, value: str) -> Iterator[str]:
+        """Give it in pieces."""
+        yield from PIECES
+
+
+@pytest.mark.parametrize("function", [Called(), Yielding()], ids=["awaited", "in pieces"])
+async def test_an_object_is_of_the_kind_that_its_call_is(function: Callable[..., Any], guard: Guard) -> None:
+    """It runs, and what it gives is masked."""
+    tool = guard.tool(name="echo")(function)
+    with guard.session(user="ann@acme.example"):
+        given = await called(tool, "x")
+    assert given.startswith("write to [EMAIL_")
+    assert EMAIL not in given
+
+
 @EACH_KIND
 async def test_a_function_keeps_its_kind_name_signature_types_and_docstring(kind: str, guard: Guard, ran: Ran) -> None:
     """For programs that look at it, and so for frameworks that make tools of functions."""
