@@ -24,7 +24,7 @@ from urllib.parse import unquote_to_bytes
 
 _ESCAPED_AT_MOST = 3
 _ODD = re.compile(r"[^\x00-\x7f\xc0-\u024f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
-_FOREIGN_WORD = re.compile(r"[^\s\x1f]*[\u0370-\u03ff\u0400-\u04ff][^\s\x1f]*")
+_WORD = re.compile(r"[^\s\x1f]+")
 _FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")
 _LATIN = re.compile(r"[A-Za-z@]")
 # One class first: `re` looks for its characters fast.
@@ -167,9 +167,10 @@ def _plain_character(c: str) -> str | None:
 
 
 def _homoglyph_changes(text: str) -> Iterator[tuple[int, int, str]]:
-    for word in _FOREIGN_WORD.finditer(text):
-        if _LATIN.search(word.group()):
-            for offset, c in enumerate(word.group(), word.start()):
+    for match in _WORD.finditer(text):
+        word = match.group()
+        if not word.isascii() and _FOREIGN.search(word) and _LATIN.search(word):
+            for offset, c in enumerate(word, match.start()):
                 if c in _HOMOGLYPHS:
                     yield offset, offset + 1, _HOMOGLYPHS[c]
 

@@ -177,6 +177,8 @@ CRAFTED = {
     "entities": "&#64;" * (SIZE // 5),
     "zero-width": "\u200b" * SIZE,
     "cyrillic": "a\u0430" * (SIZE // 2),
+    "a-long-word-beside-cyrillic": "\u044f " + "a" * SIZE,
+    "a-long-word-beside-greek": "a" * SIZE + " \u03b1a",
     "jwt": "eyJ" * (SIZE // 3),
     "jwt-dots": "eyJhbGciOi." * (SIZE // 11),
     "pem": "-----BEGIN PRIVATE KEY-----" * (SIZE // 27),
