@@ -16,9 +16,9 @@ from agentguard.masking.fitting import looks_like_a_name, masks_whole
 
 _LINE = re.compile(
     r"(?P<indent>[ \t]*)(?P<item>(?:[-*•][ \t]+)*)(?:[*_`]{1,3}|[\"'])?(?P<name>[^\W\d][\w .\-/\[\]()]{0,47})[\"'*_`]{0,3}"
-    r"[ \t]*[:=][*_`]{0,3}(?:[ \t]+|$|(?<==))[ \t]*(?P<value>.*?)[ \t,;]*$"
+    r"[ \t]*[:=][*_`]{0,3}(?:[ \t]+|$|(?<==))[ \t]*(?P<value>.*)"
 )
-_ITEM = re.compile(r"(?P<indent>[ \t]*)(?P<item>[-*•][ \t]+)(?P<value>.*?)[ \t]*$")
+_ITEM = re.compile(r"(?P<indent>[ \t]*)(?P<item>[-*•][ \t]+)(?P<value>.*)")
 _SECTION = re.compile(r"[ \t]*\[{1,2}[^\[\]]{1,64}\]{1,2}[ \t]*$")
 _RULE = re.compile(r"[=\-_*#~]{3,}[ \t]*$")
 _MOST_WORDS = 4
@@ -58,10 +58,11 @@ def is_record_line(line: str) -> bool:
 def _read(start: int, written: str) -> _Line | None:
     match = _LINE.match(written) if ":" in written or "=" in written else None
     name = match["name"].strip() if match else ""
+    ending = " \t,;" if match else " \t"
     match = match or _ITEM.match(written)
     if match is None or name.count(" ") >= _MOST_WORDS:
         return None
-    left, right = match.span("value")
+    left, right = match.start("value"), match.start("value") + len(match["value"].rstrip(ending))
     if right - left > 1 and written[left] in _QUOTES and written[right - 1] == written[left]:
         left, right = left + 1, right - 1
     while right > left and written[right - 1] in "*_`":
