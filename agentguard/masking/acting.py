@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from agentguard.masking.actions import TOKEN, Actions, carried_out
-from agentguard.masking.known import KnownValues, Value, is_findable
+from agentguard.masking.known import KnownValues, is_findable
+from agentguard.masking.known_rows import Value
 from agentguard.masking.left_alone import Kept
 from agentguard.masking.marked import marked_tokens
 from agentguard.masking.masked import Masked
