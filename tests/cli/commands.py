@@ -6,6 +6,7 @@ environment, input and output of that command alone; its exit code is the comman
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -174,6 +175,7 @@ def _end(run: Callable[[], None]) -> None:
     except BaseException:  # noqa: BLE001 - as the interpreter does
         sys.excepthook(*sys.exc_info())
         code = 1
+    atexit._run_exitfuncs()  # a server that nobody uses any more is stopped by one of them
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
