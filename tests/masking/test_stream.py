@@ -230,3 +230,21 @@ def test_what_a_word_tells_is_masked_in_pieces_as_in_the_whole(text: str, size: 
     stream = MASKER.stream(_ids())
     pieces = [stream.feed(text[at : at + size]).value for at in range(0, len(text), size)]
     assert "".join([*pieces, stream.finish().value]) == whole(text) != text
+
+
+def test_t29_a_stream_is_bounded_as_a_whole() -> None:
+    """However short its pieces are."""
+    stream = Masker(limits=Limits(characters=10)).stream(_ids())
+    stream.feed("12345 ")
+    with pytest.raises(GuardUnavailable, match="more than 10 characters"):
+        stream.feed("67890")
+
+
+def test_a_piece_that_is_only_like_text_is_refused() -> None:
+    """What a class of its own says of itself may be another thing each time."""
+
+    class Other(str):
+        pass
+
+    with pytest.raises(GuardUnavailable, match="was given a Other"):
+        MASKER.stream(_ids()).feed(Other("x"))
