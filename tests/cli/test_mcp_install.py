@@ -228,6 +228,17 @@ def test_a_server_that_cannot_be_asked_stops_it_unless_somebody_says_what_become
     assert servers(config)["gone"]["command"] == sys.executable
 
 
+def test_one_server_that_cannot_be_asked_is_enough_to_write_nothing(home: Path) -> None:
+    """Though a guard could stand before it."""
+    written(home, '{"mcpServers": {"gone": {"command": "no-such-command-anywhere"}}}')
+    before = everything_in(home)
+
+    refused = run("install", "claude-desktop")
+
+    assert (refused.exit_code, everything_in(home)) == (1, before)
+    assert "nothing was written" in refused.stderr
+
+
 def test_the_first_policy_loads_asks_the_user_and_names_them(home: Path, config: Path) -> None:
     """Whatever nobody listed is confirmed by the user, whose key is theirs; `--shadow` puts all of it in shadow."""
     install("--user", "ann@acme.example", "--shadow")
