@@ -175,6 +175,27 @@ def test_an_integration_loads_its_own_framework_alone(module: str, loads: set[st
     assert loaded == f"{sorted(loads)}\n"
 
 
+@pytest.mark.parametrize(
+    ("framework", "line", "extra"),
+    [
+        ("agents", "import agentguard.integrations.openai_agents", "agents"),
+        ("langchain", "from agentguard.integrations.langchain import guarded; guarded(None, [])", "langchain"),
+        ("langgraph", "import agentguard.integrations.langgraph_checkpoints", "langchain"),
+        ("presidio_analyzer", "import agentguard.integrations.presidio", "presidio"),
+    ],
+)
+def test_a_missing_framework_is_said_with_its_extra(framework: str, line: str, extra: str) -> None:
+    """Whoever installed the core alone reads what to install."""
+    # when
+    said = _python(
+        f"import sys; sys.modules[{framework!r}] = None\ntry:\n    {line}\nexcept ModuleNotFoundError as error:\n    print(error)"
+    )
+
+    # then
+    assert said.startswith(f"this needs {framework}")
+    assert said.endswith(f": pip install 'agentguard[{extra}]'\n")
+
+
 def test_t40_import_has_no_side_effects(tmp_path: Path) -> None:
     """Importing every public name starts no thread and writes no file."""
     # given

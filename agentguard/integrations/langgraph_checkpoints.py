@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from langgraph.checkpoint.serde.base import CipherProtocol, SerializerProtocol
-from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-
 from agentguard.errors import GuardUnavailable
 from agentguard.guard.pipeline import Guard
+from agentguard.integrations.extras import needed_from
+
+with needed_from("langchain"):
+    from langgraph.checkpoint.serde.base import CipherProtocol, SerializerProtocol
+    from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 _NAME = "agentguard"
 

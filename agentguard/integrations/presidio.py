@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerResult
-from presidio_analyzer.predefined_recognizers import SpacyRecognizer
-
 from agentguard.errors import ConfigurationError
+from agentguard.integrations.extras import needed_from
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import SEPARATOR, Page
+
+with needed_from("presidio"):
+    from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerResult
+    from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
 _LONGEST_PIECE = 100_000
 _OVERLAP = 500

@@ -12,6 +12,7 @@ from langchain_core.tools import tool as tool_of
 
 from agentguard.errors import CallPending, ConfigurationError
 from agentguard.guard.pipeline import Guard
+from agentguard.integrations.extras import needed_from
 from agentguard.integrations.functions import must_have_no_gate
 from agentguard.integrations.langchain.gate import Gate, Gated, async_code, sync_code
 from agentguard.integrations.langchain.tool import LangChainTool
@@ -36,12 +37,11 @@ def guarded(
     """Keyword arguments for `create_agent(model, **guarded(guard, tools))`: guarded tools, and what masks around the model.
 
     `middleware`: your own, in its order; the guard hears the user's words before it, and masks after it. `hold_seconds`,
-    `interrupts`: see `guard_tools`. Raises ConfigurationError. Needs the extra `langchain`.
+    `interrupts`: see `guard_tools`. Raises ConfigurationError, and ModuleNotFoundError without the extra `langchain`.
     """
-    around: Any = import_module(
-        "agentguard.integrations.langchain.middleware"
-    )  # needs langchain; tools alone need only its core
-    listening: Any = import_module("agentguard.integrations.langchain.listening")
+    with needed_from("langchain"):  # tools alone need only its core
+        around: Any = import_module("agentguard.integrations.langchain.middleware")
+        listening: Any = import_module("agentguard.integrations.langchain.listening")
     made = guard_tools(guard, tools, hold_seconds=hold_seconds, interrupts=interrupts)
     return {"tools": made, "middleware": [listening.Listening(guard), *middleware, around.AgentGuardMiddleware(guard)]}
 

@@ -9,7 +9,10 @@
 tool (see `gate`), those of MCP servers too, and a model that is sent masked text alone (see `model`).
 """
 
-from agentguard.integrations.openai_agents.guarding import guard_model, guard_tools, guarded
-from agentguard.integrations.openai_agents.state import opened_state, sealed_session, sealed_state
+from agentguard.integrations.extras import needed_from
+
+with needed_from("agents"):
+    from agentguard.integrations.openai_agents.guarding import guard_model, guard_tools, guarded
+    from agentguard.integrations.openai_agents.state import opened_state, sealed_session, sealed_state
 
 __all__ = ["guard_model", "guard_tools", "guarded", "opened_state", "sealed_session", "sealed_state"]
