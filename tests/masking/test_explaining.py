@@ -103,3 +103,30 @@ def test_an_explanation_names_no_word_of_a_value() -> None:
     text = '{"full_name": "Tel Phone", "note": "Tel Phone 202-555-0147"}'
     words = " ".join(str(each) for _, _, evidence in MASKER.explain(text) for each in evidence)
     assert "tel" not in words.lower()
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "stays"),
+    [
+        pytest.param({}, False, id="none said"),
+        pytest.param({"*": 0.75}, True, id="for every type"),
+        pytest.param({"*": 0.65}, False, id="for every type, low enough"),
+        pytest.param({"*": 0.75, "PHONE_NUMBER": 0.65}, False, id="its own counts more"),
+        pytest.param({"*": 0.65, "PHONE_NUMBER": 0.75}, True, id="its own counts more, where it is higher"),
+    ],
+)
+def test_a_threshold_counts_for_finding_and_explaining_alike(thresholds: dict[str, float], stays: bool) -> None:
+    """A number of the form of a phone, with no word beside it, has 0.70."""
+    # given
+    masker = Masker(thresholds=thresholds)
+    text = "202-555-0147"
+
+    # when
+    ((finding, outcome, _),) = masker.explain(text)
+
+    # then
+    assert finding.score == 0.7
+    assert masker.find(text) == ([] if stays else [finding])
+    assert outcome == (
+        f"in clear: {thresholds.get('PHONE_NUMBER', thresholds.get('*', 0))} is needed" if stays else "token"
+    )
