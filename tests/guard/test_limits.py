@@ -153,6 +153,19 @@ async def test_a_limit_used_up_meanwhile_makes_an_approval_stale(limited: World,
     assert limited.tools.ran == []
 
 
+async def test_only_over_the_limit_that_people_agreed_to_a_call_is_charged(limited: World) -> None:
+    """Between the last look and the charge, another call may have used up what was left."""
+    with limited.open() as guard:
+        budgets, bill = guard.judging.budgets, bill_of(guard, "refund", amount=60.0)
+        await budgets.charge(bill_of(guard, "refund", amount=99.0), Goal.SPEND)
+
+        agreed_to = {over: await budgets.spend(bill.agreed(over)) for over in (frozenset[str](), frozenset({"paid"}))}
+        once_agreed = await budgets.spend(bill.agreed({"refunds"}))
+
+    assert list(agreed_to.values()) == [("refunds",), ("refunds",)]
+    assert once_agreed == ()
+
+
 async def test_a_result_over_a_limit_on_people_is_kept_back_and_asks_the_next_time(limited: World) -> None:
     """The export shows nobody; small reads go on; the same export again asks, and approved it is handed out."""
     with limited.open() as guard, guard.session(user=ANN, id="s"):
