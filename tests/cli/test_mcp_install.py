@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from agentguard.cli.app import app
 from agentguard.cli.clients.entries import GUARD
+from agentguard.cli.clients.installed import ConfigFile
 from agentguard.cli.clients.known import CLIENTS, Machine
 from agentguard.config import read_policies, read_roster
 from agentguard.errors import ConfigurationError
@@ -182,6 +183,32 @@ def test_an_entry_that_somebody_changed_since_is_not_overwritten(home: Path, con
     assert "shop was changed since" in str(done.exception)
     assert SECRET not in str(done.exception)
     assert everything_in(home) == before
+
+
+def test_a_copy_that_is_not_the_file_from_before_restores_nothing(home: Path, config: Path) -> None:
+    """Whoever can write beside the file could else choose which commands the client starts."""
+    install()
+    (copy,) = config.parent.glob(f"{config.name}.*")
+    copy.write_bytes(copy.read_bytes().replace(b"shop.example", b"evil.example"))
+    before = everything_in(home)
+
+    done = run("uninstall", "claude-desktop")
+
+    assert isinstance(done.exception, ConfigurationError)
+    assert f"{copy} is not the file from before any more; restore {config} by hand" in str(done.exception)
+    assert everything_in(home) == before
+
+
+def test_a_file_that_is_written_meanwhile_is_left_alone(home: Path, config: Path) -> None:
+    """What the client wrote between reading and exchanging is not lost."""
+    read = ConfigFile.of(config, home / "state")
+    current = read.read()
+    config.write_bytes(current.replace(b"dark", b"light"))
+
+    with pytest.raises(ConfigurationError, match="was written meanwhile; close the client, then run this again"):
+        read.write(b"{}", current=current, before=current, guarded=())
+
+    assert config.read_bytes() == current.replace(b"dark", b"light")
 
 
 def test_a_second_install_changes_nothing_and_guards_what_is_new(home: Path, config: Path) -> None:
