@@ -239,6 +239,21 @@ async def test_t2_a_button_of_another_request_or_of_an_earlier_card_decides_noth
     assert await state_of(agent, request) is State.PENDING
 
 
+async def test_t2_nobody_is_asked_why_they_reject_a_card_that_is_not_the_one_they_saw(
+    base: str, slack: FakeSlack, agent: Channel
+) -> None:
+    """The modal would show the card as it is now, under a press that was meant for the one before."""
+    request = await opened(agent, ONE)
+    payload = press(await told(slack, "chat.postMessage"), REJECT, "U0ANN", trigger="1")
+    payload["actions"][0]["value"] = json.dumps({"request": request.id, "card": "0" * 64})
+    await by_http(base, payload)
+    answer = await told(slack, "chat.postEphemeral")
+
+    assert "The card changed meanwhile; look at it again." in str(answer)
+    assert slack.count("views.open") == 0
+    assert await state_of(agent, request) is State.PENDING
+
+
 async def test_a_request_that_still_waits_is_called_to_mind_below_its_card_once(
     base: str, slack: FakeSlack, agent: Channel
 ) -> None:
