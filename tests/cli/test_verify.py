@@ -143,7 +143,7 @@ class Lenient(Judging):
 
     async def judge(self, *args: Any, **kwargs: Any) -> Judgement:
         judged = await super().judge(*args, **kwargs)
-        return replace(judged, verdict=self.change(judged.verdict))
+        return judged._replace(verdict=self.change(judged.verdict))
 
 
 def by_verdict(change: Callable[[Verdict], Verdict]) -> Callable[[Guard], Guard]:
