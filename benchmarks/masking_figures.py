@@ -120,7 +120,7 @@ def plot(
     table: Sequence[Row], sizes: Sequence[tuple[int, float]], patterns: Sequence[tuple[int, float]], path: Path
 ) -> None:
     """Four panels: what is left, false alarms, throughput by size and by number of patterns."""
-    from matplotlib import pyplot  # noqa: PLC0415 - in the dev extra only, and slow to import
+    from matplotlib import pyplot  # noqa: PLC0415 - slow to import, and only wanted for a plot
 
     pyplot.rcParams["svg.hashsalt"] = "agentguard"
     figure, panels = pyplot.subplots(2, 2, figsize=(10, 6.4), layout="constrained")

@@ -470,7 +470,7 @@ def _approved(end: object) -> bool:
 
 def plot(took: Sequence[Timed], path: Path) -> None:
     """From a vote to the call awake and permitted, by how many wait."""
-    from matplotlib import pyplot  # noqa: PLC0415 - in the dev extra only, and slow to import
+    from matplotlib import pyplot  # noqa: PLC0415 - slow to import, and only wanted for a plot
 
     pyplot.rcParams["svg.hashsalt"] = "agentguard"
     figure, panel = pyplot.subplots(figsize=(7, 4), layout="constrained")
