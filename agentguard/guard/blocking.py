@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentguard.guard.answering import Answering
-from agentguard.guard.permit import Outcome, Permit
+from agentguard.guard.permit import Outcome, Permit, Settled
 from agentguard.guard.streaming import TextMasking
 from agentguard.model.calls import Tool, ToolCall
 from agentguard.store.doors import drive
@@ -85,6 +85,10 @@ class BlockingGuard:
         """See Guard.settle."""
         return drive(self.guard.settle(permit, result))
 
+    def settled(self, permit: Permit, result: Any) -> Settled:
+        """See Guard.settled."""
+        return drive(self.guard.settled(permit, result))
+
     def settle_error(self, permit: Permit, error: Exception) -> BaseException:
         """See Guard.settle_error."""
         return drive(self.guard.settle_error(permit, error))
@@ -135,4 +139,4 @@ class BlockingGuard:
             drive(self.guard.settler.interrupted(permit))
             raise
         else:
-            outcome.shown = self.settle(permit, outcome.result)
+            outcome.shown = self.settled(permit, outcome.result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentguard.guard.budgets import NO_BILL, Bill
 from agentguard.guard.snapshot import Snapshot
@@ -69,20 +69,37 @@ class Permit:
         return f"[A person changed the call before approving it: {changes}. This is the result of the changed call.]"
 
 
+class Settled(NamedTuple):
+    """What the model may see of a result. `word`: what people changed of its call, masked; empty where nothing."""
+
+    value: Any
+    word: str = ""
+
+    @property
+    def told(self) -> Any:
+        """A result of text, behind the word; any other keeps its shape, and who makes the model's message says the word beside it."""
+        return f"{self.word}\n{self.value}" if self.word and isinstance(self.value, str) else self.value
+
+
 @dataclass(kw_only=True, slots=True)
 class Outcome:
     """What a tool gave (`result`, set by whoever runs it), and what the model may see of it."""
 
     result: Any = None
-    shown: Any = None
+    shown: Settled = field(default_factory=lambda: Settled(None))
     failure: BaseException | None = None
 
     @property
-    def masked(self) -> Any:
+    def settled(self) -> Settled:
         """What the model may see of the result, once the call is settled. Raises the tool's error, masked, if it raised one."""
         if self.failure is not None:
             raise self.failure
         return self.shown
+
+    @property
+    def masked(self) -> Any:
+        """The same in one: see `Settled.told`."""
+        return self.settled.told
 
     def fail(self, failure: BaseException) -> None:
         """Keep what to raise in place of the tool's error; what it was made from is no part of it."""

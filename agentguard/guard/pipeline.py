@@ -30,7 +30,7 @@ from agentguard.guard.freezing import Freezing
 from agentguard.guard.in_force import Now
 from agentguard.guard.judging import Judging
 from agentguard.guard.once import Once
-from agentguard.guard.permit import Outcome, Permit
+from agentguard.guard.permit import Outcome, Permit, Settled
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
 from agentguard.guard.revealing import restore_call, snapshot_of
@@ -241,6 +241,10 @@ class Guard:
 
     async def settle(self, permit: Permit, result: Any) -> Any:
         """Step 8 for a tool that returned: what the model may see of the result. Raises ResultWithheld."""
+        return (await self.settled(permit, result)).told
+
+    async def settled(self, permit: Permit, result: Any) -> Settled:
+        """The same, for who tells the model in a message of its own what people changed of the call."""
         return await self.settler.returned(permit, result)
 
     async def settle_error(self, permit: Permit, error: Exception) -> BaseException:
@@ -270,7 +274,7 @@ class Guard:
             await self.settler.interrupted(permit)
             raise
         else:
-            outcome.shown = await self.settle(permit, outcome.result)
+            outcome.shown = await self.settled(permit, outcome.result)
 
     async def stream(self, call: ToolCall, tool: StreamingTool) -> AsyncGenerator[str, None]:
         """Admit the call, run a tool that gives text in pieces, and give each part masked. See `Settling.streamed`."""

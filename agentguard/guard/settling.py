@@ -2,7 +2,7 @@
 
 Rules:
 - what the model gets is masked, by the masking in force when it comes back, or nothing at all;
-- a model whose call people changed is told what they changed, masked with the result, where that is text;
+- a model whose call people changed is told what they changed, masked like the result, and kept apart from it;
 - what a limit on subjects has no room for is kept back, before anything of it is stored;
 - labels and tokens are stored before the result is returned;
 - an error is masked too, its notes and causes with it, and raised without its context;
@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from agentguard.guard.asking import Asking
 from agentguard.guard.budgets import Budgets
 from agentguard.guard.in_force import Now
 from agentguard.guard.once import Once
-from agentguard.guard.permit import Permit
+from agentguard.guard.permit import Permit, Settled
 from agentguard.guard.records import Records
 from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
@@ -51,12 +52,18 @@ class Settling:
     budgets: Budgets
     once: Once
 
-    async def returned(self, permit: Permit, result: Any) -> Any:
-        """What the model may see of `result`. Raises ResultWithheld where masking, Redis or the journal fails."""
+    async def returned(self, permit: Permit, result: Any) -> Settled:
+        """What the model may see of `result`, with a word on what people changed.
+
+        Raises ResultWithheld where masking, Redis or the journal fails.
+        """
         _once(permit)
         try:
             await self.tokens.recall(permit.principal)
-            masked = _readable(lambda: self._masked(permit, _told(permit, result)))
+            masked = _readable(lambda: self._masked(permit, result))
+            settled = Settled(masked.value)
+            if permit.changes:
+                settled, masked = self._with_word(permit, masked)
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             labels = () if counted.withholding else await self._keep(permit, masked)
             await self.records.settled(permit, _DONE, masked, counted, labels=labels)
@@ -70,7 +77,7 @@ class Settling:
         await self._finish(permit, _DONE)
         if counted.withholding:
             raise _over_limit(permit, counted.withholding)
-        return masked.value
+        return settled
 
     async def shown(self, principal: Principal, value: Any, origin: str) -> Any:
         """What the model may see of a value that no call gave. Its tokens are kept first."""
@@ -177,6 +184,18 @@ class Settling:
         ids = self.tokens.ids(permit.principal)
         return fitted(self._masker(permit).mask(result, ids), result, permit.returns, ids)
 
+    def _with_word(self, permit: Permit, masked: Masked) -> tuple[Settled, Masked]:
+        """A masked result with a word on what people changed: as the model may see them, and as one, to be kept and recorded."""
+        word = self._masker(permit).mask(permit.word_on_changes, self.tokens.ids(permit.principal))
+        settled = Settled(masked.value, str(word.value))
+        return settled, Masked(
+            value=settled.told,
+            tokens=tuple({token.text: token for token in (*word.tokens, *masked.tokens)}.values()),
+            entities=Counter(word.entities) + Counter(masked.entities),
+            changed=word.changed or masked.changed,
+            hidden=(*word.hidden, *masked.hidden),
+        )
+
     def _masker(self, permit: Permit) -> Masker:
         """What masks the results of this call: what the tool was given in clear too, however little it looks like anything."""
         masker = self.in_force().maskers.of_result(permit.call.tool)
@@ -217,11 +236,6 @@ def _readable(mask: Callable[[], T]) -> T:
     except Exception as error:  # noqa: BLE001 - its text may hold a value
         what = f"what the tool gave can't be read ({type(error).__name__}); return text, numbers, lists or dicts"
     raise GuardUnavailable("masking", what)
-
-
-def _told(permit: Permit, result: Any) -> Any:
-    """A result of text, behind a word on what people changed of the call; any other keeps its shape; who made it may say it beside it."""
-    return f"{word}\n{result}" if isinstance(result, str) and (word := permit.word_on_changes) else result
 
 
 def _over_limit(permit: Permit, over: Sequence[str]) -> ResultRefused:

@@ -31,12 +31,13 @@ from agentguard.errors import (
     InvalidArguments,
     ResultRefused,
 )
-from agentguard.guard.permit import Permit
+from agentguard.guard.permit import Permit, Settled
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import Unrun, answer
 from agentguard.integrations.langchain.errors import is_signal, raisable
 from agentguard.integrations.langchain.results import Parts, take_apart, take_pair_apart
 from agentguard.integrations.langchain.tool import Invocation, LangChainTool
+from agentguard.integrations.langchain.words import with_word
 from agentguard.integrations.signatures import resolved, sign
 from agentguard.store.doors import drive
 
@@ -132,6 +133,11 @@ class Running:
     entered: bool = False
     over: bool = False
 
+    def told(self, tool: BaseTool, parts: Parts, settled: Settled) -> Any:
+        """What the tool's code would have returned, as the model may see it."""
+        result = parts.put_back(settled.value)
+        return with_word(tool, result, settled.word, self.invocation.tool_call_id) if settled.word else result
+
     def kept_back(self, tool: BaseTool, refusal: ResultRefused) -> Any:
         """What stands in for a result that policy keeps back."""
         return Unran(gate=self.gate, result=refused(tool, refusal, self.invocation.tool_call_id)).stand_in(tool)
@@ -222,7 +228,7 @@ def sync_code(run: Callable[..., Any]) -> Callable[..., Any]:
             failed = error
         else:
             try:
-                return parts.put_back(guard.blocking.settle(permit, parts.plain))
+                return running.told(self, parts, guard.blocking.settled(permit, parts.plain))
             except ResultRefused as refusal:
                 return running.kept_back(self, refusal)
         return _raise(drive(_settled_error(guard, permit, failed)))
@@ -250,7 +256,7 @@ def async_code(run: Callable[..., Any], arun: Callable[..., Any]) -> Callable[..
             failed = error
         else:
             try:
-                return parts.put_back(await guard.settle(permit, parts.plain))
+                return running.told(self, parts, await guard.settled(permit, parts.plain))
             except ResultRefused as refusal:
                 return running.kept_back(self, refusal)
         return _raise(await _settled_error(guard, permit, failed))

@@ -30,7 +30,7 @@ def take_apart(result: Any) -> Parts:
     """The parts of any result."""
     if isinstance(result, BaseMessage):
         return _message(result)
-    if _is_command(result):
+    if is_command(result):
         return _fields(result, [name for name in ("update", "resume", "goto") if hasattr(result, name)])
     if _is_send(result):
         return _send(result)
@@ -103,7 +103,7 @@ def _holds_framework_values(value: Any) -> bool:
     return isinstance(value, (BaseMessage, ToolOutputMixin)) or _is_send(value)
 
 
-def _is_command(value: Any) -> bool:
+def is_command(value: Any) -> bool:
     """Whether this is LangGraph's Command, told without importing LangGraph."""
     return isinstance(value, ToolOutputMixin) and dataclasses.is_dataclass(value)
 

@@ -85,11 +85,12 @@ class Gate:
             try:
                 async with self.guard.settling(permit) as outcome:
                     answered = await self._answered(run(permit.arguments))
-                    taken.append(take_apart(with_word(answered, permit.word_on_changes)))
+                    taken.append(take_apart(answered))
                     outcome.result = taken[0].plain
             except _EndedMeanwhile:
                 raise OutcomeUnknown(_ENDED_MEANWHILE, request_id="") from None
-            return taken[0].put_back(outcome.masked) if taken else outcome.masked
+            settled = outcome.settled
+            return with_word(taken[0].put_back(settled.value), settled.word)
 
     async def _answered(self, answer: Awaitable[M]) -> M:
         """What a server answered. Where it ended instead, nobody knows what it did; and from then on it is not asked."""

@@ -9,6 +9,7 @@ Rules:
 - the calls of one message run together, functions that don't await in threads;
 - unknown names, unreadable arguments and free-text calls are refused, on record, and told to the model;
 - a tool that raises is told to the model too, masked;
+- what people changed of a call is told in a line before a result of text, and in a text of its own before any other, which stays JSON;
 - what is not for the model (see `answers`) is raised, once all other calls of the message have ended.
 """
 
@@ -22,12 +23,23 @@ from functools import partial
 from typing import Any, TypeVar
 
 from anyio.from_thread import start_blocking_portal
-from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessage, ChatCompletionToolMessageParam
-from openai.types.responses import FunctionToolParam, ResponseInputItemParam, ResponseOutputItem
+from openai.types.chat import (
+    ChatCompletionContentPartTextParam,
+    ChatCompletionFunctionToolParam,
+    ChatCompletionMessage,
+    ChatCompletionToolMessageParam,
+)
+from openai.types.responses import (
+    FunctionToolParam,
+    ResponseFunctionCallOutputItemParam,
+    ResponseInputItemParam,
+    ResponseOutputItem,
+)
 from openai.types.shared_params import FunctionDefinition
 from pydantic_core import to_json
 
 from agentguard.errors import CallRefused, ConfigurationError, Fault, GuardUnavailable, ResultRefused
+from agentguard.guard.permit import Settled
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import answer, failure
 from agentguard.integrations.functions import FunctionTool
@@ -37,6 +49,8 @@ from agentguard.integrations.openai.specs import function_definition
 from agentguard.integrations.readable import readable
 
 T = TypeVar("T")
+Texts = tuple[str, ...]
+"""What answers one call: a text, or a word on what people changed and a text."""
 
 
 def dispatch(guard: Guard, tools: Mapping[str, Callable[..., Any] | FunctionTool]) -> Dispatch:
@@ -89,9 +103,10 @@ class Dispatch:
         """
         calls = calls_of_message(message)
         await self._listen(messages)
-        texts = await self._answers(calls)
+        answers = await self._answers(calls)
         return [
-            {"role": "tool", "tool_call_id": call.id, "content": text} for call, text in zip(calls, texts, strict=True)
+            {"role": "tool", "tool_call_id": call.id, "content": _content(texts)}
+            for call, texts in zip(calls, answers, strict=True)
         ]
 
     async def responses(
@@ -103,8 +118,8 @@ class Dispatch:
         """
         calls = calls_of_output(output)
         await self._listen([{"role": "user", "content": given}] if isinstance(given, str) else given)
-        texts = await self._answers(calls)
-        return [_output(call, text) for call, text in zip(calls, texts, strict=True)]
+        answers = await self._answers(calls)
+        return [_output(call, texts) for call, texts in zip(calls, answers, strict=True)]
 
     def _definitions(self) -> list[FunctionDefinition]:
         tools = self.by_name.values()
@@ -114,32 +129,32 @@ class Dispatch:
         for text in users_words(messages):
             await self.guard.user_said(text)
 
-    async def _answers(self, calls: list[WrittenCall]) -> list[str]:
+    async def _answers(self, calls: list[WrittenCall]) -> list[Texts]:
         ended = await asyncio.gather(*map(self._answer, calls), return_exceptions=True)
         raised = [error for error in ended if isinstance(error, BaseException)]
         for other in raised[1:]:
             raised[0].add_note(f"another call of the same message ended with {type(other).__name__}")
         if raised:
             raise raised[0]
-        return [text for text in ended if isinstance(text, str)]
+        return [texts for texts in ended if isinstance(texts, tuple)]
 
-    async def _answer(self, written: WrittenCall) -> str:
+    async def _answer(self, written: WrittenCall) -> Texts:
         call, tool = written.read(self.by_name)
         try:
             permit = await self.guard.admit(call, tool)
         except (CallRefused, GuardUnavailable) as refusal:
-            return answer(refusal)
+            return (answer(refusal),)
         assert isinstance(tool, FunctionTool)  # noqa: S101 - any other tool is refused by its own parsing
         try:
             async with self.guard.settling(permit) as outcome:
                 outcome.result = readable(await _run(tool, permit.arguments))
-            return _text(outcome.masked)
+            return _texts(outcome.settled)
         except Fault:
             raise
         except ResultRefused as refusal:
-            return answer(refusal)
+            return (answer(refusal),)
         except Exception as error:  # noqa: BLE001 - masked by settling, and told
-            return failure(error)
+            return (failure(error),)
 
 
 @dataclass(frozen=True)
@@ -187,12 +202,26 @@ async def _run(tool: FunctionTool, arguments: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+def _texts(settled: Settled) -> Texts:
+    """A result, behind the word on what people changed: apart from it where it is JSON that somebody may read as that."""
+    if settled.word and not isinstance(settled.value, str):
+        return settled.word, _text(settled.value)
+    return (_text(settled.told),)
+
+
 def _text(masked: Any) -> str:
     """Text as it is, anything else as JSON; whatever has no JSON form was looked into by masking, so its text may be shown."""
     return masked if isinstance(masked, str) else to_json(masked, fallback=str, inf_nan_mode="constants").decode()
 
 
-def _output(call: WrittenCall, text: str) -> ResponseInputItemParam:
-    if call.free_text:
-        return {"type": "custom_tool_call_output", "call_id": call.id, "output": text}
-    return {"type": "function_call_output", "call_id": call.id, "output": text}
+def _content(texts: Texts) -> str | list[ChatCompletionContentPartTextParam]:
+    return texts[0] if len(texts) == 1 else [{"type": "text", "text": text} for text in texts]
+
+
+def _output(call: WrittenCall, texts: Texts) -> ResponseInputItemParam:
+    if call.free_text:  # which no tool runs for, so the answer is one text
+        return {"type": "custom_tool_call_output", "call_id": call.id, "output": texts[0]}
+    if len(texts) == 1:
+        return {"type": "function_call_output", "call_id": call.id, "output": texts[0]}
+    parts: list[ResponseFunctionCallOutputItemParam] = [{"type": "input_text", "text": text} for text in texts]
+    return {"type": "function_call_output", "call_id": call.id, "output": parts}

@@ -42,11 +42,12 @@ from agentguard.errors import (
     ResultRefused,
     ToolFailed,
 )
-from agentguard.guard.permit import Permit
+from agentguard.guard.permit import Permit, Settled
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import Unrun, answer
 from agentguard.integrations.openai.calls import WrittenCall
 from agentguard.integrations.openai_agents.tool import AgentsTool
+from agentguard.integrations.openai_agents.words import with_word
 from agentguard.integrations.readable import readable
 from agentguard.model.calls import Tool, ToolCall
 from agentguard.model.canonical import canonical_json
@@ -157,7 +158,7 @@ class Gate:
         except _TimedOut:
             return await self._timed_out(context)
         try:
-            return self._given(outcome.masked)
+            return self._shown(context, outcome.settled)
         except ResultRefused as refusal:
             return answer(refusal)
         except Fault:
@@ -226,6 +227,12 @@ class Gate:
             except ToolTimeoutError:
                 raise _TimedOut from None
 
+    def _shown(self, context: ToolContext[Any], settled: Settled) -> Any:
+        """A result, behind the word on what people changed; one of a declared type, or that the model's program reads, alone."""
+        if self.seen.tool.output_json_schema is not None:
+            return self._given(settled.value)
+        return settled.told if _is_a_programs(context) else with_word(settled)
+
     def _given(self, masked: Any) -> Any:
         """A result of a declared type as JSON: the tool was held to that before it was masked, and tokens may not fit it."""
         if self.seen.tool.output_json_schema is None or isinstance(masked, str):
@@ -242,6 +249,12 @@ class Gate:
             return default_tool_timeout_error_message(tool_name=tool.name, timeout_seconds=seconds)
         told: Any = tool.timeout_error_function(context, error)
         return str(await told if inspect.isawaitable(told) else told)
+
+
+def _is_a_programs(context: ToolContext[Any]) -> bool:
+    """Whether code that the model wrote made this call, at the provider: it reads the result."""
+    caller = getattr(getattr(context, "tool_call", None), "caller", None)
+    return getattr(caller, "type", None) == "program"
 
 
 _giving_up: set[asyncio.Task[BaseException]] = set()
