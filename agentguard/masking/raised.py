@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MemberDescriptorType
 from typing import Any
 
 from agentguard.errors import GuardUnavailable, ToolFailed
@@ -10,7 +11,8 @@ from agentguard.errors import GuardUnavailable, ToolFailed
 Mask = Callable[[Any], Any]
 
 _LONGEST_CHAIN = 32
-_FILE, _SECOND_FILE = "file name", "second file name"  # of an OSError, which keeps them outside its __dict__
+_NOT_TOLD = frozenset({"obj", "__suppress_context__"})
+"""Members that no error shows: where an attribute was missing, and how a chain is printed."""
 
 
 def masked_error(error: BaseException, mask: Mask) -> BaseException:
@@ -32,8 +34,18 @@ def masked_error(error: BaseException, mask: Mask) -> BaseException:
     return copies[id(error)]
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error, its causes and contexts, each once, so many as are looked at."""
+def told_error(error: BaseException) -> str:
+    """The text of an error that no tool raised but gave; with all else that it shows, where that is more."""
+    text, first = str(error), error.args[0] if len(error.args) == 1 else ""
+    chain = _chain(error, members=True)
+    written = f"{type(error).__name__}({first!r})" if error.args else f"{type(error).__name__}()"
+    if repr(error) == written and text in (first, repr(first)) and len(chain) == 1 and not _notes(error):
+        return text
+    return "\n".join([text, *(said for one in chain for said in (repr(one), *_notes(one)))])
+
+
+def _chain(error: BaseException, *, members: bool = False) -> list[BaseException]:
+    """The error, its causes and contexts, with the members of groups or without, each once, so many as are looked at."""
     found: list[BaseException] = []
     pending: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -43,6 +55,7 @@ def _chain(error: BaseException) -> list[BaseException]:
             seen.add(id(one))
             found.append(one)
             pending += [one.__cause__, one.__context__]
+            pending += one.exceptions if members and isinstance(one, BaseExceptionGroup) else ()
     return found
 
 
@@ -60,18 +73,22 @@ def _masked_one(error: BaseException, mask: Mask) -> BaseException:
     copy = _rebuilt(error, args, details)
     if copy is None or _shows_raw(copy, mask) or (shown[0] and not str(copy)):
         copy = ToolFailed(type(error).__name__, masked_shown[0])
-        copy.__notes__ = [mask(note) for note in getattr(error, "__notes__", ())]
+        copy.__notes__ = [mask(note) for note in _notes(error)]
         if not copy.__notes__:
             del copy.__notes__
     return copy
 
 
-def _shown(error: BaseException) -> tuple[str, str] | None:
-    """What an error shows of itself; None where that can't be read, as of groups in groups without end."""
+def _shown(error: BaseException) -> tuple[str, ...] | None:
+    """What an error shows of itself, its text first; None where that can't be read, as of groups in groups without end."""
     try:
-        return str(error), repr(error)
+        return str(error), repr(error), *_notes(error)
     except Exception:  # noqa: BLE001 - any type's own code may run here
         return None
+
+
+def _notes(error: BaseException) -> list[str]:
+    return [str(note) for note in getattr(error, "__notes__", ())]
 
 
 def _maskable(args: tuple[Any, ...], mask: Mask) -> tuple[Any, ...]:
@@ -79,10 +96,15 @@ def _maskable(args: tuple[Any, ...], mask: Mask) -> tuple[Any, ...]:
 
 
 def _maskable_details(error: BaseException, mask: Mask) -> dict[str, Any]:
-    files = {_FILE: error.filename, _SECOND_FILE: error.filename2} if isinstance(error, OSError) else {}
-    return {
-        name: _masked_or_named(value, mask) for name, value in {**vars(error), **files}.items() if value is not None
-    }
+    details = {**vars(error), **_members(error)}
+    return {name: _masked_or_named(value, mask) for name, value in details.items() if value is not None}
+
+
+def _members(error: BaseException) -> dict[str, Any]:
+    """What an error keeps outside of its `__dict__`: the file names of an OSError, slots, ..."""
+    kinds = [kind for kind in type(error).__mro__ if kind not in BaseException.__mro__]
+    names = [name for kind in kinds for name, held in vars(kind).items() if isinstance(held, MemberDescriptorType)]
+    return {name: getattr(error, name) for name in names if name not in _NOT_TOLD and hasattr(error, name)}
 
 
 def _masked_or_named(value: Any, mask: Mask) -> Any:
@@ -103,8 +125,6 @@ def _rebuilt(error: BaseException, args: tuple[Any, ...], details: dict[str, Any
     try:
         copy = kind.__new__(kind, *args)
         copy.args = args
-        if isinstance(error, OSError) and isinstance(copy, OSError):
-            copy.filename, copy.filename2 = details.pop(_FILE, None), details.pop(_SECOND_FILE, None)
         for name, value in details.items():
             setattr(copy, name, value)
         str(copy), repr(copy)
@@ -114,20 +134,12 @@ def _rebuilt(error: BaseException, args: tuple[Any, ...], details: dict[str, Any
 
 
 def _shows_raw(error: BaseException, mask: Mask) -> bool:
-    texts = [str(error), repr(error), *map(str, getattr(error, "__notes__", ()))]
-    return any(mask(text) != text for text in texts)
+    return any(mask(text) != text for text in (str(error), repr(error), *_notes(error)))
 
 
 def _is_plain_group(group: BaseExceptionGroup[BaseException], mask: Mask) -> bool:
-    """Whether nothing in a group, at any depth that is looked at, has to be masked."""
-    pending: list[BaseException] = [group]
-    for _ in range(_LONGEST_CHAIN):
-        if not pending:
-            return True
-        one = pending.pop()
-        texts = [str(one), repr(one), *map(str, getattr(one, "__notes__", ()))]
-        if any(mask(text) != text for text in texts):
-            return False
-        if isinstance(one, BaseExceptionGroup):
-            pending += one.exceptions
-    return not pending
+    """Whether nothing has to be masked in a group: its members at any depth that is looked at, their causes, what they hold."""
+    found = _chain(group, members=True)
+    return len(found) < _LONGEST_CHAIN and all(
+        not _shows_raw(one, mask) and _maskable_details(one, mask) == _maskable_details(one, _same) for one in found
+    )

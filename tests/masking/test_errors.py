@@ -135,3 +135,78 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     first.__context__, second.__context__ = second, first
     shown, _ = _masked(first)
     assert MAIL not in str(shown) + str(shown.__context__)
+
+
+class Slotted(Exception):
+    """An error that keeps a value outside of its `__dict__`."""
+
+    __slots__ = ("address",)
+
+    def __init__(self, address: str) -> None:
+        super().__init__("failed")
+        self.address = address
+
+
+class Noting(Exception):
+    """An error whose notes are its class's."""
+
+    __notes__ = [f"noted {MAIL}"]
+
+
+def _of_a_task_group(error: Exception) -> ExceptionGroup[Exception]:
+    """As a group of tasks raises it, of which one failed while it handled `error`."""
+    failed = RuntimeError("task failed")
+    failed.__cause__ = error
+    return ExceptionGroup("unhandled errors in a TaskGroup", [failed])
+
+
+def _holding(error: Exception) -> ExceptionGroup[Exception]:
+    error.address = MAIL  # type: ignore[attr-defined]
+    return ExceptionGroup("several", [error])
+
+
+GROUPS = {
+    "cause": _of_a_task_group(ValueError(MAIL)),
+    "cause's cause": _of_a_task_group(_of_a_task_group(ValueError(MAIL))),
+    "attribute": _holding(ValueError("x")),
+    "slot": ExceptionGroup("several", [Slotted(MAIL)]),
+    "notes": ExceptionGroup("several", [Noting("x")]),
+}
+
+
+def _all(error: BaseException | None) -> list[BaseException]:
+    """An error with all that hangs on it."""
+    if error is None:
+        return []
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return [error, *(each for one in (error.__cause__, error.__context__, *members) for each in _all(one))]
+
+
+@pytest.mark.parametrize("error", GROUPS.values(), ids=GROUPS.keys())
+def test_t26_what_hangs_on_the_members_of_a_group_is_masked(error: Exception) -> None:
+    """The causes, notes and attributes of members, which a traceback prints and a program reads, hold nothing raw."""
+    outer = RuntimeError("tool failed")
+    outer.__cause__ = error
+    shown, _ = _masked(outer)
+    assert MAIL not in "".join(_told(one) + str(getattr(one, "address", "")) for one in _all(shown))
+
+
+OUTSIDE = {
+    "slot": (Slotted(MAIL), "address"),
+    "import": (ImportError("no such module", name="shop", path=f"/in/{MAIL}"), "path"),
+    "name": (NameError("no such name", name=MAIL), "name"),
+    "value": (StopIteration(MAIL), "value"),
+}
+
+
+@pytest.mark.parametrize(("error", "attribute"), OUTSIDE.values(), ids=OUTSIDE.keys())
+def test_t26_what_an_error_keeps_outside_of_its_dict_is_masked(error: Exception, attribute: str) -> None:
+    """Slots and members of built-in errors."""
+    shown, _ = _masked(error)
+    assert type(shown) is type(error)
+    assert TOKEN in getattr(shown, attribute)
+
+
+def test_t26_notes_of_a_class_are_masked() -> None:
+    """Notes are shown wherever they stand."""
+    assert MAIL not in "".join(traceback.format_exception(_masked(Noting("x"))[0]))
