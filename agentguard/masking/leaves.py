@@ -6,6 +6,7 @@ Rules:
   be masked.
 - Nothing recurses; depth and number of nodes are bounded, so a value that holds itself is refused, not followed.
 - Put back, only containers around a changed leaf are new; all else is the very object that came in. Order and types stay.
+- What an object shows of itself that none of its parts is (see `looks`) is searched too, and becomes text where it has to be masked.
 - A number, a date or an Enum that was masked becomes text: the token has no other form. A number that became another stays one, and one
   that was taken out is None.
 """
@@ -17,9 +18,7 @@ import datetime
 import decimal
 import enum
 import ipaddress
-import json
 import pathlib
-import re
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -27,10 +26,15 @@ from itertools import compress, repeat
 from typing import Any
 
 from agentguard.masking.fields import NO_KEY, Fields, Said, Scope, Shape
+from agentguard.masking.leaf_texts import LONGEST_LABEL, column_name, decoded, number_or_text
 from agentguard.masking.limits import Limits, refused
+from agentguard.masking.looks import looks, plain_text, said_besides, shows_more
+from agentguard.masking.raised import told_error
 from agentguard.masking.remaking import remade
 
 _LISTS = frozenset({list, tuple})
+_BYTES = frozenset({bytes, bytearray, memoryview})
+_CONTAINERS = (Mapping, list, tuple, set, frozenset, deque)
 _PASSED = (bool, type(None), complex, datetime.timedelta, datetime.tzinfo, type(Ellipsis), range)
 _WRITTEN = (
     decimal.Decimal,
@@ -43,10 +47,6 @@ _WRITTEN = (
 )
 _LONGEST_NUMBER = 4000
 _TOO_SHORT = 1_000_000
-_LONGEST_LABEL = 60
-NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,20})(?:\.[0-9]{1,20})?\Z")
-"""A number as JSON writes it."""
-
 
 _Node = tuple[Any, int, int, tuple[Any, ...]]
 """A container, its own container's number and the slot there, and its parts in order (a dict's keys, for a dict)."""
@@ -55,11 +55,12 @@ _Node = tuple[Any, int, int, tuple[Any, ...]]
 class Walk:
     """The leaves of one value: `texts[i]` stands under what `said[i]` says; `rebuilt({i: new text})` is the value with those in place.
 
-    `telling`: the leaves whose key says what they are.
+    `telling`: the leaves whose key says what they are. `shows_more`: something in it shows more of itself than its parts; walked
+    `by_looks`, all that such an object shows stands in its place, and becomes text where it is changed.
     """
 
-    def __init__(self, value: Any, fields: Fields, limits: Limits) -> None:
-        self._value, self._fields, self._limits = value, fields, limits
+    def __init__(self, value: Any, fields: Fields, limits: Limits, *, by_looks: bool = False) -> None:
+        self._value, self._fields, self._limits, self._by_looks = value, fields, limits, by_looks
         self._nodes: list[_Node] = []
         self._spots: list[tuple[int, int]] = []
         self._made: dict[int, Callable[[str], Any]] = {}
@@ -69,6 +70,7 @@ class Walk:
         self.texts: list[str] = []
         self.said: list[Said] = []
         self.telling: list[int] = []
+        self.shows_more = False
         while self._pending:
             part, node, slot, depth, said = self._pending.pop()
             if type(part) is dict:
@@ -105,36 +107,74 @@ class Walk:
         kind = type(value)
         if kind is str:
             self._leaf(value, node, slot, said)
-        elif kind is dict or (kind not in _LISTS and isinstance(value, Mapping)):
-            self._mapping(value, node, slot, depth, said[1])
-        elif kind in _LISTS or isinstance(value, (list, tuple, set, frozenset, deque)):
+        elif kind in _LISTS:
             self._sequence(value, node, slot, depth, said)
         elif kind is int or kind is float:
             self._number(value, node, slot, said)
+        elif isinstance(value, _CONTAINERS):
+            if not self._is_looked_at(value, node, slot, said):
+                if isinstance(value, Mapping):
+                    self._mapping(value, node, slot, depth, said[1])
+                else:
+                    self._sequence(value, node, slot, depth, said)
         elif not isinstance(value, _PASSED):
             self._rarer(value, node, slot, depth, said)
 
     def _rarer(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         if isinstance(value, enum.Enum):
-            if isinstance(value.value, str):
-                self._leaf(value.value, node, slot, said)
+            self._member(value, node, slot, said)
         elif isinstance(value, str):
-            self._leaf(str(value), node, slot, said)
+            self._besides(value, plain_text(value), node, slot, said)
+            self._leaf(plain_text(value), node, slot, said)
         elif isinstance(value, (int, float)):
-            self._number(value, node, slot, said)
+            number = int.__pos__(value) if isinstance(value, int) else float.__pos__(value)
+            self._besides(value, number, node, slot, said)
+            self._number(number, node, slot, said)
         elif isinstance(value, (bytes, bytearray, memoryview)):
-            text, encoding = _decoded(bytes(value))
-            made = bytearray if isinstance(value, bytearray) else bytes
-            self._made[len(self.texts)] = lambda new: made(new.encode(encoding))
-            self._leaf(text, node, slot, said)
+            self._bytes(value, node, slot, said)
         elif isinstance(value, _WRITTEN):
             if isinstance(value, pathlib.PurePath):
                 self._made[len(self.texts)] = type(value)
             self._leaf(str(value), node, slot, said)
         elif isinstance(value, BaseException):
-            self._leaf(str(value), node, slot, said)
+            self._leaf(told_error(value), node, slot, said)
         else:
-            self._record(value, node, slot, depth, said[1])
+            self._record(value, node, slot, depth, said)
+
+    def _member(self, value: enum.Enum, node: int, slot: int, said: Said) -> None:
+        """A member of an Enum: what it holds, and the text that it shows in its place."""
+        held, shown = value.value, plain_text(str(value))
+        if shown != str(held) and not shown.replace(".", "").isidentifier():
+            self._leaf(shown, node, slot, said)
+        if type(held) is int or type(held) is float:
+            self._number(held, node, slot, said)
+        elif not isinstance(held, _PASSED):
+            self._leaf(plain_text(held) if isinstance(held, str) else repr(held), node, slot, said)
+
+    def _bytes(self, value: bytes | bytearray | memoryview, node: int, slot: int, said: Said) -> None:
+        raw = bytes(memoryview(value))
+        text, encoding = decoded(raw)
+        if type(value) not in _BYTES:
+            self._besides(value, raw, node, slot, said)
+        made = bytearray if isinstance(value, bytearray) else bytes
+        self._made[len(self.texts)] = lambda new: made(new.encode(encoding))
+        self._leaf(text, node, slot, said)
+
+    def _besides(self, value: Any, plain: Any, node: int, slot: int, said: Said) -> None:
+        """What an object shows in place of its content, which becomes text where that is changed."""
+        for text in said_besides(value, plain):
+            self._leaf(text, node, slot, (NO_KEY, said[1]))
+
+    def _is_looked_at(self, value: Any, node: int, slot: int, said: Said) -> bool:
+        """Whether an object that shows more than its parts is taken by its looks."""
+        kind: type = type(value)
+        if not shows_more(kind):
+            return False
+        self.shows_more = True
+        if self._by_looks:
+            for text in looks(value):
+                self._leaf(text, node, slot, (NO_KEY, said[1]))
+        return self._by_looks
 
     def _leaf(self, text: str, node: int, slot: int, said: Said) -> None:
         self._characters += len(text)
@@ -155,8 +195,8 @@ class Walk:
             return
         if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
             raise refused("an integer of more than a thousand digits")
-        self._made[len(self.texts)] = _number_or_text
-        self._leaf(repr(value) if type(value) in (int, float) else str(value), node, slot, said)
+        self._made[len(self.texts)] = number_or_text
+        self._leaf(repr(value), node, slot, said)
 
     def _opened(self, value: Any, node: int, slot: int, depth: int, parts: tuple[Any, ...]) -> int:
         """The number of a container whose parts are looked at next; they count before they are touched."""
@@ -186,7 +226,7 @@ class Walk:
         """The shape of `{"key": "phone", "value": ...}`: the label says what the value is."""
         at = shape.label
         label = parts[at[0]] if at is not None else None
-        if at is None or not isinstance(label, str) or len(label) > _LONGEST_LABEL:
+        if at is None or not isinstance(label, str) or len(label) > LONGEST_LABEL:
             return shape
         said = self._fields.labelled(scope, shape.said, at, str(label))
         return shape if said is shape.said else Shape(said, shape.personal, {})
@@ -198,7 +238,7 @@ class Walk:
         columns, rows = parts[at[0]], parts[at[1]]
         if type(columns) not in _LISTS or type(rows) not in _LISTS:
             return parts
-        names = tuple([_column_name(column) for column in columns])
+        names = tuple([column_name(column) for column in columns])
         if not all(names) or not names:
             return parts
         shape = self._fields.shape(scope, names)
@@ -220,16 +260,18 @@ class Walk:
         for i, inner in enumerate(parts):
             self._part(inner, at, i, depth + 1, said)
 
-    def _record(self, value: Any, node: int, slot: int, depth: int, scope: Scope) -> None:
+    def _record(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         """A dataclass or a pydantic model: its fields are keys."""
         names = record_fields(value)
         if names is None:
             raise refused(
                 f"a value of type {type(value).__name__} can't be read; return text, numbers, lists, dicts or models"
             )
+        if self._is_looked_at(value, node, slot, said):
+            return
         at = self._opened(value, node, slot, depth, names)
         parts = tuple([getattr(value, name) for name in names])
-        self._planned(parts, self._fields.shape(scope, names), at, depth + 1)
+        self._planned(parts, self._fields.shape(said[1], names), at, depth + 1)
 
     def _planned(self, parts: tuple[Any, ...], shape: Shape, node: int, depth: int) -> None:
         """Text is a leaf at once, what says nothing is passed over, and whatever may hold more waits its turn."""
@@ -261,23 +303,3 @@ def record_fields(value: Any) -> tuple[str, ...] | None:
     if isinstance(getattr(type(value), "model_fields", None), dict):
         return (*type(value).model_fields, *(getattr(value, "model_extra", None) or ()))
     return None
-
-
-def _column_name(column: Any) -> str:
-    """The name of a column, which may be an object with a name."""
-    if isinstance(column, Mapping):
-        column = next((column[key] for key in ("name", "field", "label", "Name") if key in column), "")
-    return column if type(column) is str and len(column) <= _LONGEST_LABEL else ""
-
-
-def _number_or_text(new: str) -> int | float | str | None:
-    if not new:
-        return None
-    return json.loads(new) if NUMBER.match(new) else new
-
-
-def _decoded(raw: bytes) -> tuple[str, str]:
-    try:
-        return raw.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return raw.decode("latin-1"), "latin-1"

@@ -125,10 +125,13 @@ class Masker:
         A number, date or Enum that is masked becomes text. Tokens of this session that stand in it already are left alone.
         """
         walk = Walk(value, self._fields, self._limits)
-        if not walk.texts:
+        if not walk.texts and not walk.shows_more:
             return Masked(value=value, tokens=(), entities={}, changed=False)
         acting = Acting(self._actions, tokens, KnownValues() if tokens.known is None else tokens.known)
         masked = self._replaced(walk, acting.replacement, acting.kept, acting.known)
+        if walk.shows_more:
+            shown = Walk(masked, self._fields, self._limits, by_looks=True)
+            masked = self._replaced(shown, acting.replacement, acting.kept, acting.known)
         return acting.masked(masked, changed=masked is not value)
 
     def stream(self, tokens: TokenIds) -> MaskedStream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from agentguard.masking.leaves import NUMBER
+from agentguard.masking.leaf_texts import NUMBER
 from agentguard.masking.sheet import Bare, Placed
 
 Replacement = Callable[[str, str, Sequence[int]], str | None]

@@ -9,8 +9,10 @@ import logging
 import re
 import tempfile
 import traceback
+from collections import ChainMap
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from langchain_core.tools import StructuredTool
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel, computed_field
 
 from agentguard.config import open_guard
 from agentguard.guard.pipeline import Guard
@@ -200,6 +203,23 @@ async def _causes(place: Place) -> None:
     outer.__cause__ = inner
     await place.fail(outer)
     await place.fail(ExceptionGroup(f"for {MAIL}", [ValueError(ALL), inner]))
+    await place.fail(ExceptionGroup("unhandled errors in a TaskGroup", [outer]))
+
+
+class _Contact(BaseModel):
+    letters: list[str] = list(MAIL)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def address(self) -> str:
+        return "".join(self.letters)
+
+
+async def _object(place: Place) -> None:
+    await place.give(_Contact())
+    await place.give(
+        [ChainMap({"mail": "x"}, {"mail": MAIL}), SimpleCookie({"who": MAIL}), ExceptionGroup("x", [ValueError(ALL)])]
+    )
 
 
 async def _dict_key(place: Place) -> None:
@@ -257,6 +277,7 @@ SURFACES: dict[str, Callable[[Place], Awaitable[None]]] = {
     "messages": _messages,
     "error and its notes": _error,
     "cause chain and group": _causes,
+    "object of a type of its own": _object,
     "dict key": _dict_key,
     "number": _number,
     "bytes": _bytes,
