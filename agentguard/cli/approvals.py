@@ -70,9 +70,9 @@ def list_(
 
     async def listing() -> tuple[Sequence[Stored], Sequence[Run]]:
         async with open_desk(policies, Settings(), tenant=tenant) as desk:
+            await Steps(channel=desk.channel).take_due()
             if undone:
                 return (), await desk.undone()
-            await Steps(channel=desk.channel).take_due()
             return await desk.list(tuple(State) if everything else [State.PENDING]), ()
 
     found, runs = anyio.run(listing)
@@ -179,16 +179,17 @@ def edit(
 def settle(
     request_id: Annotated[str, typer.Argument(metavar="ID", help="The id in the refusal, or of the request.")],
     happened: Annotated[
-        bool | None, typer.Option("--happened/--did-not", help="What you found out at the tool's other end.")
-    ] = None,
+        bool, typer.Option("--happened", help="You found out at the tool's other end that it did.")
+    ] = False,
+    did_not: Annotated[bool, typer.Option("--did-not", help="You found out that it did not.")] = False,
     comment: Annotated[str, typer.Option("--comment", "-m", help="How you found out.")] = "",
     name: Name = None,
     policies: Policies = DEFAULT_FOLDER,
     tenant: Tenant = "default",
 ) -> None:
     """Say whether a call that may have run did."""
-    if happened is None:
-        raise ConfigurationError("what did you find out? --happened or --did-not")
+    if happened is did_not:
+        raise ConfigurationError("what did you find out? write one of --happened and --did-not")
     settings = Settings()
     person, key = my_key(settings, name)
     found = Found.HAPPENED if happened else Found.DID_NOT

@@ -349,7 +349,7 @@ def _width(screen: str) -> int:
     return max(map(cell_len, screen.split("\n")))
 
 
-@pytest.mark.parametrize("words", [("inbox",), ("approvals", "list")])
+@pytest.mark.parametrize("words", [("inbox",), ("approvals", "list"), ("approvals", "list", "--undone")])
 async def test_whoever_looks_at_what_waits_has_people_reminded(
     words: tuple[str, ...], commands: Commands, agent: Channel, state_dir: Path, env: dict[str, str], tenant: str
 ) -> None:

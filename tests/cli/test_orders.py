@@ -114,6 +114,7 @@ def test_what_may_have_run_is_listed_and_settled(run: Run, world: World) -> None
         deed = json.loads(listed[1])["id"]
         told = run(f"agentguard approvals list --undone --tenant {world.tenant}")
         unsaid = run(f"agentguard approvals settle {deed} --tenant {world.tenant} --as bob")
+        both = run(f"agentguard approvals settle {deed} --happened --did-not --tenant {world.tenant} --as bob")
         settled = run(
             f"agentguard approvals settle {deed} --did-not --comment checked --tenant {world.tenant} --as bob"
         )
@@ -121,7 +122,8 @@ def test_what_may_have_run_is_listed_and_settled(run: Run, world: World) -> None
 
         # then
         assert "failed  refund  by support for ann@acme.example" in told[1]
-        assert unsaid[0] == 2
+        assert unsaid[0] == both[0] == 2
+        assert "one of --happened and --did-not" in both[1]
         assert settled == (0, f"{deed} did not, says bob; that is on record\n")
         assert left[1] == "nothing may have happened that a person must find out\n"
         assert call(guard) == "failed"
