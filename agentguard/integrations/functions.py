@@ -6,7 +6,8 @@ import functools
 import inspect
 import typing
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -84,7 +85,11 @@ class StreamTool(FunctionTool):
     async def stream(self, arguments: dict[str, Json] | BaseModel) -> AsyncIterator[str]:
         """Run the function; each piece as it comes."""
         pieces = self.call(arguments)
-        if isinstance(pieces, AsyncIterable):
+        if isinstance(pieces, AsyncGenerator):
+            async with aclosing(pieces):  # whoever stops reading ends it at once, not when it is collected
+                async for piece in pieces:
+                    yield piece
+        elif isinstance(pieces, AsyncIterable):
             async for piece in pieces:
                 yield piece
         else:

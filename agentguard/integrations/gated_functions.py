@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from typing import Any, NamedTuple
 
 from pydantic_core import PydanticSerializationError
@@ -117,10 +117,20 @@ def _call(tool: FunctionTool, parameters: _Parameters, args: tuple[Any, ...], kw
     """The call as a model would write it. Raises TypeError as the function itself would, and InvalidArguments."""
     given = parameters.given(args, kwargs)
     try:
-        arguments = {name: dump(value) for name, value in given.items()}
+        arguments = {name: _written(tool, name, value) for name, value in given.items()}
     except (PydanticSerializationError, TypeError, ValueError, RecursionError):
         raise InvalidArguments([("", "an argument has no JSON form")], tool=tool.name) from None
     return ToolCall(tool=tool.name, arguments=arguments)
+
+
+def _written(tool: FunctionTool, name: str, value: Any) -> Any:
+    """An argument as a model would write it; bytes as their annotation reads them: as text, or as what `Base64Bytes` decodes."""
+    if isinstance(value, (bytes, bytearray)):
+        with suppress(PydanticSerializationError):
+            return tool.model.model_construct(None, **{name: value}).model_dump(
+                mode="json", include={name}, warnings=False
+            )[name]
+    return dump(value)
 
 
 def _like(function: Callable[..., Any], made: Callable[..., Any]) -> Callable[..., Any]:

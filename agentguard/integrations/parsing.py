@@ -6,14 +6,17 @@ dicts by field name, secrets are opened, sets are sorted, everything else is pyd
 Rules:
 - each value is read once, so that what is judged and what people are shown are one reading;
 - two values under one name are refused: of two, one would be judged and the other would run;
-- so is what can be read only once: whoever judged it would leave nothing of it to the tool.
+- so is what can be read only once: whoever judged it would leave nothing of it to the tool;
+- bytes are the text that they are, which conditions and people read, and base64 only where they are none.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr, ValidationError
@@ -30,6 +33,7 @@ HIDDEN = "[secret]"
 
 _NO_FORM = "an argument has no JSON form, can be read only once, or has the name of another"
 
+_BASE64 = "base64:"
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -77,11 +81,20 @@ def parsed_values(
 def dump(value: Any) -> Any:
     """The JSON-ready form of a value that somebody calls with, secrets opened; what is read only once becomes a list.
 
-    Raises ValueError, TypeError, PydanticSerializationError or RecursionError where it has none.
+    Raises ValueError, TypeError, PydanticSerializationError or RecursionError where it has none: bytes that are no text.
     """
     secrets: list[_Secret] = []
-    tree = _dump(list(value) if isinstance(value, Iterator) else value, secrets)
+    tree = _dump(list(value) if isinstance(value, Iterator) else value, secrets, bytes.decode)
     return _told(tree, hide=False) if secrets else tree
+
+
+def text_of(raw: bytes) -> str:
+    """Bytes as people and conditions read them: as text, or marked as base64. No two look alike."""
+    with suppress(UnicodeDecodeError):
+        text = raw.decode()
+        if not text.startswith(_BASE64):
+            return text
+    return _BASE64 + base64.b64encode(raw).decode()
 
 
 class _Secret(NamedTuple):
@@ -90,27 +103,30 @@ class _Secret(NamedTuple):
     held: Any
 
 
-def _dump(value: Any, secrets: list[_Secret]) -> Any:
+def _dump(value: Any, secrets: list[_Secret], read: Callable[[bytes], str] = text_of) -> Any:
     """The JSON-ready form of one parsed value, but for its secrets, which `secrets` gets too."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, (SecretStr, SecretBytes, Secret)):
-        secrets.append(_Secret(dump(value.get_secret_value())))
+        held: list[_Secret] = []
+        secrets.append(_Secret(_told(_dump(value.get_secret_value(), held, read), hide=False)))
         return secrets[-1]
+    if isinstance(value, (bytes, bytearray)):
+        return read(bytes(value))
     if isinstance(value, BaseModel):
-        return {name: _dump(inner, secrets) for name, inner in _by_name(_fields(value)).items()}
+        return {name: _dump(inner, secrets, read) for name, inner in _by_name(_fields(value)).items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: _dump(inner, secrets) for name, inner in _by_name(_fields_of_dataclass(value)).items()}
+        return {name: _dump(inner, secrets, read) for name, inner in _by_name(_fields_of_dataclass(value)).items()}
     if isinstance(value, Mapping):
         entries = _by_name((_dict_key(key), inner) for key, inner in value.items())
-        return {name: _dump(inner, secrets) for name, inner in entries.items()}
+        return {name: _dump(inner, secrets, read) for name, inner in entries.items()}
     if isinstance(value, (set, frozenset)):
-        return sorted((_dump(inner, secrets) for inner in value), key=_order)
+        return sorted((_dump(inner, secrets, read) for inner in value), key=_order)
     if isinstance(value, (list, tuple, deque)):
-        return [_dump(inner, secrets) for inner in value]
+        return [_dump(inner, secrets, read) for inner in value]
     if isinstance(value, Iterator):
         raise TypeError("what can be read only once can't be judged and run")
-    return to_jsonable_python(value, bytes_mode="base64")
+    return to_jsonable_python(value)
 
 
 def _told(tree: Any, *, hide: bool) -> Any:

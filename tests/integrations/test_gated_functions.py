@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from agents import function_tool
 from langchain_core.tools import tool as langchain_tool
-from pydantic import BaseModel, EmailStr
+from pydantic import Base64Bytes, BaseModel, EmailStr, SecretBytes
 
 from agentguard.audit import read
 from agentguard.errors import CallRefused, ConfigurationError, InvalidArguments, NoSession, RefusalReason
@@ -194,6 +194,52 @@ async def test_values_of_python_come_in_as_the_annotations_say(guard: Guard) -> 
             keep(contact)  # type: ignore[call-arg]
 
     assert got == [(contact, {"a"}, date(2026, 1, 2)), (contact, {"a"}, date(2026, 3, 4))]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [(bytes, b"an order"), (Base64Bytes, b"\xff an order"), (list[bytes], [b"an order"]), (SecretBytes, b"an order")],
+    ids=["bytes", "base64", "list", "secret"],
+)
+async def test_bytes_reach_the_function_as_they_were_given(annotation: Any, value: Any, guard: Guard) -> None:
+    """Not as the base64 of them."""
+    ran: list[Any] = []
+
+    async def echo(value: Any) -> None:
+        ran.append(value)
+
+    echo.__annotations__["value"] = annotation
+    with guard.session(user="ann@acme.example"):
+        await guard.tool(echo)(value)
+    assert [getattr(each, "get_secret_value", lambda each=each: each)() for each in ran] == [value]
+
+
+async def test_bytes_that_are_no_text_are_refused_where_they_would_become_other_bytes(guard: Guard) -> None:
+    """JSON has text alone."""
+
+    async def echo(value: bytes) -> None:
+        raise AssertionError(value)
+
+    with guard.session(user="ann@acme.example"), pytest.raises(InvalidArguments, match="no JSON form"):
+        await guard.tool(echo)(b"\xff")
+
+
+async def test_a_reader_who_stops_early_ends_the_tool_at_once(guard: Guard) -> None:
+    """Its own `finally` has run when the reader's `aclose` returns, and not when somebody collects garbage."""
+    ended: list[str] = []
+
+    async def echo(value: Any = None) -> AsyncIterator[str]:
+        try:
+            yield "so far, so good. " * 1000
+            yield "and more"
+        finally:
+            ended.append("ended")
+
+    with guard.session(user="ann@acme.example"):
+        pieces = guard.tool(echo)()
+        await anext(pieces)
+        await pieces.aclose()  # type: ignore[attr-defined]
+    assert ended == ["ended"]
 
 
 async def test_t26_an_error_comes_masked(guard: Guard) -> None:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import (
     AliasChoices,
+    Base64Bytes,
     BaseModel,
     ConfigDict,
     Field,
@@ -76,8 +77,9 @@ class Nested(BaseModel):
         (1.0, 1.0),
         (True, True),
         (SecretStr("s3cret"), "s3cret"),
-        (SecretBytes(b"s3cret"), "czNjcmV0"),
-        (b"\xff", "_w=="),
+        (SecretBytes(b"s3cret"), "s3cret"),
+        (b"text", "text"),
+        (bytearray(b"text"), "text"),
         (Colour.RED, "red"),
         (Point(1, 2.0), {"x": 1, "y": 2.0}),
         (Secretive(shown=7), {"shown": 7}),
@@ -230,6 +232,36 @@ GIVEN = {
     "many": [{"name": "a"}, {"name": "b", "id": "12345678-1234-5678-1234-567812345678"}],
     "by_key": {"k": {"name": "c"}},
 }
+
+
+@dataclass
+class Script:
+    lines: list[bytes]
+
+
+BYTES: dict[str, tuple[Any, Any, Any, bytes]] = {
+    "bytes": (bytes, "rm -rf /", "rm -rf /", b"rm -rf /"),
+    "what base64 decodes": (Base64Bytes, "cm0gLXJmIC8=", "rm -rf /", b"rm -rf /"),
+    "in a dataclass": (Script, {"lines": ["rm -rf /"]}, {"lines": ["rm -rf /"]}, Script([b"rm -rf /"])),
+    "no text": (Base64Bytes, "/w==", "base64:/w==", b"\xff"),
+    "text that looks like no text": (bytes, "base64:/w==", "base64:YmFzZTY0Oi93PT0=", b"base64:/w=="),
+}
+
+
+@pytest.mark.parametrize(("annotation", "written", "judged", "given_to_tool"), BYTES.values(), ids=BYTES.keys())
+def test_t1_bytes_are_judged_as_the_text_that_the_tool_gets(
+    annotation: Any, written: Any, judged: Any, given_to_tool: Any
+) -> None:
+    """A condition that looks for `rm` finds it, and no two values look alike."""
+
+    def run(command: Any) -> Any:
+        return command
+
+    run.__annotations__["command"] = annotation
+    tool = FunctionTool.of(run)
+    parsed = tool.parse({"command": written})
+    assert parsed.snapshot == {"command": judged}
+    assert tool.call(parsed.ready) == given_to_tool
 
 
 def test_t1_parsing_the_input_again_gives_the_same_snapshot() -> None:
