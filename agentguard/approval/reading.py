@@ -21,7 +21,7 @@ from agentguard.approval import moves
 from agentguard.approval.clock import RedisClock
 from agentguard.approval.stored import RecordMac, Stored, read_stored
 from agentguard.errors import DecisionRefused, RequestNotFound
-from agentguard.model.approvals import Request, State
+from agentguard.model.approvals import REQUEST_ID, Request, State
 from agentguard.model.calls import Principal
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection, Part, Script
@@ -30,7 +30,7 @@ TURN_MAX = 100
 """How many calls of one turn are shown together, and decided together."""
 
 _READ_AT_ONCE = 100
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ID = re.compile(REQUEST_ID)
 _log = logging.getLogger("agentguard.approval")
 
 

@@ -16,6 +16,12 @@ Assurance = Literal["same-user", "separate"]
 """Whether the agent runs as the very user who approves (then a signature stops nobody who controls that user), or apart."""
 
 
+REQUEST_ID = r"[A-Za-z0-9_-]{1,64}"
+"""The form of a request's id, as a regular expression."""
+
+CARD_DIGEST = r"[0-9a-f]{64}"
+"""The form of a card's digest."""
+
 BESIDE = "*"
 """Among the names of places that a request is sent to: every place without a name, too."""
 

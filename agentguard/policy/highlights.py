@@ -5,15 +5,13 @@ It is found in the text of conditions and is for people alone; no decision rests
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from agentguard.model.verdicts import Clause
 from agentguard.policy.document import Document
 from agentguard.policy.limits import paths_of
 from agentguard.policy.pinned import reads
-
-_ROLE = re.compile(r"\bparams\.(\w+)")
+from agentguard.policy.roles import roles_in
 
 
 def read_arguments(
@@ -33,7 +31,7 @@ def read_arguments(
 def _read(condition: str, params: Mapping[str, Sequence[str]]) -> Iterator[str]:
     read, asked = reads(condition)
     yield from sorted(read | asked)
-    for role in _ROLE.findall(condition):
+    for role in roles_in(condition):
         yield from map(_first, params.get(role, ()))
 
 

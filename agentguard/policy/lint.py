@@ -25,11 +25,10 @@ from agentguard.policy.patterns import Overlapping, matches, sample
 from agentguard.policy.pinned import without_texts
 from agentguard.policy.pins import Pins
 from agentguard.policy.policy import Policy
-from agentguard.policy.roles import KNOWN_ROLES
+from agentguard.policy.roles import KNOWN_ROLES, roles_in
 from agentguard.policy.soundness import Check, Found
 from agentguard.policy.terms import UNTRUSTED
 
-_ROLE = re.compile(r"\bparams\.(\w+)")
 _LABEL = re.compile(r"""(['"])([a-z][a-z0-9-]*)\1\s+in\s+session\.labels\b""")
 
 
@@ -92,7 +91,7 @@ def _adds_nothing(document: Document, rule: RuleEntry, entry: ToolEntry) -> bool
 
 
 def _never_there(condition: str, matched: Sequence[ToolEntry], brought: set[str]) -> Iterator[tuple[str, str]]:
-    for role in sorted(set(_ROLE.findall(without_texts(condition)))):
+    for role in sorted(set(roles_in(without_texts(condition)))):
         if not any(role in entry.params for entry in matched):
             what = f"no tool that this rule is about has a parameter of role {role}, so params.{role} is always empty"
             yield what, f"say which it is under tools: params: {{{role}: [...]}}"

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 from agentguard.model.record import Json
@@ -23,6 +24,13 @@ EXECUTABLE_ROLES = frozenset({"code", "shell", "sql", "url"})
 _WORDS_OF_CEL = "as break const continue else false for function if import in let loop package namespace null return"
 RESERVED = frozenset(_WORDS_OF_CEL.split()) | {"true", "var", "void", "while"}
 """Words that CEL keeps for itself: `params.in` can't be written."""
+
+_ROLE = re.compile(r"\bparams\.(\w+)")
+
+
+def roles_in(condition: str) -> list[str]:
+    """The roles that a condition reads by name, as often as it does."""
+    return _ROLE.findall(condition)
 
 
 def role_values(arguments: Mapping[str, Json], paths: Iterable[str]) -> list[str]:

@@ -9,14 +9,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 from agentguard.approval.reading import TURN_MAX
 from agentguard.approval.signing import COMMENT_MAX
 from agentguard.errors import NotCanonical
-from agentguard.model.approvals import Decision, Grant, State, Vote
+from agentguard.model.approvals import CARD_DIGEST, REQUEST_ID, Decision, Grant, State, Vote
 from agentguard.model.canonical import canonical_json
 from agentguard.model.record import Json, Record
 
 LISTED_MAX = 200
 
-CardDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-RequestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+CardDigest = Annotated[str, Field(pattern=f"^{CARD_DIGEST}$")]
+RequestName = Annotated[str, Field(pattern=f"^{REQUEST_ID}$")]
 Comment = Annotated[str, Field(max_length=COMMENT_MAX)]
 
 

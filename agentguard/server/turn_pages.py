@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from agentguard.cards import digest_of, turn_of
 from agentguard.errors import DecisionRefused
-from agentguard.model.approvals import Decision
+from agentguard.model.approvals import CARD_DIGEST, REQUEST_ID, Decision
 from agentguard.server.choices import choices_of
 from agentguard.server.entrance import Entrance, FormRefused, TheEntrance, TheViewer, fields_of, written
 from agentguard.server.frame import framed, part_of_page
@@ -30,7 +30,7 @@ from agentguard.server.views import untold_of
 CHARACTERS_SHOWN = 400
 """Of each text on a card of a turn, unless all of it is asked for: several cards share one screen."""
 
-_ITEM = re.compile(r"([A-Za-z0-9_-]{1,64}):([0-9a-f]{64})")
+_ITEM = re.compile(rf"({REQUEST_ID}):({CARD_DIGEST})")
 _log = logging.getLogger("agentguard.server")
 
 turn_pages = APIRouter()

@@ -25,6 +25,7 @@ from agentguard.store.scripts import script_of
 from agentguard.store.seal import Sealer
 
 TTL_MS = 7 * 24 * 60 * 60 * 1000
+"""How long what a session left is kept after it was last used."""
 
 _AT_ONCE = 1_000
 """Tokens that are read in one command."""

@@ -23,11 +23,11 @@ from agentguard.model.calls import Principal
 from agentguard.model.canonical import canonical_json
 from agentguard.model.provenance import RESULT_WINDOW, Value, stands_in
 from agentguard.model.wording import Terms, terms_of, wanted_of
+from agentguard.session.sessions import TTL_MS
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from agentguard.store.scripts import script_of
 
-TTL_MS = 7 * 24 * 60 * 60 * 1000
 DIGEST_BYTES = 8
 SAID_MAX, BROUGHT_MAX = 20_000, 60_000
 """Digests of a session that are kept: of what the user wrote, of what results brought."""

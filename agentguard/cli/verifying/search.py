@@ -18,6 +18,7 @@ from agentguard.cli.verifying.alone import PLAIN, at
 from agentguard.model.record import Json
 from agentguard.model.verdicts import Effect, Risk
 from agentguard.policy import Case, Expectation, Policy, verdict_of
+from agentguard.policy.roles import roles_in
 
 TRIED_MAX = 4000
 
@@ -25,7 +26,6 @@ _TEXT = re.compile(r"""[rR]?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 _PATH = re.compile(r"\bargs\.(\w+(?:\.\w+)*)(?!\w*\()|\bargs\[\s*['\"](\w+)['\"]\s*\]|['\"](\w+)['\"]\s+in\s+args\b")
 _COUNTED = re.compile(r"\bsession\.counts\.(\w+)")
-_ROLE = re.compile(r"\bparams\.(\w+)")
 _METHODS = re.compile(r"\.(?:exists|exists_one|all|map|filter|size|matches|contains|startsWith|endsWith)$")
 
 
@@ -78,7 +78,7 @@ def _made_up(condition: str, params: dict[str, tuple[str, ...]]) -> Iterator[tup
     texts = list(dict.fromkeys(one or other for one, other in _TEXT.findall(condition)))
     bare = _TEXT.sub("''", condition)
     paths = dict.fromkeys(_METHODS.sub("", one or two or three) for one, two, three in _PATH.findall(condition))
-    paths |= dict.fromkeys(path for role in _ROLE.findall(bare) for path in params.get(role, ()))
+    paths |= dict.fromkeys(path for role in roles_in(bare) for path in params.get(role, ()))
     values = _values(texts, [float(number) for number in _NUMBER.findall(bare)])
     facts = list(_facts(texts, bare))
     yield from (({}, fact) for fact in facts)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import uuid4
 
 import mcp_types as types
@@ -39,6 +39,14 @@ class _EndedMeanwhile(BaseException):
     """The server ended in the middle of a call: no error of the tool's, since nobody knows what it did."""
 
 
+class Errand(NamedTuple, Generic[M]):
+    """What a client asks of the server: the call, the tool that it is judged as, and what has the server do it."""
+
+    call: ToolCall
+    tool: Tool
+    run: Callable[[dict[str, Any]], Awaitable[M]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """One session of the guard for each client connection, on behalf of the user that the operator named. `ended`: the server has."""
@@ -52,39 +60,29 @@ class Gate:
     _own: str = field(default_factory=lambda: f"mcp-{uuid4().hex}")
 
     async def gated(
-        self,
-        ctx: Context,
-        params: types.InputResponseRequestParams,
-        call: ToolCall,
-        tool: Tool,
-        run: Callable[[dict[str, Any]], Awaitable[M]],
+        self, ctx: Context, params: types.InputResponseRequestParams, errand: Errand[M]
     ) -> M | types.InputRequiredResult:
         """What a call gave, masked; or what its user must confirm first. Raises AgentGuardError, or the server's error, masked."""
         if self.ended.is_set():
             raise GuardUnavailable("MCP server", "it has ended")
         try:
-            return await self._run(ctx, call, tool, run, confirmation_of(ctx, params))
+            return await self._run(ctx, errand, confirmation_of(ctx, params))
         except CallUnconfirmed as unconfirmed:
             if is_asked_anew(ctx):
                 return input_required(unconfirmed)
             said = await ask(ctx, unconfirmed, hold_seconds=self.hold_seconds)
-        return await self._run(ctx, call, tool, run, said)
+        return await self._run(ctx, errand, said)
 
-    async def _run(
-        self,
-        ctx: Context,
-        call: ToolCall,
-        tool: Tool,
-        run: Callable[[dict[str, Any]], Awaitable[M]],
-        confirmation: Confirmation | None,
-    ) -> M:
+    async def _run(self, ctx: Context, errand: Errand[M], confirmation: Confirmation | None) -> M:
         """Admit, run, settle."""
         taken: list[Taken[M]] = []
         with self.session_of(ctx):
-            permit = await self.guard.admit(call, tool, hold_seconds=self.hold_seconds, confirmation=confirmation)
+            permit = await self.guard.admit(
+                errand.call, errand.tool, hold_seconds=self.hold_seconds, confirmation=confirmation
+            )
             try:
                 async with self.guard.settling(permit) as outcome:
-                    answered = await self._answered(run(permit.arguments))
+                    answered = await self._answered(errand.run(permit.arguments))
                     taken.append(take_apart(answered))
                     outcome.result = taken[0].plain
             except _EndedMeanwhile:
@@ -103,16 +101,11 @@ class Gate:
         raise _EndedMeanwhile
 
     async def gated_or_error(
-        self,
-        ctx: Context,
-        params: types.InputResponseRequestParams,
-        call: ToolCall,
-        tool: Tool,
-        run: Callable[[dict[str, Any]], Awaitable[M]],
+        self, ctx: Context, params: types.InputResponseRequestParams, errand: Errand[M]
     ) -> M | types.InputRequiredResult:
         """The same for what has no error result of its own: a refusal is an error of the protocol."""
         try:
-            return await self.gated(ctx, params, call, tool, run)
+            return await self.gated(ctx, params, errand)
         except AgentGuardError as error:
             raise MCPError(types.INVALID_REQUEST, told(error)) from None
         except Exception as error:  # noqa: BLE001 - masked by settling

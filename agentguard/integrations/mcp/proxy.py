@@ -26,7 +26,7 @@ from agentguard.errors import AgentGuardError, ConfigurationError
 from agentguard.integrations.answers import failure
 from agentguard.integrations.mcp.events import Events
 from agentguard.integrations.mcp.first_sight import FirstSight
-from agentguard.integrations.mcp.gate import Context, Gate, told
+from agentguard.integrations.mcp.gate import Context, Errand, Gate, told
 from agentguard.integrations.mcp.listing import listing
 from agentguard.integrations.mcp.results import with_reason
 from agentguard.integrations.mcp.tool import McpTool
@@ -89,7 +89,7 @@ class Proxy:
 
         self.events.met(ctx)
         try:
-            result = await self.gate.gated(ctx, params, call, tool, run)
+            result = await self.gate.gated(ctx, params, Errand(call, tool, run))
         except Exception as error:  # noqa: BLE001 - a refusal, a fault, or the server's error, masked by settling
             return _failed(error)
         if isinstance(result, types.InputRequiredResult) or (given and result is given[0]):
@@ -103,26 +103,22 @@ class Proxy:
     ) -> types.ReadResourceResult | types.InputRequiredResult:
         """The content of one resource, gated and masked."""
         call = ToolCall(tool=READ_RESOURCE.name, arguments={"uri": params.uri})
-        return await self.gate.gated_or_error(
-            ctx,
-            params,
-            call,
-            READ_RESOURCE,
-            lambda arguments: self.upstream.read_resource(arguments["uri"], cache_mode="bypass"),
-        )
+
+        def read(arguments: dict[str, Any]) -> Awaitable[types.ReadResourceResult]:
+            return self.upstream.read_resource(arguments["uri"], cache_mode="bypass")
+
+        return await self.gate.gated_or_error(ctx, params, Errand(call, READ_RESOURCE, read))
 
     async def get_prompt(
         self, ctx: Context, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult | types.InputRequiredResult:
         """One prompt, gated and masked."""
         call = ToolCall(tool=GET_PROMPT.name, arguments={"name": params.name, "arguments": params.arguments or {}})
-        return await self.gate.gated_or_error(
-            ctx,
-            params,
-            call,
-            GET_PROMPT,
-            lambda arguments: self.upstream.get_prompt(arguments["name"], arguments["arguments"]),
-        )
+
+        def fetch(arguments: dict[str, Any]) -> Awaitable[types.GetPromptResult]:
+            return self.upstream.get_prompt(arguments["name"], arguments["arguments"])
+
+        return await self.gate.gated_or_error(ctx, params, Errand(call, GET_PROMPT, fetch))
 
     async def list_resources(
         self, ctx: Context, params: types.PaginatedRequestParams | None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents import FunctionTool, Model, ModelProvider, Tool
 from agents.items import TResponseInputItem
@@ -33,6 +33,18 @@ _ITS_OWN = frozenset({"id", "call_id", "type", "role", "status", "phase", "name"
 """Keys of an item that are the SDK's and the provider's."""
 
 
+class _Asked(NamedTuple):
+    """What the SDK asks of a model, by place or by name; what it asks besides goes by name alone."""
+
+    system_instructions: str | None
+    input: str | list[TResponseInputItem]
+    model_settings: Any
+    tools: list[Tool]
+    output_schema: Any
+    handoffs: list[Any]
+    tracing: Any
+
+
 class GuardedModel(Model):
     """A model that is sent masked text alone. `named`: the model, or its name for `provider` to find at the first call."""
 
@@ -46,45 +58,21 @@ class GuardedModel(Model):
         """The model itself."""
         return self.named if isinstance(self.named, Model) else self.provider.get_model(self.named)
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],  # noqa: A002 - the SDK's name
-        model_settings: Any,
-        tools: list[Tool],
-        output_schema: Any,
-        handoffs: list[Any],
-        tracing: Any,
-        **more: Any,
-    ) -> Any:
+    async def get_response(self, *given: Any, **named: Any) -> Any:
         """See Model.get_response."""
-        offered = self._offered(tools)
-        system, items, more = await self._masked(system_instructions, input, more)
-        answered = await self.inner.get_response(
-            system, items, model_settings, offered, output_schema, handoffs, tracing, **more
-        )
-        await self._note_unknown(answered.output, tools, handoffs)
+        asked, more = _asked(*given, **named)
+        sent, more = await self._sent(asked, more)
+        answered = await self.inner.get_response(*sent, **more)
+        await self._note_unknown(answered.output, asked)
         return answered
 
-    async def stream_response(
-        self,
-        system_instructions: str | None,
-        input: str | list[TResponseInputItem],  # noqa: A002 - the SDK's name
-        model_settings: Any,
-        tools: list[Tool],
-        output_schema: Any,
-        handoffs: list[Any],
-        tracing: Any,
-        **more: Any,
-    ) -> AsyncIterator[Any]:
+    async def stream_response(self, *given: Any, **named: Any) -> AsyncIterator[Any]:
         """See Model.stream_response."""
-        offered = self._offered(tools)
-        system, items, more = await self._masked(system_instructions, input, more)
-        async for event in self.inner.stream_response(
-            system, items, model_settings, offered, output_schema, handoffs, tracing, **more
-        ):
+        asked, more = _asked(*given, **named)
+        sent, more = await self._sent(asked, more)
+        async for event in self.inner.stream_response(*sent, **more):
             if event.type == "response.completed":
-                await self._note_unknown(event.response.output, tools, handoffs)
+                await self._note_unknown(event.response.output, asked)
             yield event
 
     async def close(self) -> None:
@@ -98,14 +86,17 @@ class GuardedModel(Model):
     async def _cleanup_on_run_end(self, owner: object) -> None:
         await self.inner._cleanup_on_run_end(owner)
 
-    async def _masked(self, system: str | None, items: Any, more: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    async def _sent(self, asked: _Asked, more: dict[str, Any]) -> tuple[_Asked, dict[str, Any]]:
+        """What the model itself is asked: masked, with the tools that it may be offered."""
+        offered, items = self._offered(asked.tools), asked.input
         await self._listen(items)
         shown = items if isinstance(items, str) else [_without_its_own(item) for item in items]
-        plain = {"system": system, "items": shown, "prompt": more.get("prompt")}
+        plain = {"system": asked.system_instructions, "items": shown, "prompt": more.get("prompt")}
         masked = await self.guard.masked(plain, origin=_CONVERSATION)
         if not isinstance(items, str):
             masked["items"] = [_put_back(*pair) for pair in zip(items, masked["items"], strict=True)]
-        return masked["system"], masked["items"], {**more, "prompt": masked["prompt"]}
+        sent = asked._replace(system_instructions=masked["system"], input=masked["items"], tools=offered)
+        return sent, {**more, "prompt": masked["prompt"]}
 
     async def _listen(self, items: Any) -> None:
         text = items if isinstance(items, str) else "\n".join(users_words(_at_the_end(items)))
@@ -139,8 +130,8 @@ class GuardedModel(Model):
             _LOG.warning("%s runs at the model's provider, and policy does not allow it unasked: left out", tool.name)
         return offered
 
-    async def _note_unknown(self, output: Iterable[Any], tools: Iterable[Tool], handoffs: Iterable[Any]) -> None:
-        known = {tool.name for tool in tools} | {handoff.tool_name for handoff in handoffs}
+    async def _note_unknown(self, output: Iterable[Any], asked: _Asked) -> None:
+        known = {tool.name for tool in asked.tools} | {handoff.tool_name for handoff in asked.handoffs}
         for item in output:
             if getattr(item, "type", "") == "function_call" and item.name not in known:
                 name = recorded_name(item.name)
@@ -149,6 +140,11 @@ class GuardedModel(Model):
                     await self.guard.admit(call, RefusedTool(name=name, refusal=unknown(name, known)))
                 except CallRefused:
                     continue  # it is on record now
+
+
+def _asked(*given: Any, **named: Any) -> tuple[_Asked, dict[str, Any]]:
+    more = {name: named.pop(name) for name in [*named] if name not in _Asked._fields}
+    return _Asked(*given, **named), more
 
 
 def check_runs_elsewhere(tool: Tool) -> None:
