@@ -28,6 +28,7 @@ import re2
 from agentguard.masking import DEFAULT_DETECTORS, Masker
 from agentguard.masking.recognisers import Recogniser, Recognisers
 from benchmarks.peers import installed
+from benchmarks.stage import MASKING
 from benchmarks.tool_results.clean import clean
 from benchmarks.tool_results.labelled import labelled, written
 from benchmarks.tool_results.records import SOURCES
@@ -178,7 +179,9 @@ def main() -> int:
     floor, ours = per_byte(bare, texts), per_byte(find, texts)
     findings = sum(len(masker.find(text)) for text in texts)
     size = sum(len(text.encode()) for text in texts)
-    print(f"{len(texts)} documents of 64 kB, each seen once; one finding per {size // findings} bytes")
+    print(
+        f"{len(texts)} documents of 64 kB, each seen once; one finding per {size // findings} bytes; masking: {MASKING}"
+    )
     print(f"default detectors over one bare RE2 Set pass: {ratios(ours, floor)}; goal {GOAL_OF_FLOOR}")
     for name, search in installed():
         if name in ("cpex (Rust)", "langchain"):

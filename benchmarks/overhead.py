@@ -22,7 +22,7 @@ import redis.asyncio
 from agents import FunctionTool, function_tool
 from agents.tool_context import ToolContext
 from langchain_core.tools import StructuredTool
-from stage import stage
+from stage import MASKING, stage
 
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool as PlainTool
@@ -162,7 +162,7 @@ async def main(*, rounds: int, times: int, profile: str) -> None:
         _tell(name, way, ping, hop)
     ratio = median(many) / median(in_turn)
     print(f"{MANY:,} at once: {ratio:.2f} of the sum of their single overheads; goal {GOAL_MANY}")
-    print(f"a thread hop: {hop / ping:.2f} PINGs")
+    print(f"a thread hop: {hop / ping:.2f} PINGs; masking: {MASKING}")
 
 
 def _tell(name: str, way: Compared, ping: float, hop: float) -> None:

@@ -22,7 +22,7 @@ from statistics import median
 from typing import Any
 
 import redis.asyncio
-from stage import stage
+from stage import MASKING, stage
 
 from agentguard.guard.blocking import BlockingGuard
 from agentguard.guard.budgets import NO_BILL
@@ -243,7 +243,7 @@ def profiled(guard: Guard, *, times: int) -> None:
 
 async def main(*, rounds: int, times: int, profile: bool) -> int:
     """Measure and print; the exit code says whether no known call reached Redis and no first sight took a second command."""
-    print(f"result to mask: {len(json.dumps(ORDER))} bytes of JSON")
+    print(f"result to mask: {len(json.dumps(ORDER))} bytes of JSON; masking: {MASKING}")
     with stage(POLICY, {"ann": ("on-call",)}) as place, place.open() as guard:
         url = await asyncio.to_thread(guard.tokens.link.url)
         client = redis.asyncio.Redis(unix_socket_path=url.removeprefix("unix://"))

@@ -10,7 +10,11 @@ from pathlib import Path
 
 from agentguard.config import Settings, open_guard
 from agentguard.guard.pipeline import Guard
+from agentguard.masking import masker
 from agentguard.store.keys import SigningKey
+
+MASKING = "pure Python" if str(masker.__file__).endswith(".py") else "compiled"
+"""Which build of masking a figure is of."""
 
 
 @dataclass(frozen=True, kw_only=True)

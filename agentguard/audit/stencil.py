@@ -30,10 +30,14 @@ class Stencil:
 
         Raises GuardUnavailable("journal", ...).
         """
+        line: bytes | None
         try:
-            return self._form % tuple([one if type(one) is bytes else to_json(one) for one in members])
+            line = self._form % tuple([one if type(one) is bytes else to_json(one) for one in members])
         except ValueError:
-            raise no_json_form(self._kind) from None
+            line = None
+        if line is None:
+            raise no_json_form(self._kind)
+        return line
 
 
 def no_json_form(kind: str) -> GuardUnavailable:

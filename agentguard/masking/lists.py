@@ -40,14 +40,15 @@ class AllowList:
 class DenyList:
     """Finds the values that are always masked: whole words, in any case, whatever spaces stand between them.
 
-    Raises ValueError for a list that is too long.
+    `memory`: how many bytes RE2 may take for the list. Raises ValueError for a list that is too long for it.
     """
 
     name = DENIED
-    memory = 64 * 1024 * 1024
 
-    def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
-        self._patterns = [(kind, _any_of(listed, self.memory)) for kind, listed in values.items()]
+    def __init__(self, values: Mapping[str, Sequence[str]], memory: int = 64 * 1024 * 1024) -> None:
+        self._patterns = [(kind, _any_of(listed, memory)) for kind, listed in values.items()]
+        if any(pattern is None for _, pattern in self._patterns):
+            raise ValueError("the list is too long to be searched")
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Each of the values."""
@@ -66,13 +67,14 @@ def _glob(value: str) -> re.Pattern[str]:
 
 
 def _any_of(values: Sequence[str], memory: int) -> Any:
+    """A pattern of RE2 for any of the values; None where they are too long for the memory."""
     options = re2.Options()
     options.max_mem, options.case_sensitive, options.log_errors = memory, False, False
     longest_first = sorted(values, key=lambda value: (-len(value), value))
     try:
         return re2.compile(_alternatives(longest_first), options)
     except re2.error:
-        raise ValueError("the list is too long to be searched") from None
+        return None
 
 
 def _alternatives(values: Sequence[str]) -> str:

@@ -218,6 +218,7 @@ class Masker:
         thresholds, threshold = self._thresholds, self._threshold
         asked = self._asked.get(page.anchors)
         for detector in self._to_ask(page.anchors) if asked is None else asked:
+            failed = False
             try:
                 for finding in detector.find(page):
                     counts = finding.score >= (
@@ -227,7 +228,9 @@ class Masker:
             except GuardUnavailable:
                 raise
             except Exception:  # noqa: BLE001 - what failed may hold a value: only its name is told, and nothing passes
-                raise refused(f"detector {detector.name} failed") from None
+                failed = True
+            if failed:
+                raise refused(f"detector {detector.name} failed")
         return found, doubtful
 
     def _is_allowed(self, placed: Placed) -> bool:

@@ -125,24 +125,24 @@ def recogniser_of(name: str, written: WrittenRecogniser) -> Recogniser:
 
 
 class Recognisers:
-    """Many of them as one detector. Raises BadPattern where they are too many or too large to be searched at once."""
+    """Many of them as one detector. `memory`: how many bytes RE2 may take.
+
+    Raises BadPattern where they are too many or too large to be searched at once.
+    """
 
     name = "patterns"
-    memory = 64 * 1024 * 1024
 
-    def __init__(self, recognisers: Sequence[Recogniser]) -> None:
+    def __init__(self, recognisers: Sequence[Recogniser], memory: int = 64 * 1024 * 1024) -> None:
         self._recognisers = tuple(recognisers)
         self.by_name = {recogniser.name: recogniser for recogniser in self._recognisers}
         options = _options()
-        options.max_mem = self.memory
+        options.max_mem = memory
         self._set = re2.Set.SearchSet(options)
         for recogniser in self._recognisers:
             self._set.Add(recogniser.pattern)
         self._sentinel = self._set.Add(_ANYTHING)
-        try:
-            self._set.Compile()
-        except re2.error:
-            raise BadPattern("pattern", "all patterns together are too large", "write fewer or shorter ones") from None
+        if not _is_built(self._set):
+            raise BadPattern("pattern", "all patterns together are too large", "write fewer or shorter ones")
 
     def find(self, page: Page) -> Iterator[Finding]:
         """What any of them finds."""
@@ -157,13 +157,23 @@ class Recognisers:
                 yield from self._recognisers[number].find(page, around)
 
 
+def _is_built(patterns: Any) -> bool:
+    try:
+        patterns.Compile()
+    except re2.error:
+        return False
+    return True
+
+
 def _compiled(pattern: str) -> Any:
+    compiled, refusal = None, ""
     try:
         compiled = re2.compile(pattern, _options())
     except re2.error as error:
-        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-        what = f"RE2 refuses this pattern: {reason}"
-        raise BadPattern("pattern", what, "write it without look-around and back references") from None
+        refusal = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+    if compiled is None:
+        what = f"RE2 refuses this pattern: {refusal}"
+        raise BadPattern("pattern", what, "write it without look-around and back references")
     if compiled.fullmatch(b"") is not None:
         raise BadPattern("pattern", "this pattern matches the empty text", "say what must stand there")
     return compiled

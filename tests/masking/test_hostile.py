@@ -230,7 +230,7 @@ def test_a_detector_that_fails_blocks_the_value() -> None:
         masker.mask("secret words", IDS)
     assert str(caught.value) == "masking: detector broken failed"
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 class Words:

@@ -94,23 +94,15 @@ def test_what_cant_be_built_says_why(written: dict[str, Any], key: str, what: st
 
 def test_patterns_that_are_too_large_together_cant_be_built() -> None:
     """Each of them can be, and all at once would be searched for nothing."""
-
-    class Small(Recognisers):
-        memory = 100_000
-
     several = [Recogniser(name=f"t{n}", entity_type="T", pattern=rf"{n}[a-z]{{1,200}}x") for n in range(100)]
     with pytest.raises(BadPattern, match="all patterns together are too large"):
-        Small(several)
+        Recognisers(several, memory=100_000)
 
 
 def test_a_deny_list_that_is_too_long_cant_be_built() -> None:
     """What can't be searched for is an error, and not a list of which nothing is found."""
-
-    class Small(DenyList):
-        memory = 100_000
-
     with pytest.raises(ValueError, match="too long to be searched"):
-        Small({"PROJECT": [f"{n * n:x} falcon" for n in range(5_000, 6_000)]})
+        DenyList({"PROJECT": [f"{n * n:x} falcon" for n in range(5_000, 6_000)]}, memory=100_000)
 
 
 def test_a_search_that_fails_blocks_the_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,7 @@ from typing import Any
 
 from agentguard.server.outgoing import ATTEMPT_SECONDS
 
-WITHIN_SECONDS = 60.0
-"""How long a request is waited for, on a machine under load."""
+WITHIN_SECONDS = 20.0
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tests.server.certificates import Authority
 
 BINARY = shutil.which("redis-server")
 PASSWORD = "made-up-password"
-STARTED_WITHIN_SECONDS = 60.0
+STARTED_WITHIN_SECONDS = 10.0
 
 needs_redis_server = pytest.mark.skipif(BINARY is None, reason="there is no redis-server here; Debian's package has it")
 

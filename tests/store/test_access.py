@@ -31,9 +31,6 @@ from tests.store.redis_server import needs_redis_server, running, running_secure
 pytestmark = [pytest.mark.anyio, needs_redis_server]
 
 PASSWORD = "made-up-too"
-WITHIN_SECONDS = 60
-"""What comes at once is waited for so long: a bound for a machine under load, not for agentguard."""
-
 ANN = "ann@acme.example"
 POLICY = """\
 version: 1
@@ -48,7 +45,7 @@ rules:
 limits:
   refunds: {tools: [refund], max: 100, over: 1h, deny: true}
 approvals:
-  on-call: {approvers: [group:on-call], deadline: 2m}
+  on-call: {approvers: [group:on-call], deadline: 20s}
 """
 
 
@@ -133,7 +130,7 @@ async def at_the_desk(world: World, shared: Shared) -> AsyncIterator[Desk]:
 
 async def waiting(desk: Desk) -> str:
     """The request that waits, once one does."""
-    async with asyncio.timeout(WITHIN_SECONDS):
+    async with asyncio.timeout(10):
         while not (found := await desk.list()):
             await asyncio.sleep(0.01)
     return found[0].request.id
@@ -180,7 +177,7 @@ async def test_both_sides_work_under_their_users(world: World, shared: Shared) -
 
 
 async def _frozen(world: World, guard: Guard) -> bool:
-    async with asyncio.timeout(WITHIN_SECONDS):
+    async with asyncio.timeout(20):
         while True:
             try:
                 await world.call(guard, "echo", value=1)
@@ -189,7 +186,7 @@ async def _frozen(world: World, guard: Guard) -> bool:
 
 
 async def _failed_deed(world: World, guard: Guard, desk: Desk) -> str:
-    async with asyncio.timeout(WITHIN_SECONDS):
+    async with asyncio.timeout(20):
         while True:
             try:
                 await world.call(guard, "echo", value=1)
@@ -222,11 +219,11 @@ async def test_t13_t32_no_command_writes_what_the_other_side_says(
     connection = await Connection.open(users.admin)
     known = (await connection.execute("COMMAND")).values()
     commands = [each for each in known if "write" in each["flags"] and each["first_key_pos"] > 0]
-    tries = [_aimed(each, _key(tenant, key)) for each in commands for key in keys]
+    tries = [(each["name"], _aimed(each, _key(tenant, key))) for each in commands for key in keys]
 
     # when
-    said = await connection.pipeline([("ACL", "DRYRUN", user.name, *words) for words in tries])
-    permitted = [words[0] for words, answer in zip(tries, said, strict=True) if answer == b"OK"]
+    said = await asyncio.gather(*(connection.execute("ACL", "DRYRUN", user.name, *words) for _, words in tries))
+    permitted = [name for (name, _), answer in zip(tries, said, strict=True) if answer == b"OK"]
     await connection.close()
 
     # then
@@ -300,7 +297,8 @@ async def test_neither_user_takes_from_a_stream_or_administers(users: Shared, te
     connection = await Connection.open(users.admin)
 
     # when
-    said = await connection.pipeline([("ACL", "DRYRUN", user.name, *command.split()) for command in commands])
+    tries = (connection.execute("ACL", "DRYRUN", user.name, *command.split()) for command in commands)
+    said = await asyncio.gather(*tries)
     await connection.close()
 
     # then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
@@ -26,7 +27,7 @@ class InsuranceNumbers:
     """UK_NINO: the form is telling, most of all with spaces in it; a word for another number beside it speaks against it."""
 
     name = "uk_nino"
-    anchors = frozenset({Anchor.DIGITS})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """National insurance numbers around the runs of six digits."""

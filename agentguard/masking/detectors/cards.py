@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.choices import ending
@@ -33,7 +34,7 @@ class Cards:
     """CREDIT_CARD. Luhn and a common issuer are enough; rarer lengths and failed checksums need a word beside them."""
 
     name = "cards"
-    anchors = frozenset({Anchor.DIGITS})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Card numbers among the runs of digits."""

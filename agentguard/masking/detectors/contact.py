@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
@@ -23,7 +24,7 @@ class Emails:
     """EMAIL_ADDRESS: a local part of RFC 5322 without quotes, and a domain with a top level made of letters."""
 
     name = "email"
-    anchors = frozenset({Anchor.AT})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.AT})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Addresses around each @."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from string import ascii_letters, digits
+from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors.checksums import base58check, bech32
@@ -25,7 +26,7 @@ class Wallets:
     """CRYPTO: Bitcoin and those that write addresses like it, with their checksum; Ethereum by its form."""
 
     name = "crypto"
-    anchors = frozenset({Anchor.BASE58, Anchor.BECH32, Anchor.ETHEREUM})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.BASE58, Anchor.BECH32, Anchor.ETHEREUM})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Wallet addresses."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.detectors.checksums import mod97
@@ -29,7 +30,7 @@ class Ibans:
     """IBAN_CODE: the country's length and mod 97; with one of them wrong it needs a word beside it."""
 
     name = "iban"
-    anchors = frozenset({Anchor.IBAN})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.IBAN})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """IBANs, with or without spaces."""

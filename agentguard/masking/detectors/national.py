@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
@@ -27,7 +28,7 @@ class UsNumbers:
     """US_SSN and US_ITIN. Dashes make the form telling; spaces, dots or bare digits need a word beside them."""
 
     name = "us_numbers"
-    anchors = frozenset({Anchor.DIGITS, Anchor.SSN})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS, Anchor.SSN})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Numbers of three, two and four digits."""

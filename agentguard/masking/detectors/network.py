@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
+from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import Finding
@@ -30,7 +31,7 @@ class IpAddresses:
     """IP_ADDRESS, versions 4 and 6. Not: loopback, the unspecified, whole networks, and what stands after the word version."""
 
     name = "ip"
-    anchors = frozenset({Anchor.DIGITS, Anchor.COLONS})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS, Anchor.COLONS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """IP addresses of both versions."""
@@ -51,7 +52,7 @@ class MacAddresses:
     """MAC_ADDRESS: six pairs of hex digits between colons or dashes."""
 
     name = "mac"
-    anchors = frozenset({Anchor.MAC, Anchor.COLONS})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.MAC, Anchor.COLONS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """MAC addresses."""
@@ -68,7 +69,7 @@ class UrlLogins:
     """URL: an address with a user and a password in it, whole. Other URLs are not personal."""
 
     name = "url_login"
-    anchors = frozenset({Anchor.LOGIN})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.LOGIN})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """URLs with a login."""

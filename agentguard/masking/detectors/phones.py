@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import ClassVar
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
@@ -71,7 +72,7 @@ class Phones:
     """PHONE_NUMBER, of any country."""
 
     name = "phone"
-    anchors = frozenset({Anchor.DIGITS})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Telephone numbers among the runs of digits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import re2
@@ -103,7 +103,7 @@ class ServiceKeys:
     """API_KEY: a known prefix and the characters that follow it by its maker's rule."""
 
     name = "service_keys"
-    anchors = frozenset({Anchor.SERVICE_KEY})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.SERVICE_KEY})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Keys of known makers."""
@@ -117,7 +117,7 @@ class Credentials:
     """API_KEY: what stands behind `Bearer` or `Basic`, and in a URL behind `token=`, `sig=`, `code=`, where it looks drawn at random."""
 
     name = "credentials"
-    anchors = frozenset({Anchor.QUERY, Anchor.SCHEME})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.QUERY, Anchor.SCHEME})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Credentials of HTTP."""
@@ -137,7 +137,7 @@ class WebTokens:
     """JWT: signed or encrypted, in compact form (RFC 7519)."""
 
     name = "jwt"
-    anchors = frozenset({Anchor.WEB_TOKEN})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.WEB_TOKEN})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """JSON web tokens."""
@@ -149,7 +149,7 @@ class PrivateKeys:
     """PRIVATE_KEY in PEM. One that is cut off counts to the end of its text."""
 
     name = "private_key"
-    anchors = frozenset({Anchor.PEM})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.PEM})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Blocks of PEM."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import re2
 
@@ -134,7 +134,7 @@ class ToldNumbers:
     """Identity, account and card numbers, dates of birth and codes, by the words before them."""
 
     name = "told"
-    anchors = frozenset({Anchor.TOLD})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.TOLD})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """What stands behind a telling word."""
