@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,8 @@ APPROVERS = "approvers.yaml"
 SIGNATURE = "approvers.yaml.sig"
 CASES = ".cases.yaml"
 LIBRARY = "library:"
+LONGEST = 64_000_000
+"""Characters that are read of a file, whatever it is; each kind of file has its own bound below that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +75,8 @@ def policy_warnings(folder: Path) -> tuple[Problem, ...]:
 
 
 def has_people(folder: Path) -> bool:
-    """Whether there is an approvers.yaml beside the policy."""
-    return (_folder(folder) / APPROVERS).exists()
+    """Whether there is an approvers.yaml beside the policy, be it one that can't be read."""
+    return os.path.lexists(_folder(folder) / APPROVERS)
 
 
 def read_roster(folder: Path) -> Roster:
@@ -112,7 +115,7 @@ def roster_text(text: str) -> bytes:
 def read_pins(folder: Path) -> Pins | None:
     """What tools.lock.json beside the policy pins; None where there is no such file. Raises PolicyError."""
     file = lock_file(folder)
-    return read_lock(_read_text(file), str(file)) if file.exists() else None
+    return read_lock(_read_text(file), str(file)) if os.path.lexists(file) else None
 
 
 def lock_file(folder: Path) -> Path:
@@ -121,12 +124,20 @@ def lock_file(folder: Path) -> Path:
 
 
 def policy_files(folder: Path) -> list[Path]:
-    """The policy files of a folder (or the one file given). Raises PolicyError where there is none."""
-    if folder.is_file():
-        return [folder]
-    if not folder.is_dir():
-        raise ConfigurationError(f"{folder}: no such folder; `agentguard init {folder}` writes a first policy")
-    found = sorted(file for file in folder.glob("*.yaml") if _is_policy(file))
+    """The policy files of a folder (or the one file given). Raises PolicyError where there is none, or one that would not be read."""
+    try:
+        if folder.is_file():
+            return [folder]
+        if not folder.is_dir():
+            raise ConfigurationError(f"{folder}: no such folder; `agentguard init {folder}` writes a first policy")
+        named = [file for file in folder.iterdir() if file.suffix.lower() in (".yaml", ".yml")]
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: can't be read ({type(error).__name__})") from None
+    if misnamed := sorted(file for file in named if file.suffix != ".yaml"):
+        raise ConfigurationError(
+            f"{misnamed[0]}: it would not be read; name it {misnamed[0].stem}.yaml, or move it away"
+        )
+    found = sorted(filter(_is_policy, named))
     if not found:
         raise ConfigurationError(f"{folder}: no policy in it; `agentguard init {folder}` writes a first one")
     return found
@@ -144,13 +155,12 @@ def case_sources(folder: Path) -> list[Source]:
 
 def _sources(folder: Path) -> list[Source]:
     """The policy files of a folder, and those that they take in. Raises PolicyError."""
-    own = {file.resolve(): _source(file) for file in policy_files(folder)}
+    own = {_resolved(file): _source(file) for file in policy_files(folder)}
 
     def find(entry: str, user: Source) -> Source:
         file, shown = _meant(entry, user)
-        resolved = file.resolve()
-        used = own.get(resolved) or Source(file=shown, text=_read_text(file))
-        copied = own.get((_folder(folder) / file.name).resolve())
+        used = own.get(_resolved(file)) or Source(file=shown, text=_read_text(file))
+        copied = own.get(_resolved(_folder(folder) / file.name))
         return copied if copied is not None and copied.text == used.text else used
 
     return with_used(list(own.values()), find)
@@ -197,7 +207,21 @@ def _source(file: Path) -> Source:
 
 
 def _read_text(file: Path) -> str:
+    """The text of a file; no pipe or device is waited for, and no end is awaited that may never come. Raises ConfigurationError."""
     try:
-        return file.read_text(encoding="utf-8")
+        with open(file, encoding="utf-8", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise ConfigurationError(f"{file}: it is no file; write a file of UTF-8 text there")
+            text = opened.read(LONGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: can't be read ({type(error).__name__}); it must be UTF-8 text") from None
+    if len(text) > LONGEST:
+        raise ConfigurationError(f"{file}: larger than {LONGEST} characters; split it into several files")
+    return text
+
+
+def _resolved(file: Path) -> Path:
+    try:
+        return file.resolve()
+    except (OSError, RuntimeError):  # links that lead to themselves
+        raise ConfigurationError(f"{file}: can't be read; it is a link that leads to no file") from None

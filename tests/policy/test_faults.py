@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,37 @@ def test_a_folder_without_a_policy_says_what_to_do(
         )
     with pytest.raises(ConfigurationError, match=told):
         read(tmp_path)
+
+
+NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "pipe": (os.mkfifo, "it is no file"),
+    "endless device": (lambda path: path.symlink_to("/dev/zero"), "it is no file"),
+    "folder": (Path.mkdir, r"can't be read \(IsADirectoryError\)"),
+    "link to itself": (lambda path: path.symlink_to(path.name), "can't be read"),
+    "link to nothing": (lambda path: path.symlink_to("nowhere"), r"can't be read \(FileNotFoundError\)"),
+}
+
+
+@pytest.mark.parametrize("name", ["policy.yaml", "more.yaml", "tools.lock.json", "approvers.yaml"])
+@pytest.mark.parametrize(("make", "told"), NO_FILES.values(), ids=NO_FILES.keys())
+def test_t20_what_is_no_file_is_refused_and_not_waited_for(
+    tmp_path: Path, name: str, make: Callable[[Path], object], told: str
+) -> None:
+    """In any place of a policy: nothing hangs, fills the memory, or is passed over as if it were not there."""
+    (tmp_path / "policy.yaml").write_text(BASE + "tools: {a: low}\n")
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    with pytest.raises(ConfigurationError, match=f"{name}: {told}"):
+        read_policies(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["more.yml", "more.YAML", "more.Yml"])
+def test_t20_a_policy_under_a_name_that_is_not_read_is_an_error(tmp_path: Path, name: str) -> None:
+    """Its rules would deny nothing, and nobody would know."""
+    (tmp_path / "policy.yaml").write_text(BASE + "tools: {a: low}\n")
+    (tmp_path / name).write_text("version: 1\nrules: [{id: never, tools: [a], deny: true}]\n")
+    with pytest.raises(ConfigurationError, match=rf"{name}: it would not be read; name it more\.yaml"):
+        read_policies(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["policy.yaml", "tools.lock.json", "approvers.yaml"])
