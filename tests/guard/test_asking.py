@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from agentguard.audit import read
 from agentguard.errors import CallRefused, RefusalReason
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Decision, State
+from tests.cli.commands import Running
 from tests.guard.world import POLICY, World
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +95,42 @@ async def test_t19_an_agent_that_asks_too_often_is_told_until_when_nobody_is_ask
     assert re.search(r"Nobody is asked until \d{4}-\d\d-\d\d \d\d:\d\d UTC", str(tried[3]))
     assert all(str(each).endswith("What bounds it is asking.per_minute in policy.yaml.") for each in tried[2:])
     assert echoed == "hello"
+
+
+AGENT = """\
+import sys
+from pathlib import Path
+from agentguard.config import Settings, open_guard
+from agentguard.errors import CallRefused
+from agentguard.integrations.functions import FunctionTool
+from agentguard.model.calls import ToolCall
+
+folder, url, tenant, first = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+settings = Settings(redis_url=url, state_dir=folder / "state", config_dir=folder / "config")
+
+def refund(order_id: int) -> str:
+    raise AssertionError("nobody said yes")
+
+with open_guard(folder / "policies", agent="support", tenant=tenant, settings=settings) as guard:
+    with guard.session(user="eve@acme.example"):
+        for order in range(first, first + 2):
+            try:
+                guard.blocking.run(ToolCall(tool="refund", arguments={"order_id": order}), FunctionTool.of(refund))
+            except CallRefused as refused:
+                print(refused.reason.value, flush=True)
+"""
+
+
+def test_t19_an_agent_of_several_processes_asks_no_more_than_one_of_a_single_process(
+    world: World, begin: Callable[..., Running]
+) -> None:
+    """Three in a minute together: the second process has one left, and then both are paused."""
+    under(world, "per_minute: 3")
+    agents = [begin(AGENT, world.folder, world.redis_url, world.tenant, first) for first in (1, 3)]
+
+    told = "".join(agent.communicate()[0] for agent in agents).splitlines()
+
+    assert sorted(told) == ["asked too much", "pending", "pending", "pending"]
 
 
 def until(told: str) -> timedelta:

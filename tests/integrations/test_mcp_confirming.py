@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
+from mcp_types import CallToolResult, ElicitationCapability, ElicitResult, ErrorData, InputRequiredResult
 
 from agentguard.audit import read
 from agentguard.guard.pipeline import Guard
@@ -232,6 +232,40 @@ async def test_a_question_that_nobody_answers_ends_with_the_call(guard: Guard, w
 
     assert text(refused).startswith("not confirmed")
     assert ran == []
+
+
+async def test_a_client_that_fails_to_ask_leaves_the_call_unconfirmed(guard: Guard, world: World) -> None:
+    """An error of the client's is no yes, and none that the model is shown."""
+
+    async def broken(_: Any, __: Any) -> ErrorData:
+        return ErrorData(code=-32000, message="no dialog could be shown")
+
+    terms: dict[str, Any] = {"user": ZOE, "mode": "legacy", "elicitation_callback": broken}
+    async with proxied_shop(guard, world.folder, **terms) as (client, ran):
+        refused = await client.call_tool("echo", {"value": "x"})
+
+    assert text(refused).startswith("not confirmed")
+    assert ran == []
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("can", "is_asked"),
+    [({}, True), ({"form": {}}, True), ({"url": {}}, False), ({"form": {}, "url": {}}, True)],
+    ids=["as older clients say", "forms", "links alone", "both"],
+)
+async def test_only_a_client_that_says_that_it_shows_forms_is_asked(
+    can: dict[str, Any], is_asked: bool, mode: str, guard: Guard, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question is no link: where nothing else can be shown, the user confirms in the inbox."""
+    monkeypatch.setattr("mcp_types.ElicitationCapability", lambda **_: ElicitationCapability.model_validate(can))
+    user = Asked()
+    terms: dict[str, Any] = {"user": ZOE, "hold": 0.2, "mode": mode, "elicitation_callback": user}
+    async with proxied_shop(guard, world.folder, **terms) as (client, ran):
+        await client.call_tool("echo", {"value": "x"})
+
+    assert (len(user.shown), len(ran)) == (int(is_asked), int(is_asked))
+    assert bool(await world.open_requests()) is not is_asked
 
 
 async def test_t38_two_calls_at_once_are_two_questions(guard: Guard, world: World) -> None:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from agentguard.audit import read, verify
-from agentguard.config import journal_keys, read_roster
-from agentguard.errors import CallRefused, ConfigurationError, RefusalReason
+from agentguard.audit import Journal, read, verify
+from agentguard.config import journal_keys, keyring_of, read_roster
+from agentguard.errors import CallRefused, ConfigurationError, GuardUnavailable, RefusalReason
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.functions import FunctionTool
 from agentguard.model.approvals import State
 from agentguard.model.calls import ToolCall
+from agentguard.server.identity import Identity
 from agentguard.server.running import _unmasking
 from agentguard.server.settings import ServerSettings
+from agentguard.server.unmasking import Unmasking
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
+from agentguard.store.seal import Sealer
+from tests.audit.journals import FailingDisk
 from tests.guard.world import World
-from tests.server.serving import parts, serving
+from tests.server.serving import now_ms, parts, serving
 from tests.server.visiting import COOKIES, decide, form, visitor
 
 pytestmark = pytest.mark.anyio
@@ -298,6 +304,39 @@ class TestUnmask:
         assert reply.status_code == 403
         assert "anna.kowalska" not in reply.text
         assert "unmasked" not in {entry.kind for entry in read(world.settings.state_dir / "journal")}
+
+    async def test_t26_a_token_is_no_person_who_looks(self, world: World, guard: Guard) -> None:
+        """A program with a steward's token sees no value; the steward does, by their login."""
+        people = read_roster(world.policies)
+        unmasking = _unmasking(world.settings, ServerSettings(unmask_group="stewards"), people)
+        assert unmasking is not None
+        cem = Identity(person="cem", how="oidc", session="s", authenticated_ms=1)
+        assert unmasking.may(cem, people)
+        assert not unmasking.may(cem.model_copy(update={"how": "token"}), people)
+        unmasking.journal.close()
+
+    async def test_t33_nobody_sees_a_value_before_it_is_on_the_disk_who_looks(
+        self, world: World, guard: Guard, state_dir: Path
+    ) -> None:
+        """Not in a file that may still be lost: where that can't be written, nothing is shown."""
+        disk = FailingDisk()
+        keys = keyring_of(world.settings)
+        writing = Journal(
+            state_dir / "looks", keys=keys.derive("journal"), policy_version="none", now_ms=now_ms, disk=disk
+        )
+        unmasking = Unmasking(group="stewards", sealer=Sealer(keys.derive("input")), journal=writing)
+        cem = Identity(person="cem", how="oidc", session="s", authenticated_ms=1)
+        with guard.session(user=ANN):
+            call, path = await self.asked(world, guard)
+            stored = await world.stored(path.rpartition("/")[2])
+            seen = await unmasking.look(stored, "order_id", cem)
+            disk.errors = {"sync": errno.EIO}
+            with pytest.raises(GuardUnavailable):
+                await unmasking.look(stored, "order_id", cem)
+            call.cancel()
+        disk.errors = {}
+        writing.close()
+        assert seen == "anna.kowalska@mail.example"
 
     async def test_without_the_setting_nobody_may(self, world: World, guard: Guard) -> None:
         """And the server holds no key for it; with the setting it must have one, and the group people."""

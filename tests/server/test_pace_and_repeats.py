@@ -75,6 +75,18 @@ class TestPace:
         assert read == [200, 200, 200, 429]
         assert other.status_code == 200
 
+    async def test_t19_two_servers_count_one_caller_together(self, valkey_url: str) -> None:
+        """Whoever goes from one to the other gets no more than at one of them."""
+        tenant = f"paced-{secrets.token_hex(4)}"
+        paces = Paces(reading=Pace(per_minute=1, burst=4), deciding=UNHURRIED, failing=UNHURRIED)
+        with (
+            serving(parts(valkey_url, tenant, paces=paces)) as one,
+            serving(parts(valkey_url, tenant, paces=paces)) as two,
+        ):
+            async with caller(one, "ann") as at_one, caller(two, "ann") as at_the_other:
+                read = [(await where.get("/api/v1/requests")).status_code for where in [at_one, at_the_other] * 3]
+        assert read == [200, 200, 200, 200, 429, 429]
+
 
 class TestRepeats:
     """Idempotency-Key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -13,15 +14,18 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 
-from agentguard.approval import Channel, Steps, sign_vote
+from agentguard.approval import Channel, Desk, NotDelivered, Shown, Steps, Turn, sign_vote
 from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Decision, Request, State
+from agentguard.model.verdicts import Risk
 from agentguard.server.outbox import Outbox
 from agentguard.server.settings import RETRY_SECONDS, ServerSettings
 from agentguard.server.signatures import WebhookSecret
 from agentguard.server.slack.blocks import APPROVE, READ_ALL, REJECT
 from agentguard.server.slack.office import Slack, slack_of
+from agentguard.server.slack.posts import SlackNotifier
 from agentguard.server.webhooks import Endpoint, Webhooks
 from tests.approval.people import KEYS, ONE, ROSTER, TWO, a_request
 from tests.server.fake_slack import CHANNEL, SECRET, TEAM, FakeSlack, member, press, signed, submit
@@ -429,6 +433,82 @@ async def test_what_is_critical_is_approved_after_a_login_unless_settings_say_ot
 
     assert "log in and approve it on its page" in private["text"]
     assert state is State.PENDING
+
+
+async def test_t19_a_rejection_of_what_is_critical_needs_no_login(
+    slack: FakeSlack, valkey_url: str, agent: Channel
+) -> None:
+    """Nothing runs by it."""
+    async with _serving(slack, valkey_url, agent, critical=False) as base:
+        request = await opened(agent, ONE)
+        posted = await told(slack, "chat.postMessage")
+        await by_http(base, press(posted, REJECT, "U0ANN", trigger="1"))
+        modal = await told(slack, "views.open")
+        await by_http(base, submit(_view(modal), "U0ANN", trigger="2", reason="Not this one"))
+        await reaches(agent, request, State.REJECTED)
+
+
+async def test_what_is_not_critical_is_approved_by_a_press_whatever_the_settings_say(
+    slack: FakeSlack, valkey_url: str, agent: Channel
+) -> None:
+    """The setting is about what is critical alone."""
+    high = a_request(ONE).verdict.model_copy(update={"risk": Risk.HIGH})
+    async with _serving(slack, valkey_url, agent, critical=False) as base:
+        request = await opened(agent, ONE, verdict=high)
+        posted = await told(slack, "chat.postMessage")
+        await by_http(base, press(posted, APPROVE, "U0ANN", trigger="1"))
+        await reaches(agent, request, State.APPROVED)
+
+
+class TestPosting:
+    """What is told again, or too late, by a notifier alone."""
+
+    @pytest.fixture
+    def notifier(self, slack: FakeSlack, agent: Channel) -> SlackNotifier:
+        """One server's."""
+        client = AsyncWebClient(token="xoxb-1", base_url=slack.url, timeout=10)
+        return SlackNotifier(
+            client=client,
+            channel=CHANNEL,
+            link=lambda request: f"https://approvals.acme.example/requests/{request}",
+            connection=agent.connection,
+            names=agent.names,
+        )
+
+    async def shown(self, agent: Channel, kind: str, state: State = State.PENDING) -> tuple[Turn, Shown]:
+        """A request, and what is to be told of it."""
+        request = await opened(agent, ONE.model_copy(update={"remind_seconds": 60}))
+        shown = await Desk(channel=agent, roster=WITH_SLACK).show(request.id)
+        return Turn(kind=kind, request=request.id, state=state, time_ms=request.opened_ms), shown  # type: ignore[arg-type]
+
+    async def test_t10_a_reminder_that_is_told_again_is_posted_once(
+        self, notifier: SlackNotifier, slack: FakeSlack, agent: Channel
+    ) -> None:
+        """Where a server died before it could say that it had posted it."""
+        turn, shown = await self.shown(agent, "request.reminded")
+        await notifier.tell(turn.model_copy(update={"kind": "request.opened"}), shown)
+        await notifier.tell(turn, shown)
+        await notifier.tell(turn, shown)
+        assert slack.count("chat.postMessage") == 2
+
+    async def test_a_card_is_posted_once_however_many_servers_tell_it_at_once(
+        self, notifier: SlackNotifier, slack: FakeSlack, agent: Channel
+    ) -> None:
+        """Whoever comes second tries again, and finds it there."""
+        turn, shown = await self.shown(agent, "request.opened")
+        ends = await asyncio.gather(*(notifier.tell(turn, shown) for _ in range(4)), return_exceptions=True)
+        await notifier.tell(turn, shown)
+        assert slack.count("chat.postMessage") == 1
+        assert {type(end) for end in ends if end is not None} == {NotDelivered}
+
+    async def test_a_request_that_ended_before_it_could_be_posted_is_not(
+        self, notifier: SlackNotifier, slack: FakeSlack, agent: Channel
+    ) -> None:
+        """Nobody is to decide on it any more."""
+        turn, _ = await self.shown(agent, "request.opened")
+        await agent.withdraw(turn.request, "")
+        await notifier.tell(turn, await Desk(channel=agent, roster=WITH_SLACK).show(turn.request))
+        assert slack.calls == []
 
 
 @asynccontextmanager

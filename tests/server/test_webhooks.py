@@ -15,7 +15,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from agentguard.approval import Channel
+from agentguard.approval import Channel, Steps
 from agentguard.model.approvals import Card, Request, State
 from agentguard.model.verdicts import Step
 from agentguard.server.outbox import Delivery, Outbox
@@ -197,6 +197,30 @@ class TestWhatIsTold:
         assert sorted(one["type"] for one in of) == ["request.opened", "request.reminded"]
         assert {tuple(one["data"]["approvers"]) for one in of} == {("group:stewards",)}
         assert {one["type"] for one in told if one not in of} == {"request.opened", "request.ended"}
+        assert nothing_more
+
+    async def test_t19_a_reminder_that_comes_after_the_end_is_not_told(
+        self, serve: Serve, agent: Channel, outbox: Outbox
+    ) -> None:
+        """It was announced while its request waited, and the request ended before anybody could send it."""
+        # given
+        request = await opened(agent, ONE.model_copy(update={"remind_seconds": 60}))
+        await agent.connection.execute("ZADD", agent.names.steps, request.opened_ms, request.id)
+        await Steps(channel=agent).take_due()
+        announced = await agent.connection.read_stream(agent.names.events, "0-0", 1)
+        await agent.withdraw(request.id, "")
+
+        # when
+        with receiving() as receiver, serve(receiver):
+            told = [verified(await next_of(receiver))["type"] for _ in range(2)]
+            with anyio.fail_after(60):
+                while await outbox.counts() != (0, 0):
+                    await anyio.sleep(0.01)
+            nothing_more = receiver.nothing_more()
+
+        # then
+        assert [event["kind"] for _, event in announced] == [b"opened", b"reminded"]
+        assert sorted(told) == ["request.ended", "request.opened"]
         assert nothing_more
 
     async def test_a_vote_that_ends_nothing_is_not_told(self, serve: Serve, agent: Channel, outbox: Outbox) -> None:
