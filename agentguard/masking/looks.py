@@ -12,6 +12,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from agentguard.masking.limits import refused
 
 _BUILT_IN = frozenset(
@@ -26,8 +28,9 @@ def shows_more(kind: type) -> bool:
     """Whether objects of a type, which have parts, may show what none of them is."""
     if issubclass(kind, (ChainMap, MappingProxyType)):
         return True
-    decorators = getattr(kind, "__pydantic_decorators__", None)
-    if decorators and (decorators.computed_fields or decorators.field_serializers or decorators.model_serializers):
+    if hasattr(kind, "__pydantic_serializer__") and _is_serialized_by_code(
+        getattr(kind, "__pydantic_core_schema__", None)
+    ):
         return True
     own = (vars(base) for base in kind.__mro__ if base.__module__ not in _BUILT_IN)
     return any(_is_written(names[name]) for names in own for name in _SHOWING if name in names)
@@ -60,8 +63,29 @@ def _written(value: Any) -> Iterator[str]:
             yield kind.__repr__(value)
     if isinstance(value, Mapping):
         yield repr(list(value.items()))
-    elif callable(dumped := getattr(value, "model_dump", None)):
-        yield repr(dumped(mode="json", warnings=False))
+    elif hasattr(value, "__pydantic_serializer__"):
+        yield repr(to_jsonable_python(value, bytes_mode="base64", fallback=str))
+
+
+def _is_serialized_by_code(schema: Any) -> bool:
+    """Whether somebody's code says how a type of pydantic's, or what stands in it, is written; so too where that can't be known."""
+    if not isinstance(schema, dict):
+        return True
+    pending: list[Any] = [schema]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            written = part.get("serialization")
+            if part.get("computed_fields") or (isinstance(written, dict) and _is_own(written.get("function"))):
+                return True
+            pending += [inner for key, inner in part.items() if key != "metadata"]
+        elif isinstance(part, (list, tuple)):
+            pending += part
+    return False
+
+
+def _is_own(function: Any) -> bool:
+    return function is not None and not str(getattr(function, "__module__", "")).startswith("pydantic")
 
 
 def _is_written(method: Any) -> bool:

@@ -6,16 +6,20 @@ import dataclasses
 import enum
 import json
 from collections import ChainMap, Counter, OrderedDict, UserDict, defaultdict, namedtuple
+from decimal import Decimal
 from functools import cached_property
 from http.cookies import SimpleCookie
+from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, PrivateAttr, RootModel, computed_field, model_serializer
+from pydantic import BaseModel, PlainSerializer, PrivateAttr, RootModel, computed_field, model_serializer
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import to_jsonable_python
 
 from agentguard.errors import GuardUnavailable
+from agentguard.masking.looks import shows_more
 from tests.masking.samples import IDS, MASKER, masked, token
 
 MAIL = "anna.kowalska@mail.example"
@@ -92,6 +96,28 @@ class Private(BaseModel):
         return {"mail": self._mail}
 
 
+Packed = Annotated[str, PlainSerializer(lambda text: text.replace("!", ""))]
+
+
+class Parcel(BaseModel):
+    letters: Packed = "!".join(MAIL)
+
+
+class Shelf(BaseModel):
+    parcels: list[Parcel] = [Parcel()]
+
+
+@pydantic_dataclass
+class Derived:
+    local: str = "anna.kowalska"
+    domain: str = "mail.example"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def address(self) -> str:
+        return f"{self.local}@{self.domain}"
+
+
 @dataclasses.dataclass
 class Joined:
     local: str
@@ -128,6 +154,9 @@ OWN: dict[str, Any] = {
     "enum's own text": Signed.ANNA,
     "computed field": Computed(),
     "serializer": Private(),
+    "serializer of a type": Parcel(),
+    "serializer of a type within": Shelf(),
+    "computed field of a dataclass": Derived(),
     "dataclass's own text": Joined("anna.kowalska", "mail.example"),
     "exception's arguments": Unsaid(MAIL),
     "exception's cause": _caused(),
@@ -182,6 +211,11 @@ class Plain:
     note: str
 
 
+class Usual(BaseModel):
+    place: PurePosixPath = PurePosixPath("/in/x")
+    price: Decimal = Decimal("1.50")
+
+
 class Size(enum.Enum):
     BIG = {"litres": 3}
 
@@ -196,6 +230,7 @@ PLAIN: dict[str, Any] = {
     "own text": Joined("nobody", "here"),
     "computed": Computed(local="-", domain="-"),
     "dataclass": Plain("x"),
+    "usual types": Usual(),
     "root": Rooted({"a": "x"}),
     "str": Quiet("x"),
     "int": Small(3),
@@ -216,3 +251,9 @@ def test_parts_are_masked_in_place_where_nothing_else_is_shown() -> None:
     """A type with text of its own stays, where its parts are all that it shows."""
     result = masked(Joined(MAIL, "nobody"))
     assert result == Joined(TOKEN, "nobody")
+
+
+@pytest.mark.parametrize("kind", [Usual, Rooted, Plain, dict, OrderedDict, namedtuple("Row", "left right")])
+def test_types_that_show_their_parts_alone_are_looked_at_once(kind: type) -> None:
+    """The second look is for types whose own code may show more."""
+    assert not shows_more(kind)
