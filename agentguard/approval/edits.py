@@ -76,7 +76,7 @@ def changes_of(edit: Edit, request: Request, box: LetterBox) -> dict[str, Json]:
     """What an edit changes. Raises DecisionRefused ("bad_edit") for a letter that is none."""
     try:
         found = json.loads(box.open(edit.changes, _context(request)))
-    except (SealBroken, ValueError):
+    except (SealBroken, ValueError, RecursionError):
         raise DecisionRefused("bad_edit", "its changes can't be read") from None
     if not isinstance(found, dict) or not found:
         raise DecisionRefused("bad_edit", "it changes nothing")

@@ -9,19 +9,25 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from agentguard.approval import Shown, Stored
 from agentguard.approval.tally import Standing
 from agentguard.cards.outcome import Ending, clock, ending_of, sentence_of
 from agentguard.cards.spelling import Block, Line
 from agentguard.model.approvals import Card, Decision, Request, State
+from agentguard.model.canonical import DEPTH_MAX
 from agentguard.model.record import Json, Record
 from agentguard.model.verdicts import CONFIRM, Need, Risk
 
 ODDITIES_SHOWN = 3
 SHAPES = {Risk.LOW: "○", Risk.MEDIUM: "◇", Risk.HIGH: "▲", Risk.CRITICAL: "■"}
 """Risk has a shape beside its word, so that colour is never needed."""
+
+_OPENS, _MARK = re.compile(r"\s*[\[{]"), re.compile(r"[\[\]{}]")
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 class Argument(Record):
@@ -195,7 +201,7 @@ def arguments_of(card: Card) -> tuple[Argument, ...]:
     """The arguments, those that a rule read first. A record that the guard did not write may hold anything."""
     try:
         values = json.loads(card.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         values = card.arguments
     if not isinstance(values, dict):
         return (Argument(name="(not readable)", value=card.arguments),)
@@ -234,17 +240,28 @@ def _written(value: Json) -> str:
     """A value for reading: text as it is, unless it would pass for a number, a boolean or nothing; all else as JSON."""
     if not isinstance(value, str):
         return json.dumps(value, indent=2, ensure_ascii=False)
+    is_text = value.strip() and not _passes_for_json(value)
+    return value if is_text else json.dumps(value, ensure_ascii=False)
+
+
+def _passes_for_json(text: str) -> bool:
+    """Whether a text would pass for another value.
+
+    What nests deeply counts as such, unread: how deep Python can read hangs on where it is asked, and a card is the same everywhere.
+    """
+    if _OPENS.match(text) and max(accumulate(_STEP[mark] for mark in _MARK.findall(text))) > DEPTH_MAX:
+        return True
     try:
-        json.loads(value)
+        json.loads(text)
     except ValueError:
-        return value if value.strip() else json.dumps(value, ensure_ascii=False)
-    return json.dumps(value, ensure_ascii=False)
+        return False
+    return True
 
 
 def _pretty(card: Card) -> str:
     try:
         return json.dumps(json.loads(card.arguments), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return card.arguments
 
 

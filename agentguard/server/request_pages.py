@@ -184,5 +184,5 @@ def _value(written: str) -> Json:
     """An argument's new value: JSON, or else the text itself."""
     try:
         return json.loads(written)
-    except ValueError:
+    except (ValueError, RecursionError):
         return written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from types import UnionType
 from typing import Any, get_args, get_origin
 
@@ -50,6 +51,11 @@ UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u115f\u1160\u17b4\u17b5\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ud800-\udfff\ue000-\uf8ff\U000e0000-\U000e0fff]"
 )
+
+
+def _deep(frames: int, look: Callable[[], Face]) -> Face:
+    """What is seen so many calls deeper."""
+    return look() if frames == 0 else _deep(frames - 1, look)
 
 
 def texts(value: Any) -> list[str]:
@@ -179,6 +185,24 @@ class TestHostile:
         assert [argument.value for argument in face.arguments] == [
             "1", '"1"', "true", '"true"', "null", '"null"', '""', '"  "',
         ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "text",
+        ["[" * 65, "[" * 930, "[" * 100_000, '{"a":' * 930, " [" * 930 + "1" + "]" * 930],
+        ids=lambda text: f"{text[:3]}{len(text)}",
+    )
+    def test_t29_a_text_that_nests_without_end_is_shown_and_on_every_surface_alike(self, text: str) -> None:
+        """Python reads so deep here and not so deep there: a model could have its calls shown nowhere."""
+        shown = a_shown(a_card().model_copy(update={"arguments": json.dumps({"note": text})}))
+        face = face_of(shown)
+        assert face.arguments[0].value.startswith('"')
+        assert _deep(700, lambda: face_of(shown)) == face
+
+    def test_a_text_of_many_brackets_is_shown_as_it_is(self) -> None:
+        """Code and lists of links nest nowhere."""
+        value = "[a](b) {c}\n" * 500
+        (argument,) = face_of(a_shown(a_card({"note": value}))).arguments
+        assert argument.value == value
 
     def test_t17_what_blanks_would_push_out_of_sight_is_shown(self) -> None:
         """4,000 spaces and 4,000 line breaks are counted, and what follows them stands right behind."""
