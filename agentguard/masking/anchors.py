@@ -39,8 +39,8 @@ class Anchor:
 _PREFIXES = (
     rb"AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|(?:^|[^0-9A-Za-z_])[sr]k[_-]|whsec_|npm_|pypi-|SG\.|AIza|ya29\."
     rb"|GOCSPX-|AC[0-9a-f]{8}|SK[0-9a-f]{8}|hf_|do[opr]_v1_|shp|dapi|lin_api_|PMAK-|8Q~|hooks\.slack\.com|:AA|key-[0-9a-f]{8}"
-    rb"|-us[0-9]|sq0|ATATT|hv[sbr]\.|glsa_|NRAK-|dckr_|AGE-SECRET|ntn_|figd_|sbp_|pscale_|rubygems_|EAA|gsk_|r8_|xai-|pplx-|AKCp|EZ[AT]K"
-    rb"|xkeysib-|ops_eyJ|CCIPAT_|nfp_|rnd_|fm[12]_|dp\.[a-z]{2}\.|sntry[su]_|pat[0-9A-Za-z]{14}|v1\.0-[0-9a-f]{8}|atlasv1\."
+    rb"|-us[0-9]|sq0|ATATT|hv[sbr]\.|glsa_|NRAK-|dckr_|AGE-SECRET|ntn_|secret_[0-9A-Za-z]{10}|figd_|sbp_|pscale_|rubygems_|EAA|gsk_|r8_|xai-|pplx-|AKCp|EZ[AT]K"
+    rb"|xkeysib-|ops_eyJ|CCIPAT_|nfp_|rnd_|fm[12]_|dp\.[a-z]{2,5}\.|sntry[su]_|pat[0-9A-Za-z]{14}|v1\.0-[0-9a-f]{8}|atlasv1\."
     rb"|discord(?:app)?\.com/api/webhooks|eyJrIjoi|LTAI|tskey-|phc_|phx_|sgp_"
 )
 _TOLD = (

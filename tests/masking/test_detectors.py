@@ -5,8 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agentguard.masking.anchors import Anchor, anchors_in
+from agentguard.masking.detectors.secrets import KEY_FORMS
 from agentguard.masking.detectors.told import TOLD
 from tests.masking.samples import MASKER, found
 
@@ -237,6 +240,16 @@ def test_leaves_alone_what_only_looks_alike(text: str) -> None:
 def test_every_telling_word_is_looked_for(word: str) -> None:
     """The cheap pass over a text knows each word that a detector reads."""
     assert Anchor.TOLD in anchors_in(f"x {word} no: 12345678")
+
+
+@pytest.mark.parametrize("form", KEY_FORMS)
+@given(data=st.data())
+@settings(max_examples=10)
+def test_every_form_of_a_key_is_looked_for(form: str, data: st.DataObject) -> None:
+    """The cheap pass over a text knows whatever a service may write as its key."""
+    key = data.draw(st.from_regex(form, fullmatch=True, alphabet=st.characters(codec="ascii")))
+
+    assert Anchor.SERVICE_KEY in anchors_in(f"x {key} y")
 
 
 def test_private_key_is_found_whole() -> None:

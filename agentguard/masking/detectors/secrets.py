@@ -24,7 +24,7 @@ def _compiled(pattern: str) -> Any:
     return re2.compile(pattern, options)
 
 
-_FORMS = (
+KEY_FORMS = (
     r"(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}",  # AWS
     r"gh[pousr]_[0-9A-Za-z]{30,}",  # GitHub
     r"github_pat_[0-9A-Za-z_]{40,}",
@@ -86,7 +86,9 @@ _FORMS = (
     r"https://hooks\.slack\.com/(?:services|workflows|triggers)/[0-9A-Za-z/_\-]{20,200}",
     r"https://(?:canary\.|ptb\.)?discord(?:app)?\.com/api/webhooks/[0-9]{15,22}/[0-9A-Za-z_\-]{50,80}",
 )
-_KEYS = _compiled(rf"(?:^|[^0-9A-Za-z_])({'|'.join(_FORMS)})")
+"""How services write their keys, for RE2."""
+
+_KEYS = _compiled(rf"(?:^|[^0-9A-Za-z_])({'|'.join(KEY_FORMS)})")
 _HEADER = _compiled(r"(?i)(?:^|[^0-9A-Za-z_])(?:bearer|basic|apikey|digest) +([0-9A-Za-z+/_=.~\-]{12,})")
 _IN_QUERY = _compiled(
     r"(?i)[?&#;/]((?:[0-9a-z]{1,24}[._\-]){0,4}(?:[a-z]{0,12}token|sig|signature|[a-z]{0,8}secret|(?:api|access|sub|account|app)?[_\-]?key|auth|code"
