@@ -16,65 +16,62 @@ class Anchor:
     """What a text may hold. Plain numbers: they are asked for with every text, and a member of an Enum is looked up for each."""
 
     IBAN: Final = 0
-    BASE58: Final = 1
-    SERVICE_KEY: Final = 2
-    ENCODED: Final = 3
-    MAC: Final = 4
-    DIGITS: Final = 5
-    COLONS: Final = 6
-    BECH32: Final = 7
-    ETHEREUM: Final = 8
-    WEB_TOKEN: Final = 9
-    PEM: Final = 10
-    LOGIN: Final = 11
-    SSN: Final = 12
-    AT: Final = 13
-    TOKEN: Final = 14
-    REDACTED: Final = 15
-    TOLD: Final = 16
-    QUERY: Final = 17
-    SCHEME: Final = 18
+    SERVICE_KEY: Final = 1
+    ENCODED: Final = 2
+    MAC: Final = 3
+    DIGITS: Final = 4
+    COLONS: Final = 5
+    BECH32: Final = 6
+    ETHEREUM: Final = 7
+    WEB_TOKEN: Final = 8
+    PEM: Final = 9
+    LOGIN: Final = 10
+    SSN: Final = 11
+    AT: Final = 12
+    TOKEN: Final = 13
+    REDACTED: Final = 14
+    TOLD: Final = 15
+    QUERY: Final = 16
+    SCHEME: Final = 17
 
 
+# Most pieces count only where a word begins. It is no part of what they mean, but what can begin at any character takes far more states of
+# RE2's automaton, and making them is most of the cost of a text that nobody has seen before.
+_BEGINS = rb"(?:^|[^0-9A-Za-z])"
 _PREFIXES = (
-    rb"AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|(?:^|[^0-9A-Za-z_])[sr]k[_-]|whsec_|npm_|pypi-|SG\.|AIza|ya29\."
-    rb"|GOCSPX-|AC[0-9a-f]{8}|SK[0-9a-f]{8}|hf_|do[opr]_v1_|shp|dapi|lin_api_|PMAK-|8Q~|hooks\.slack\.com|:AA|key-[0-9a-f]{8}"
-    rb"|-us[0-9]|sq0|ATATT|hv[sbr]\.|glsa_|NRAK-|dckr_|AGE-SECRET|ntn_|secret_[0-9A-Za-z]{10}|figd_|sbp_|pscale_|rubygems_|EAA|gsk_|r8_|xai-|pplx-|AKCp|EZ[AT]K"
-    rb"|xkeysib-|ops_eyJ|CCIPAT_|nfp_|rnd_|fm[12]_|dp\.[a-z]{2,5}\.|sntry[su]_|pat[0-9A-Za-z]{14}|v1\.0-[0-9a-f]{8}|atlasv1\."
-    rb"|discord(?:app)?\.com/api/webhooks|eyJrIjoi|LTAI|tskey-|phc_|phx_|sgp_"
+    rb"AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abeoprs]-|xapp-|[sr]k[_-]|whsec_|npm_|pypi-|SG\.|AIza|ya29\.|GOCSPX-"
+    rb"|AC[0-9a-f]{8}|SK[0-9a-f]{8}|hf_|do[opr]_v1_|shp|dapi|lin_api_|PMAK-|hooks\.slack\.com|key-[0-9a-f]{8}|sq0|ATATT|hv[sbr]\.|glsa_|NRAK-"
+    rb"|dckr_|AGE-SECRET|ntn_|secret_[0-9A-Za-z]{10}|figd_|sbp_|pscale_|rubygems_|EAA|gsk_|r8_|xai-|pplx-|AKCp|EZ[AT]K|xkeysib-|ops_eyJ"
+    rb"|CCIPAT_|nfp_|rnd_|fm[12]_|dp\.[a-z]{2,5}\.|sntry[su]_|pat[0-9A-Za-z]{14}|v1\.0-[0-9a-f]{8}|atlasv1\.|discord(?:app)?\.com/api/webhooks"
+    rb"|eyJrIjoi|LTAI|tskey-|phc_|phx_|sgp_"
 )
 _TOLD = (
-    "passport|reisepass|passeport|pasaporte|passaporto|born|birth|dob|d\\.o\\.b|geboren|geb[ .:]|geburtsdatum|née?[ :]|nacid[oa]"
-    "|driver|driving li|führerschein|permis de c|licencia de c|dln?[ :#]|mrn|medical rec|chart num|patienten|patient (?:id|num)"
-    "|ac(?:count|ct) (?:no|num|#)|kontonummer|numéro de c|número de c|(?:customer|client|member) (?:id|n)|kundennummer|employee (?:id|n)"
-    "|staff (?:id|n)|personalnummer|national id|identity (?:card|num)|id card|personalausweis|carte d'id|documento de|tax (?:id|num)"
-    "|taxpayer id|steuernummer|steuer-id|tin[ :=#]|bic[ :=/#]|swift|aba[ :=#]|routing|rtn|nhs|cv[vc]|card security|pin[ :=#]|otp"
-    "|one[- ]time|verification c|security c|passcode|login code|tan[ :=#]|(?:license|licence|number) plate|plate num|kennzeichen|password"
-    "|passphrase|passwort|kennwort|mot de p|contrase|passwd|pwd"
+    "passport|reisepass|passeport|pasaporte|passaporto|born|birth|dob|d\\.o\\.b|geboren|geburtsdatum|nacid[oa]|driver|driving li"
+    "|führerschein|permis de c|licencia de c|mrn|medical rec|chart num|patienten|patient (?:id|num)|ac(?:count|ct) (?:no|num|#)|kontonummer"
+    "|numéro de c|número de c|(?:customer|client|member) (?:id|n)|kundennummer|employee (?:id|n)|staff (?:id|n)|personalnummer|national id"
+    "|identity (?:card|num)|id card|personalausweis|carte d'id|documento de|tax (?:id|num)|taxpayer id|steuernummer|steuer-id|swift|routing"
+    "|rtn|nhs|cv[vc]|card security|otp|one[- ]time|verification c|security c|passcode|login code|(?:license|licence|number) plate|plate num"
+    "|kennzeichen|password|passphrase|passwort|kennwort|mot de p|contrase|passwd|pwd|(?:geb|née?|dln?|tin|bic|aba|pin|tan)[^0-9A-Za-z]"
 ).encode()
-_QUERY = rb"(?i:token|sig|signature|secret|key|auth|code|password|passwd|pwd|sid|session|jwt|ticket|credential)="
-# Where a match of a piece may begin in the middle of another, RE2 follows all of them at once, and on a long text it makes new states
-# for most of the time. So the long pieces are runs of one class, which are counted once.
 _PIECES = {
-    Anchor.IBAN: rb"[A-Za-z]{2}[0-9]{2}[ -]?[0-9A-Za-z]{4}",
-    Anchor.BASE58: rb"[0-9A-Za-z]{26}",
-    Anchor.SERVICE_KEY: _PREFIXES,
-    Anchor.ENCODED: rb"[0-9A-Za-z+/_-]{15}",
-    Anchor.DIGITS: rb"[0-9][0-9 ().\-/]{5}",
-    Anchor.MAC: rb"-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-",
+    Anchor.IBAN: _BEGINS + rb"[A-Za-z]{2}[0-9]{2}(?:[ -]?[0-9A-Za-z]){4}",
+    Anchor.SERVICE_KEY: _BEGINS + rb"(?:" + _PREFIXES + rb")|8Q~|:AA|-us[0-9]",
+    Anchor.ENCODED: rb"(?:^|[^0-9A-Za-z+/_-])[0-9A-Za-z+/_-]{15}",
+    Anchor.DIGITS: rb"(?:^|[^0-9 ().\-/])[ ().\-/]*[0-9][0-9 ().\-/]{5}",
+    Anchor.MAC: rb"[^0-9A-Za-z-](?:[0-9A-Fa-f]{2}-){3}",
     Anchor.COLONS: rb"::|(?::[0-9A-Fa-f]{1,4}){3}:",
-    Anchor.BECH32: rb"(?:bc|tc|BC|TC)1",
-    Anchor.ETHEREUM: rb"0x[0-9A-Fa-f]{8}",
-    Anchor.WEB_TOKEN: rb"eyJ",
+    Anchor.BECH32: _BEGINS + rb"(?:bc|ltc|BC|LTC)1",
+    Anchor.ETHEREUM: rb"0x[0-9A-Fa-f]",
+    Anchor.WEB_TOKEN: _BEGINS + rb"eyJ",
     Anchor.PEM: rb"-----BEGIN",
     Anchor.LOGIN: rb"://",
     Anchor.SSN: rb"SSN|ssn|ocial",
     Anchor.AT: rb"@",
     Anchor.TOKEN: MARKED_FORM,
     Anchor.REDACTED: rb" redacted\]| hmac [a-p]",
-    Anchor.TOLD: rb"(?i:" + _TOLD + rb")",
-    Anchor.QUERY: _QUERY,
-    Anchor.SCHEME: rb"(?i:bearer|basic|apikey|digest) ",
+    Anchor.TOLD: _BEGINS + rb"(?i:" + _TOLD + rb")",
+    Anchor.QUERY: rb"(?i:en|ig|re|et|ey|th|de|rd|wd|id|on|wt|al)=",  # by its end: `token=`, `sig=`, `code=`
+    Anchor.SCHEME: _BEGINS + rb"(?i:bearer|basic|apikey|digest) ",
 }
 
 

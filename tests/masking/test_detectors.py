@@ -238,8 +238,15 @@ def test_leaves_alone_what_only_looks_alike(text: str) -> None:
 
 @pytest.mark.parametrize("word", TOLD)
 def test_every_telling_word_is_looked_for(word: str) -> None:
-    """The cheap pass over a text knows each word that a detector reads."""
-    assert Anchor.TOLD in anchors_in(f"x {word} no: 12345678")
+    """The cheap pass over a text knows each word that a detector reads, small or large."""
+    assert Anchor.TOLD in anchors_in(f"x {word}\t12345678")
+    assert Anchor.TOLD in anchors_in(f"_{word.upper()}: 12345678")
+
+
+@pytest.mark.parametrize("mark", " \t\n\"'*_:=#.,()[]-–/")
+def test_a_telling_word_is_looked_for_between_any_marks(mark: str) -> None:
+    """The cheap pass knows a short word wherever the detector takes it for a whole one."""
+    assert Anchor.TOLD in anchors_in(f"x{mark}pin{mark}4821")
 
 
 @pytest.mark.parametrize("form", KEY_FORMS)

@@ -26,12 +26,12 @@ class Wallets:
     """CRYPTO: Bitcoin and those that write addresses like it, with their checksum; Ethereum by its form."""
 
     name = "crypto"
-    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.BASE58, Anchor.BECH32, Anchor.ETHEREUM})
+    anchors: ClassVar[frozenset[int]] = frozenset({Anchor.ENCODED, Anchor.BECH32, Anchor.ETHEREUM})
 
     def find(self, page: Page) -> Iterator[Finding]:
         """Wallet addresses."""
         text = page.text
-        for start, end in page.runs(_WORDS, _SHORTEST) if Anchor.BASE58 in page.anchors else ():
+        for start, end in page.runs(_WORDS, _SHORTEST) if Anchor.ENCODED in page.anchors else ():
             if _BASE58.fullmatch(text, start, end) and base58check(text[start:end]):
                 yield Finding(start, end, "CRYPTO", 0.95, self.name)
         if Anchor.BECH32 in page.anchors:
