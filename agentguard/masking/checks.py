@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from agentguard.masking.coarser import COARSER, TELLING
-from agentguard.masking.fields import NO_KEY, Fields
+from agentguard.masking.fields import Fields
 from agentguard.masking.finding import ALL, THRESHOLD
 from agentguard.masking.lists import DenyList
 from agentguard.masking.recognisers import BadPattern, Recogniser, Recognisers, WrittenRecogniser, recogniser_of
@@ -140,7 +140,7 @@ _INSTEAD = "correct the pattern, its context, checksum or score, or the example"
 
 def _best(recogniser: Recogniser, text: str) -> float:
     """The highest score of what it finds in a text; 0 where it finds nothing."""
-    page = Sheet([text], [(NO_KEY, _FIELDS.root)], (), _FIELDS).page
+    page = Sheet.of_text(text, _FIELDS).page
     return max((finding.score for finding in Recognisers([recogniser]).find(page)), default=0.0)
 
 

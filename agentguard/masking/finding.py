@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -51,6 +51,15 @@ def one_per_place(findings: Sequence[S]) -> list[S]:
             return _clustered(ordered)
         reach = finding.end
     return ordered
+
+
+def is_trimmed(text: str, findings: Iterable[Finding]) -> bool:
+    """Whether all the findings stand in a text, and none of them begins or ends with a space."""
+    for start, end, _, _, _ in findings:
+        value = text[start:end]
+        if end > len(text) or value != value.strip():
+            return False
+    return True
 
 
 def _clustered(ordered: Sequence[S]) -> list[S]:

@@ -12,24 +12,24 @@ from agentguard.masking.acting import Acting
 from agentguard.masking.actions import Actions, Written
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Anchored, Detector
 from agentguard.masking.explaining import Explained, Explainer, words_in, worth_telling
-from agentguard.masking.fields import NO_KEY, Fields
-from agentguard.masking.finding import ALL, THRESHOLD, Finding, one_per_place
+from agentguard.masking.fields import Fields
+from agentguard.masking.finding import ALL, THRESHOLD, Finding, is_trimmed, one_per_place
 from agentguard.masking.known import KnownValues
 from agentguard.masking.leaves import Walk
-from agentguard.masking.left_alone import NOTHING, TOKENS, Kept, around, kept_in, left_alone
+from agentguard.masking.left_alone import NOTHING, TOKENS, Kept, around, kept_in
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.lists import AllowList
 from agentguard.masking.masked import Masked
 from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
 from agentguard.masking.raised import masked_error
-from agentguard.masking.recalled import KNOWN, recalled
+from agentguard.masking.recalled import KNOWN, Span, recalled, seen_elsewhere
 from agentguard.masking.rewriting import Replacement, moved, rewritten
 from agentguard.masking.settled import Settling
 from agentguard.masking.sheet import Placed, Sheet
 from agentguard.masking.shown import json_ready
 from agentguard.masking.stream import MaskedStream, Part
-from agentguard.masking.tokens import TokenIds, candidates, canonical_value
+from agentguard.masking.tokens import TokenIds, candidates
 from agentguard.model.tokens import Token
 
 
@@ -84,17 +84,19 @@ class Masker:
         """What is personal or secret in a text, in order of place."""
         if len(text) > self._limits.characters:
             raise refused(f"more than {self._limits.characters} characters in one value")
-        sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
-        found = self._findings(sheet, KnownValues(), TOKENS).get(0, ())
+        sheet = Sheet.of_text(text, self._fields)
+        found, values = self._located(sheet, None, TOKENS)
         kept = kept_in(sheet.page, TOKENS)
-        return [Finding(*piece[:5]) for placed in found for piece in around(placed, text, kept)]
+        if sheet.plain and kept is NOTHING and not self._allowed and is_trimmed(text, found):
+            return found
+        placed = self._placed(sheet, found, values).get(0, ())
+        return [Finding(*piece[:5]) for one in placed for piece in around(one, text, kept)]
 
     def explain(self, text: str) -> list[Explained]:
         """What was found in a text and what nearly was, what comes of it, and why; in order of place. No value is in it."""
-        sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
-        masked = {
-            (*placed[:3], placed.detector): placed for placed in self._findings(sheet, KnownValues(), TOKENS).get(0, ())
-        }
+        sheet = Sheet.of_text(text, self._fields)
+        found = self._findings(sheet, None, TOKENS).get(0, ())
+        masked = {(*placed[:3], placed.detector): placed for placed in found}
         counting, doubtful = self._detected(sheet.page)
         counting += sheet.found
         told = [*counting, *worth_telling(doubtful, counting)]
@@ -193,19 +195,28 @@ class Masker:
             hidden=tuple(hidden.values()),
         )
 
-    def _findings(self, sheet: Sheet, known: KnownValues, kept: Kept) -> dict[int, list[Placed]]:
-        """For each leaf that holds something: its findings in order."""
+    def _findings(self, sheet: Sheet, known: KnownValues | None, kept: Kept) -> dict[int, list[Placed]]:
+        """For each leaf that holds something: its findings in order. `known`: what was seen before; None: nothing."""
+        return self._placed(sheet, *self._located(sheet, known, kept))
+
+    def _located(self, sheet: Sheet, known: KnownValues | None, kept: Kept) -> tuple[list[Finding], Mapping[Span, str]]:
+        """What stays of all that is found on a page, in order, and the values of known ones as they were seen first."""
         page = sheet.page
         found, doubtful = self._detected(page)
         found += sheet.found
         if doubtful:
-            found += _seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
-        again = recalled(sheet, found, known, lambda text: left_alone(text, kept), everywhere=kept.everywhere)
-        found += again.findings
+            found += seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
+        if not (sheet.settled or sheet.found or known):
+            return one_per_place(found), {}
+        again = recalled(sheet, found, KnownValues() if known is None else known, kept)
+        return one_per_place(found + again.findings), again.values
+
+    def _placed(self, sheet: Sheet, found: Iterable[Finding], values: Mapping[Span, str]) -> dict[int, list[Placed]]:
+        """The findings of a page by the leaf that they stand in, with what its key says by itself."""
         placed = {leaf: [its] for leaf, its in sheet.settled.items()}
-        for finding in one_per_place(found):
+        for finding in found:
             for leaf, its in sheet.place(finding):
-                meant = its._replace(value=again.values[finding[:2]]) if finding.detector == KNOWN else its
+                meant = its._replace(value=values[finding[:2]]) if finding.detector == KNOWN else its
                 meant = meant._replace(under=sheet.under(leaf, finding)) if self._actions.paths else meant
                 placed.setdefault(leaf, []).append(meant)
         if self._allowed:
@@ -253,7 +264,7 @@ class Masker:
 
     def _replaced_part(self, text: str, start: int, end: int, acting: Acting) -> tuple[str, int]:
         """`text[start:end]` with its findings replaced, and the end: before a finding that it would have cut."""
-        sheet = Sheet([text], [(NO_KEY, self._fields.root)], (), self._fields)
+        sheet = Sheet.of_text(text, self._fields)
         placed = self._findings(sheet, acting.known, acting.kept).get(0, ())
         kept = kept_in(sheet.page, acting.kept)
         found = [piece for one in placed for piece in around(one, text, kept)]
@@ -283,20 +294,6 @@ class Masker:
 
 def _partial(entity_type: str, text: str, _: Sequence[int]) -> str:
     return partial(entity_type, text)
-
-
-def _seen_elsewhere(
-    text: str, found: Iterable[Finding], settled: Iterable[Placed], doubtful: Sequence[Finding]
-) -> list[Finding]:
-    """The doubtful findings whose value is certain at another place of the same value."""
-    types = {finding.entity_type for finding in doubtful}
-    certain = {_meaning(text, finding) for finding in found if finding.entity_type in types}
-    certain |= {(one.entity_type, canonical_value(one.entity_type, one.value)) for one in settled}
-    return [finding._replace(score=THRESHOLD) for finding in doubtful if _meaning(text, finding) in certain]
-
-
-def _meaning(text: str, finding: Finding) -> tuple[str, str]:
-    return finding.entity_type, canonical_value(finding.entity_type, text[finding.start : finding.end])
 
 
 def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:

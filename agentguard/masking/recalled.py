@@ -3,57 +3,67 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
-from agentguard.masking.finding import CERTAIN, Finding
+from agentguard.masking.finding import CERTAIN, THRESHOLD, Finding
 from agentguard.masking.known import KnownValues
+from agentguard.masking.left_alone import Kept, left_alone
 from agentguard.masking.page import SEPARATOR
-from agentguard.masking.sheet import Sheet
+from agentguard.masking.sheet import Placed, Sheet
+from agentguard.masking.tokens import canonical_value
 
 KNOWN = "known"
 _SCORE = 0.85  # short of certain: a whole address of e-mail stands before the name in it
 _TOKENS = frozenset({Anchor.TOKEN, Anchor.REDACTED})
 
 
-LeftAlone = Callable[[str], Sequence[tuple[int, int]]]
-"""Where tokens and redactions stand in a text, in order: what is known is not looked for in them."""
+Span = tuple[int, int]
 
 
 class Recalled(NamedTuple):
     """Findings of known values, and for each of their spans the value as it was seen first."""
 
     findings: list[Finding]
-    values: dict[tuple[int, int], str]
+    values: dict[Span, str]
 
 
-def recalled(
-    sheet: Sheet, found: Sequence[Finding], known: KnownValues, left_alone: LeftAlone, *, everywhere: bool = False
-) -> Recalled:
-    """Learn what stands under the fields of a sheet, and find what is known where nothing certain was found.
-
-    `everywhere`: what is left alone may stand where no anchor tells of it.
-    """
-    if not (sheet.settled or sheet.found or len(known)):
-        return _NOTHING
+def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues, kept: Kept) -> Recalled:
+    """Learn what stands under the fields of a sheet, and find what is known where nothing certain was found."""
     text = sheet.page.text
-    kept = left_alone(text) if everywhere or not _TOKENS.isdisjoint(sheet.page.anchors) else ()
+    alone = left_alone(text, kept) if kept.everywhere or not _TOKENS.isdisjoint(sheet.page.anchors) else ()
     named = [(its.entity_type, its.value) for its in sheet.settled.values()]
-    named += [(its.entity_type, text[its.start : its.end].strip()) for its in sheet.found if not _touches(its, kept)]
+    named += [(its.entity_type, text[its.start : its.end].strip()) for its in sheet.found if not _touches(its, alone)]
     known.learn(
         sorted(named, key=_type_of)
     )  # whichever road a value took, one that stands under two types is of the same one
     known.learn(_whole_names(sheet.halves()))
     if not len(known):
         return _NOTHING
-    certain = sorted([*kept, *(finding[:2] for finding in found if finding.score >= CERTAIN)])
+    certain = sorted([*alone, *(finding[:2] for finding in found if finding.score >= CERTAIN)])
     sightings = known.find(_without(text, certain))
     return Recalled(
         [Finding(seen.start, seen.end, seen.entity_type, _SCORE, KNOWN) for seen in sightings],
         {(seen.start, seen.end): seen.value for seen in sightings},
     )
+
+
+def seen_elsewhere(
+    text: str, found: Iterable[Finding], settled: Iterable[Placed], doubtful: Sequence[Finding]
+) -> list[Finding]:
+    """The doubtful findings whose value is certain at another place of the same value."""
+    types = {finding.entity_type for finding in doubtful}
+    certain = {_meaning(text, finding) for finding in found if finding.entity_type in types}
+    certain |= {(one.entity_type, canonical_value(one.entity_type, one.value)) for one in settled}
+    if not certain:
+        return []
+    return [finding._replace(score=THRESHOLD) for finding in doubtful if _meaning(text, finding) in certain]
+
+
+def _meaning(text: str, finding: Finding) -> tuple[str, str]:
+    return finding.entity_type, canonical_value(finding.entity_type, text[finding.start : finding.end])
 
 
 def _whole_names(halves: Sequence[tuple[int, str, str]]) -> Iterator[tuple[str, str]]:

@@ -68,7 +68,7 @@ class Sheet:
         self._inner: dict[int, tuple[list[int], list[Key]]] = {}
         self._named: list[tuple[int, int, int, str]] = []
         self.bare: dict[int, list[Bare]] = {}
-        self.settled = self._settle()
+        self.settled = self._settle() if telling else {}
         joined = self._join()
         self._lay_all(said, joined)
         if self._views or self._inner:
@@ -76,12 +76,20 @@ class Sheet:
         self.page = self._page(joined)
         if Anchor.ENCODED in self.page.anchors:
             self._lay_encoded(said)
+        self.found = self._of_fields() if self._named else []
+        self.plain = not self._views and len(self._texts) == len(texts)
+
+    @classmethod
+    def of_text(cls, text: str, fields: Fields) -> Sheet:
+        """A text that stands under no key."""
+        return cls((text,), ((NO_KEY, fields.root),), (), fields)
+
+    def _of_fields(self) -> list[Finding]:
         starts = self._starts
-        self.found = [
+        return [
             Finding(starts[at] + start, starts[at] + end, entity, CERTAIN, FIELD)
             for at, start, end, entity in self._named
         ]
-        self.plain = not self._views and len(self._texts) == len(texts)
 
     def under(self, leaf: int, finding: Finding) -> tuple[int, ...]:
         """The paths of actions that lead to a finding: those of its leaf, and those of the field in it."""
