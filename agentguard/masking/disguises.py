@@ -31,8 +31,8 @@ _TAGS = re.compile(r"[\U000e0020-\U000e007e][\U000e0020-\U000e007e]{4,}")
 
 def readings(text: str) -> Iterator[Changes]:
     """The other readings of a text, each as the changes that lead to it."""
-    if ("]" in text or ")" in text or "}" in text) and (found := list(_bracketed(text))):
-        yield found
+    if ("]" in text or ")" in text or "}" in text) and _BRACKETED.search(text) is not None:
+        yield list(_bracketed(text))
     if " dot " in text or " DOT " in text:
         yield [(match.start(), match.end(), _MEANT[match.group().strip().lower()]) for match in _SAID.finditer(text)]
     if ("*" in text or "`" in text or "~" in text) and (

@@ -16,7 +16,8 @@ PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
 """What stands between two paragraphs."""
 
 _PAIR = re.compile(r"[:=](?<=[^\s:=,;][:=])(?!//)|[:=](?<=\w [:=])")
-_KEY_BEGINS = re.compile(r".*(?:[\n,;|{}()\[\]\"'&?<>*`/\t\x1f!:=#]|(?<=\.) |(?<= -) )", re.DOTALL)
+# For a text that is turned round: what stands before a key is looked for from the key on.
+_BEFORE_KEY = re.compile(r"[ \n,;|{}()\[\]\"'&?<>*`/\t\x1f!:=#](?:(?<! )|(?=\.|- ))")
 _KEY_REACH = 48
 _LONGEST_PHRASE = 4
 _QUOTES = {'"': '"', "'": "'", "`": "`"}
@@ -97,10 +98,10 @@ def _said_by_paragraph(
 
 
 def _name_before(text: str, at: int) -> str:
-    before = text[max(0, at - _KEY_REACH) : at].rstrip(" \"'*`_\\")
+    before = text[at - _KEY_REACH if at > _KEY_REACH else 0 : at].rstrip(" \"'*`_\\")
     is_one_word = text[at] == "=" and not text[at - 1].isspace()  # as in lines of `a=1 b=2`
-    begins = _KEY_BEGINS.match(before)
-    words = (before if begins is None else before[begins.end() :]).split()
+    mark = _BEFORE_KEY.search(before[::-1])
+    words = (before if mark is None else before[len(before) - mark.start() :]).split()
     if is_one_word or len(words) > _LONGEST_PHRASE:
         words = words[-1 if is_one_word else -_LONGEST_PHRASE :]
     while words and not words[0][0].isalpha():
