@@ -49,6 +49,7 @@ _NORTH_AMERICAN = re.compile(
 )
 _INTERNATIONAL = re.compile(r"(?:\+|00) ?\(?[1-9][0-9]{0,3}\)?(?:[ .\-/]{0,2}\(?[0-9]{1,12}\)?){1,7}")
 _EXTENSION = re.compile(r"[ ,;]{0,2}(?:x|ext\.?|extension|#)[ .:]{0,2}[0-9]{1,6}(?![0-9A-Za-z])", re.IGNORECASE)
+_BEFORE_EXTENSION = frozenset(" ,;xXeE#")
 _DATE = re.compile(
     r"(?:(?:19|20)[0-9]{2}[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?[0-9]|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}"
     r"|(?:19|20)[0-9]{2} ?[-/] ?(?:19|20)[0-9]{2})(?![0-9])"
@@ -78,15 +79,17 @@ class Phones:
         """Telephone numbers among the runs of digits."""
         text = page.text
         for begin, end, digits in page.digit_runs:
+            if digits < _LEAST:
+                continue
             start = begin
-            while digits >= _LEAST and end - start >= _LEAST:
+            while end - start >= _LEAST:
                 form = _form(text, start, end)
                 first, last, worth = form
                 score = _score(page, form) if worth else 0.0
                 if score > 0:
-                    extension = _EXTENSION.match(text, last)
+                    extension = _EXTENSION.match(text, last) if text[last : last + 1] in _BEFORE_EXTENSION else None
                     yield Finding(first, extension.end() if extension else last, "PHONE_NUMBER", score, self.name)
-                following = _GROUPS.search(text, max(last, start + 1), end)
+                following = _GROUPS.search(text, max(last, start + 1), end) if last < end else None
                 start = following.start() if following else end
 
 
@@ -127,23 +130,23 @@ def _with_marks(text: str, start: int) -> int:
 
 
 def _national(text: str, first: int, start: int, end: int) -> _Form:
-    if text[start:end].isdecimal():
+    groups = _GROUPS.findall(text, start, end)
+    if len(groups) == 1 and len(groups[0]) == end - start:
         is_bare = _LEAST <= end - start <= _MOST and _ends_a_word(text, end)
         return (start, end, _BARE if is_bare else 0.0)
-    groups = _GROUPS.findall(text, start, end)
-    while sum(map(len, groups)) > _MOST and len(groups) > 1:
-        groups.pop()
+    widths = list(map(len, groups))
+    digits = sum(widths)
+    while digits > _MOST and len(widths) > 1:
+        digits -= widths.pop()
         end = _last_groups_end(text, start, end)
-    digits = sum(map(len, groups))
     if not _LEAST <= digits <= _MOST or not _ends_a_word(text, end):
         return (start, end, 0.0)
-    if len(groups) == 1:
+    if len(widths) == 1:
         return (start, end, _BARE)
     if text[first] == "(" and ")" in text[start:end]:
         return (first, end, _TRUNK)
-    widths = [len(group) for group in groups]
-    is_decimal = len(groups) == 2 and not text[start + widths[0] : end - widths[1]].strip(".")
-    if min(widths) < 2 or max(widths) > 8 or len(groups) > 6 or is_decimal:
+    is_decimal = len(widths) == 2 and not text[start + widths[0] : end - widths[1]].strip(".")
+    if min(widths) < 2 or max(widths) > 8 or len(widths) > 6 or is_decimal:
         return (start, end, 0.0)
     trunk = text[start] == "0" and text[start + 1] != "0" and 9 <= digits <= 12
     return (start, end, _TRUNK if trunk else _WRITTEN)
@@ -217,7 +220,10 @@ def _lengths(country_code: int) -> frozenset[int]:
 
 def _is_glued(text: str, first: int) -> bool:
     """Part of a word, an amount, a longer number or a code with dashes."""
-    before, further = text[first - 1 : first] if first else "", text[first - 2 : first - 1] if first > 1 else ""
+    before = text[first - 1] if first else " "
+    if before == " ":
+        return False
+    further = text[first - 2] if first > 1 else ""
     return (
         before.isalnum()
         or before in _GLUE
