@@ -6,13 +6,13 @@ own loop thread it raises, since it would wait for itself.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentguard.guard.answering import Answering
-from agentguard.guard.permit import Outcome, Permit, Settled
+from agentguard.guard.permit import Permit, Settled
+from agentguard.guard.running import BlockingRunning
 from agentguard.guard.streaming import TextMasking
 from agentguard.model.calls import Tool, ToolCall
 from agentguard.store.doors import drive
@@ -126,17 +126,6 @@ class BlockingGuard:
         """See Guard.answering."""
         return BlockingAnswering(self.guard.answering())
 
-    @contextmanager
-    def settling(self, permit: Permit) -> Iterator[Outcome]:
+    def settling(self, permit: Permit) -> BlockingRunning:
         """See Guard.settling."""
-        outcome = Outcome()
-        try:
-            with permit.trace.running():
-                yield outcome
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
-            outcome.fail(self.settle_error(permit, error))
-        except BaseException:
-            drive(self.guard.settler.interrupted(permit))
-            raise
-        else:
-            outcome.shown = self.settled(permit, outcome.result)
+        return BlockingRunning(self.guard.settling(permit))

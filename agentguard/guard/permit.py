@@ -81,12 +81,15 @@ class Settled(NamedTuple):
         return f"{self.word}\n{self.value}" if self.word and isinstance(self.value, str) else self.value
 
 
+_NOTHING = Settled(None)
+
+
 @dataclass(kw_only=True, slots=True)
 class Outcome:
     """What a tool gave (`result`, set by whoever runs it), and what the model may see of it."""
 
     result: Any = None
-    shown: Settled = field(default_factory=lambda: Settled(None))
+    shown: Settled = _NOTHING
     failure: BaseException | None = None
 
     @property

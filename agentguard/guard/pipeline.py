@@ -13,8 +13,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, Protocol, TypeVar, assert_never, overload
 
@@ -30,10 +30,11 @@ from agentguard.guard.freezing import Freezing
 from agentguard.guard.in_force import Now
 from agentguard.guard.judging import Judging
 from agentguard.guard.once import Once
-from agentguard.guard.permit import Outcome, Permit, Settled
+from agentguard.guard.permit import Permit, Settled
 from agentguard.guard.principals import Principals
 from agentguard.guard.records import Records
 from agentguard.guard.revealing import restore_call, snapshot_of
+from agentguard.guard.running import Running
 from agentguard.guard.settling import Settling
 from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
@@ -252,29 +253,15 @@ class Guard:
 
         The error, masked; or the Fault that kept it from being settled.
         """
-        try:
-            return await self.settler.raised(permit, error)
-        except Fault as fault:
-            return fault
+        return await self.settler.raised(permit, error)
 
-    @asynccontextmanager
-    async def settling(self, permit: Permit) -> AsyncIterator[Outcome]:
-        """Run the tool inside: set `outcome.result`, read `outcome.masked` after.
+    def settling(self, permit: Permit) -> Running:
+        """Run the tool inside, `async with guard.settling(permit) as outcome`: set `outcome.result`, read `outcome.masked` after.
 
         An error of the tool ends the block quietly and is raised, masked, by `outcome.masked`: raised by the block itself it would
         carry the raw error as its context. Cancellation passes, and leaves the outcome unknown.
         """
-        outcome = Outcome()
-        try:
-            with permit.trace.running():
-                yield outcome
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
-            outcome.fail(await self.settle_error(permit, error))
-        except BaseException:
-            await self.settler.interrupted(permit)
-            raise
-        else:
-            outcome.shown = await self.settled(permit, outcome.result)
+        return Running(self.settler, permit)
 
     async def stream(self, call: ToolCall, tool: StreamingTool) -> AsyncGenerator[str, None]:
         """Admit the call, run a tool that gives text in pieces, and give each part masked. See `Settling.streamed`."""

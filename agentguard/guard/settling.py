@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agentguard.errors import AgentGuardError, GuardUnavailable, ResultRefused, ResultWithheld
+from agentguard.errors import AgentGuardError, Fault, GuardUnavailable, ResultRefused, ResultWithheld
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking
 from agentguard.guard.budgets import Budgets
@@ -156,6 +156,13 @@ class Settling:
         return TextMasking(principal=permit.principal, tokens=self.tokens, masker=self._masker(permit), keep=keep)
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:
+        """What to raise in the place of a tool's error: that, masked, or the Fault that kept it from being settled."""
+        try:
+            return await self._raised(permit, error)
+        except Fault as fault:
+            return fault
+
+    async def _raised(self, permit: Permit, error: Exception) -> BaseException:
         """The error that may be shown: the same type where it can carry the masked text, else ToolFailed."""
         _once(permit)
         try:

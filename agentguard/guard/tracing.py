@@ -53,10 +53,11 @@ class Untraced:
 
     def running(self) -> AbstractContextManager[None]:
         """See Trace."""
-        return nullcontext()
+        return _NOTHING
 
     def ended(self, how: str, error: str = "") -> None:
         """See Trace."""
 
 
+_NOTHING = nullcontext()
 UNTRACED = Untraced()
