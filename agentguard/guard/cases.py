@@ -66,7 +66,7 @@ class Cases:
     async def changed(self, case: Case, changes: Mapping[str, Json]) -> Case:
         """Steps 1 to 4 once more, with these changes of the model's own arguments: what the road refuses is refused here too."""
         rules, principal = self.in_force(), case.principal
-        call = replace(case.call, arguments={**case.call.arguments, **changes})
+        call = case.call._replace(arguments={**case.call.arguments, **changes})
         call = await rules.maskers.outgoing(call, self.tokens, principal)
         restored = await restore_call(
             call, case.tool, rules.policy.terms(call.tool).reveal, self.tokens, principal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from agentguard.guard.tokens import TokenBook
 from agentguard.masking import ALL, Masker
@@ -42,7 +42,7 @@ class Maskers:
         if not masked.changed:
             return call
         await tokens.remember(principal, masked.tokens, (), call.tool)
-        return replace(call, arguments=masked.value)
+        return call._replace(arguments=masked.value)
 
     def _of(self, direction: str, pattern: str, written: Mapping[str, Written]) -> Masker | None:
         actions = written.get(pattern)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from agentguard.guard.budgets import NO_BILL, Bill
 from agentguard.guard.snapshot import Snapshot
@@ -27,7 +27,7 @@ class Claim:
     renewing: Future[None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, weakref_slot=True)
+@dataclass(kw_only=True, slots=True, weakref_slot=True)  # a frozen one is made ten times as slowly, for every call
 class Permit:
     """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once.
 
@@ -36,19 +36,19 @@ class Permit:
     the tool says it gives.
     """
 
-    call: ToolCall
-    principal: Principal
-    verdict: Verdict
-    snapshot: Snapshot
-    admitted_ns: int
-    claim: Claim | None = None
-    bill: Bill = NO_BILL
-    undertaking: Undertaking = NOTHING
-    put: Sequence[Put] = ()
-    changes: Mapping[str, Json] = field(default_factory=dict)
-    settled: list[str] = field(default_factory=list)
-    trace: Trace = UNTRACED
-    returns: Returns | None = None
+    call: Final[ToolCall]
+    principal: Final[Principal]
+    verdict: Final[Verdict]
+    snapshot: Final[Snapshot]
+    admitted_ns: Final[int]
+    claim: Final[Claim | None] = None
+    bill: Final[Bill] = NO_BILL
+    undertaking: Final[Undertaking] = NOTHING
+    put: Final[Sequence[Put]] = ()
+    changes: Final[Mapping[str, Json]] = field(default_factory=dict)
+    settled: Final[list[str]] = field(default_factory=list)
+    trace: Final[Trace] = UNTRACED
+    returns: Final[Returns | None] = None
 
     @property
     def input(self) -> dict[str, Json]:

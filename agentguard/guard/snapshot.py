@@ -10,8 +10,7 @@ what was judged.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentguard.errors import AgentGuardError, InvalidArguments, NotCanonical
 from agentguard.model.calls import Parsed, Tool
@@ -19,14 +18,16 @@ from agentguard.model.canonical import canonical_json, read_canonical
 from agentguard.model.record import Json
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Canonical JSON texts, so that nothing can change them; `arguments` and `input` are fresh copies each time."""
 
-    text: str = field(repr=False)
-    input_text: str = field(repr=False)
-    shown_text: str | None = field(default=None, repr=False)
-    ready: Any = field(default=None, repr=False, compare=False)
+    text: str
+    input_text: str
+    shown_text: str | None = None
+    ready: Any = None
+
+    def __repr__(self) -> str:
+        return "Snapshot()"  # nothing of an argument
 
     @property
     def arguments(self) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from agentguard.model.canonical import canonical_json
@@ -28,8 +28,7 @@ class Principal(Record):
         return canonical_json([self.session, self.user])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """What the model asked for: its own arguments, tokens and all. `id` is the model's id of this call, if any.
 
     `says`: what the model wrote beside the call; people who decide are shown it as unchecked. `turn`: what all calls of one message of
@@ -43,8 +42,7 @@ class ToolCall:
     turn: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What a tool's own validation made of the arguments.
 
     `snapshot`: JSON-ready dump of the parsed arguments, defaults filled in, injected arguments left out, secrets opened.
@@ -57,7 +55,7 @@ class Parsed:
     snapshot: dict[str, Any]
     shown: dict[str, Any] | None = None
     ready: Any = None
-    filled: dict[str, Any] = field(default_factory=dict)
+    filled: Mapping[str, Any] = MappingProxyType({})
 
 
 class Tool(Protocol):
