@@ -33,10 +33,10 @@ from agentguard.policy.highlights import read_arguments
 from agentguard.policy.layout import Layout
 from agentguard.policy.masking_section import MaskingSection
 from agentguard.policy.notifying import notified
-from agentguard.policy.patterns import is_tool_name
+from agentguard.policy.patterns import NAME_LENGTH_MAX, is_tool_name
 from agentguard.policy.pins import Pins
 from agentguard.policy.planning import Planner
-from agentguard.policy.plans import ALWAYS
+from agentguard.policy.plans import ALWAYS, Plan
 from agentguard.policy.reading import Reading
 from agentguard.policy.terms import ToolTerms
 from agentguard.policy.titles import render_title
@@ -75,6 +75,7 @@ class Policy:
         self._texts = {id: condition.text for id, condition in conditions.items()}
         self._found = frozenset(name for each in conditions.values() for name in _FOUND.findall(each.text))
         self._plan = lru_cache(maxsize=NAMES_KEPT)(self._planner.plan)
+        self._same = lru_cache(maxsize=NAMES_KEPT)(self._plan_of_same)
 
     @property
     def masking(self) -> MaskingSection:
@@ -103,9 +104,11 @@ class Policy:
 
         `provenance`: what is known of the session's words; without it conditions that ask for them fail, and count as met.
         """
-        if not is_tool_name(tool):
+        plan = self._plan_of(tool)
+        if plan is None:
             return self._refuse_name(tool)
-        plan = self._plan(tool, facts.pin)
+        if facts.pin is not _SAME:
+            plan = self._plan(tool, facts.pin)
         limits = tuple(each.limit.met(arguments, facts) for each in plan.limits) if plan.limits else ()
         if not plan.rules:
             return plan.verdict(limits)
@@ -118,12 +121,10 @@ class Policy:
 
         Raises BadAmount, for a call that is denied; a limit in shadow that has nothing to count is left out.
         """
-        if not is_tool_name(tool):
+        plan = self._plan_of(tool)
+        if plan is None or not plan.limits:
             return ()
-        limits = self._plan(tool, _SAME).limits
-        if not limits:
-            return ()
-        found = (each.limit.charge(arguments, principal) for each in limits)
+        found = (each.limit.charge(arguments, principal) for each in plan.limits)
         return tuple(charge for charge in found if charge is not None)
 
     def deeds(self, arguments: Mapping[str, Json], verdict: Verdict) -> tuple[str, ...]:
@@ -132,14 +133,15 @@ class Policy:
 
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
-        return self._plan(tool, _SAME).terms if is_tool_name(tool) else ToolTerms(pattern="")
+        plan = self._plan_of(tool)
+        return ToolTerms(pattern="") if plan is None else plan.terms
 
     def allows_unasked(self, tool: str) -> bool:
         """Whether every call of a tool is allowed, whatever it holds: no clause that could speak would ask or deny."""
-        if not is_tool_name(tool):
-            return False
-        plan = self._plan(tool, _SAME)
-        return plan.verdict((ALWAYS,) * (len(plan.rules) + len(plan.limits))).effect is Effect.ALLOW
+        plan = self._plan_of(tool)
+        return (
+            plan is not None and plan.verdict((ALWAYS,) * (len(plan.rules) + len(plan.limits))).effect is Effect.ALLOW
+        )
 
     def defers(self, verdict: Verdict) -> bool:
         """Whether the call is told to come back while people are asked."""
@@ -157,11 +159,13 @@ class Policy:
 
     def needs(self, tool: str) -> frozenset[SessionPart]:
         """What clauses that can match this tool need of the session."""
-        return self._plan(tool, _SAME).needs if is_tool_name(tool) else frozenset()
+        plan = self._plan_of(tool)
+        return frozenset() if plan is None else plan.needs
 
     def enforced_needs(self, tool: str) -> frozenset[SessionPart]:
         """What those that are enforced need: the tool's verdict can't be had without."""
-        return self._plan(tool, _SAME).enforced_needs if is_tool_name(tool) else frozenset()
+        plan = self._plan_of(tool)
+        return frozenset() if plan is None else plan.enforced_needs
 
     def reads_session(self, tool: str) -> bool:
         """Whether a clause that can match this tool reads anything of the session."""
@@ -173,7 +177,8 @@ class Policy:
 
     def reads(self, tool: str, name: str) -> bool:
         """Whether a clause that can match this tool may read a name."""
-        return is_tool_name(tool) and name in self._plan(tool, _SAME).reads
+        plan = self._plan_of(tool)
+        return plan is not None and name in plan.reads
 
     def found_labels(self, entities: Iterable[str]) -> tuple[str, ...]:
         """`found:TYPE` for each of these entity types that a condition could ask for."""
@@ -181,9 +186,8 @@ class Policy:
 
     def title(self, tool: str, masked_arguments: Mapping[str, Json]) -> str:
         """One line for people that says what the call does. Never raises: the tool's name where a template fails."""
-        if not is_tool_name(tool):
-            return _shown(tool)
-        return render_title(self._plan(tool, _SAME).title, tool, masked_arguments)
+        plan = self._plan_of(tool)
+        return _shown(tool) if plan is None else render_title(plan.title, tool, masked_arguments)
 
     def read_arguments(self, verdict: Verdict) -> tuple[str, ...]:
         """The arguments that the clauses of a verdict read, for people to look at first."""
@@ -235,6 +239,13 @@ class Policy:
             read=read,
             parts=parts,
         )
+
+    def _plan_of(self, tool: str) -> Plan | None:
+        """What there is to say about a tool that is as it was pinned; None for a name that no tool may have."""
+        return self._same(tool) if len(tool) <= NAME_LENGTH_MAX else None
+
+    def _plan_of_same(self, tool: str) -> Plan | None:
+        return self._plan(tool, _SAME) if is_tool_name(tool) else None
 
     def _reading(
         self,
