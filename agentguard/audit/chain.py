@@ -108,8 +108,8 @@ class Head:
 
 def head_text(key: bytes, name: str, *, seq: int, segment: int, key_id: str, mac: bytes) -> bytes:
     """A head as it stands in the file of the chain called `name`."""
-    said = f"{seq:020d} {segment:06d} {key_id} {mac.hex()}"
-    return f"{said} {_head_mac(key, name, said.encode()).hex()}\n".encode()
+    said = b"%020d %06d %b %b" % (seq, segment, key_id.encode(), mac.hex().encode())
+    return b"%b %b\n" % (said, _head_mac(key, name, said).hex().encode())
 
 
 def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:
@@ -125,7 +125,7 @@ def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:
 
 
 def _head_mac(key: bytes, name: str, said: bytes) -> bytes:
-    return _keyed(key).digest(b"".join((b"agentguard journal head\n", name.encode(), b"\n", said)))
+    return _keyed(key).digest(b"agentguard journal head\n%b\n%b" % (name.encode(), said))
 
 
 _keyed = lru_cache(maxsize=32)(KeyedHash)
