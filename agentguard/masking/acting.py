@@ -46,7 +46,7 @@ class Acting:
     def masked(self, value: Any, *, changed: bool) -> Masked:
         """The value in which these replacements stand. What was replaced is known from now on."""
         if not self._acted:
-            return Masked(value=value, tokens=(), entities={}, changed=changed)
+            return Masked(value, (), {}, changed)
         gone = list(dict.fromkeys([found[:2] for found, new in self._acted.items() if new is not None]))
         self.known.learn(gone)
         hidden: tuple[Token, ...] = ()

@@ -280,9 +280,10 @@ class Walk:
         if plan.telling:
             first = len(self.texts)
             self.telling += [first + at for at in plan.telling]
-        self.texts += compress(parts, plan.texts)
-        self.said += plan.said
-        self._spots += zip(repeat(node), plan.slots)
+        if plan.slots:
+            self.texts += compress(parts, plan.texts)
+            self.said += plan.said
+            self._spots += zip(repeat(node), plan.slots)
         for slot in plan.numbers:
             if not -_TOO_SHORT < parts[slot] < _TOO_SHORT or shape.said[slot][0].entity is not None:
                 self._number(parts[slot], node, slot, shape.said[slot])

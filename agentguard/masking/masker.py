@@ -128,7 +128,7 @@ class Masker:
         """
         walk = Walk(value, self._fields, self._limits)
         if not walk.texts and not walk.shows_more:
-            return Masked(value=value, tokens=(), entities={}, changed=False)
+            return Masked(value, (), {}, changed=False)
         acting = Acting(self._actions, tokens, KnownValues() if tokens.known is None else tokens.known)
         masked = self._replaced(walk, acting.replacement, acting.kept, acting.known)
         if walk.shows_more:
@@ -211,8 +211,10 @@ class Masker:
         again = recalled(sheet, found, KnownValues() if known is None else known, kept)
         return one_per_place(found + again.findings), again.values
 
-    def _placed(self, sheet: Sheet, found: Iterable[Finding], values: Mapping[Span, str]) -> dict[int, list[Placed]]:
+    def _placed(self, sheet: Sheet, found: Sequence[Finding], values: Mapping[Span, str]) -> dict[int, list[Placed]]:
         """The findings of a page by the leaf that they stand in, with what its key says by itself."""
+        if not (found or sheet.settled):
+            return {}
         placed = {leaf: [its] for leaf, its in sheet.settled.items()}
         for finding in found:
             for leaf, its in sheet.place(finding):
@@ -279,6 +281,8 @@ class Masker:
             return walk.rebuilt({})
         sheet = Sheet(walk.texts, walk.said, walk.telling, self._fields)
         found = self._findings(sheet, known, kept)
+        if not found:
+            return walk.rebuilt({})
         kept = kept_in(sheet.page, kept)
         plain = sheet.plain and kept is NOTHING and _is_trimmed(found)
         texts = {}
