@@ -54,7 +54,8 @@ class KnownRows:
 
         Gives the words that they are found by.
         """
-        rows, found_by = [words], list[bytes]()
+        rows = [words]
+        found_by: list[bytes] = []
         if value[0] in _PLACES:
             rows += [words_of(piece) for piece in value[1].replace("\n", ",").split(",")]
         elif len(words) > 1:

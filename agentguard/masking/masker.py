@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentguard.errors import GuardUnavailable
@@ -227,7 +227,8 @@ class Masker:
 
     def _detected(self, page: Page) -> tuple[list[Finding], list[Finding]]:
         """What the detectors find on a page, and what of it is too doubtful to count by itself."""
-        found, doubtful = list[Finding](), list[Finding]()
+        found: list[Finding] = []
+        doubtful: list[Finding] = []
         thresholds, threshold = self._thresholds, self._threshold
         asked = self._asked.get(page.anchors)
         for detector in self._to_ask(page.anchors) if asked is None else asked:

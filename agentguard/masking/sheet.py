@@ -144,7 +144,9 @@ class Sheet:
     def _page(self, joined: str, anchors: frozenset[int] | None = None) -> Page:
         if not self._inner:
             return Page(joined, self._starts, self._keys, anchors)
-        starts, keys, done = list[int](), list[Key](), 0
+        starts: list[int] = []
+        keys: list[Key] = []
+        done = 0
         for at in sorted(self._inner):
             bounds, said = self._inner[at]
             first = self._starts[at]
@@ -198,7 +200,8 @@ class Sheet:
 
     def _lay_parts(self, at: int, text: str, inner: Sequence[Inner], view: View | None, depth: int) -> None:
         deeper = []
-        bounds, keys = list[int](), list[Key]()
+        bounds: list[int] = []
+        keys: list[Key] = []
         for part in inner:
             start, end, key, _, bare, spelling = part
             bounds += (start, end)

@@ -34,7 +34,8 @@ class UsNumbers:
 
     def find(self, page: Page) -> list[Finding]:
         """Numbers of three, two and four digits."""
-        text, found = page.text, list[Finding]()
+        text = page.text
+        found: list[Finding] = []
         for start, end, digits in page.digit_runs:
             if digits >= 9:
                 for match in _FORM.finditer(text, start, end):

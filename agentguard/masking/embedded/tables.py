@@ -84,7 +84,8 @@ def _table(
     if mark in ",;" and not _begins(lines, at) and not all(map(_IDENTIFIER.match, names)):
         return None
     said = fields.keys(scope, names)
-    start, end, parts = lines[at][0], -1, list[Inner]()
+    start, end = lines[at][0], -1
+    parts: list[Inner] = []
     rows: tuple[int, int] | None = None
     following = at + 1
     while following < len(lines):
