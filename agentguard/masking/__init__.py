@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agentguard.masking.actions import ACTIONS, Action
 from agentguard.masking.detectors import DEFAULT_DETECTORS, Detector
+from agentguard.masking.encodings import is_text
 from agentguard.masking.finding import ALL, Finding
 from agentguard.masking.fitted import fitted, keeps_form
 from agentguard.masking.known import KnownValues, same_value
@@ -63,6 +64,7 @@ __all__ = [
     "fitted",
     "form_wanted",
     "is_stand_in",
+    "is_text",
     "keeps_form",
     "partial",
     "restore",

@@ -24,11 +24,3 @@ def number_or_text(new: str) -> int | float | str | None:
     if not new:
         return None
     return json.loads(new) if NUMBER.match(new) else new
-
-
-def decoded(raw: bytes) -> tuple[str, str]:
-    """Bytes as text, and the encoding that makes them bytes again."""
-    try:
-        return raw.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return raw.decode("latin-1"), "latin-1"

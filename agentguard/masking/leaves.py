@@ -25,8 +25,9 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import compress, repeat
 from typing import Any
 
+from agentguard.masking.encodings import Reading, readings
 from agentguard.masking.fields import NO_KEY, Fields, Said, Scope, Shape
-from agentguard.masking.leaf_texts import LONGEST_LABEL, column_name, decoded, number_or_text
+from agentguard.masking.leaf_texts import LONGEST_LABEL, column_name, number_or_text
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.looks import looks, plain_text, said_besides, shows_more
 from agentguard.masking.raised import told_error
@@ -153,12 +154,12 @@ class Walk:
 
     def _bytes(self, value: bytes | bytearray | memoryview, node: int, slot: int, said: Said) -> None:
         raw = bytes(memoryview(value))
-        text, encoding = decoded(raw)
         if type(value) not in _BYTES:
             self._besides(value, raw, node, slot, said)
         made = bytearray if isinstance(value, bytearray) else bytes
-        self._made[len(self.texts)] = lambda new: made(new.encode(encoding))
-        self._leaf(text, node, slot, said)
+        for reading in readings(raw):
+            self._made[len(self.texts)] = _encoder(made, reading)
+            self._leaf(reading.text, node, slot, said)
 
     def _besides(self, value: Any, plain: Any, node: int, slot: int, said: Said) -> None:
         """What an object shows in place of its content, which becomes text where that is changed."""
@@ -295,6 +296,10 @@ class Walk:
             self._leaf(value, node, slot, said)
         else:
             self._pending.append((value, node, slot, depth, said))
+
+
+def _encoder(made: type[bytes] | type[bytearray], reading: Reading) -> Callable[[str], bytes | bytearray]:
+    return lambda new: made(reading.encoded(new))
 
 
 def record_fields(value: Any) -> tuple[str, ...] | None:

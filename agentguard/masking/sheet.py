@@ -306,7 +306,7 @@ def _blanked(text: str, parts: Sequence[Inner]) -> str:
 
 _key_of = itemgetter(0)
 _OPENING = frozenset("{[")
-_MARKS = (*"\n%&\\:={[<", "**", "(at)", "(AT)", " dot ", " DOT ")
+_MARKS = (*"\0\n%&\\:={[<", "**", "(at)", "(AT)", " dot ", " DOT ")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+\-][0-9]{2}:[0-9]{2})?\Z"
 )

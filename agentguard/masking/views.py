@@ -22,6 +22,8 @@ from string import ascii_letters, digits
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from agentguard.masking.encodings import printable_text
+
 _ESCAPED_AT_MOST = 3
 _ODD = re.compile(r"[^\x00-\x7f\xc0-\u024f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 _WORD = re.compile(r"[^\s\x1f]+")
@@ -104,7 +106,7 @@ class View:
 
 def may_need_view(text: str) -> bool:
     """Cheap: whether any part of `text` could be written in another way."""
-    return not text.isascii() or "%" in text or "\\" in text or "&" in text
+    return not text.isascii() or "%" in text or "\\" in text or "&" in text or "\0" in text
 
 
 def plain_view(text: str, parent: View | None = None) -> View | None:
@@ -122,14 +124,14 @@ def plain_view(text: str, parent: View | None = None) -> View | None:
 def changed_in(text: str) -> list[tuple[int, int]]:
     """Where a text is not in plain form, in order. What is escaped twice stands where it is escaped once."""
     changes = _escape_changes(text)
-    if not text.isascii():
+    if not text.isascii() or "\0" in text:
         changes += _character_changes(text)
         changes += _homoglyph_changes(text) if _FOREIGN.search(text) else ()
     return sorted(change[:2] for change in changes)
 
 
 def _unicode_view(text: str, parent: View | None) -> View | None:
-    if text.isascii() or (_ODD.search(text) is None and unicodedata.is_normalized("NFKC", text)):
+    if "\0" not in text and (text.isascii() or (_ODD.search(text) is None and unicodedata.is_normalized("NFKC", text))):
         return None
     changes = list(_character_changes(text))
     if _FOREIGN.search(text):
@@ -144,7 +146,7 @@ def _character_changes(text: str) -> Iterator[tuple[int, int, str]]:
             yield match.start(), match.end(), plain
 
 
-_ODD_OR_COMPOSED = re.compile(r"[^\x00-\x7f]")
+_ODD_OR_COMPOSED = re.compile(r"[^\x01-\x7f]")
 
 
 @lru_cache(maxsize=4096)
@@ -217,8 +219,6 @@ SHORTEST = 15
 """How long such a word is at least."""
 
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}){8,}\Z")
-_LOOKED_AT, _MOSTLY = 10_000, 4  # a few characters that show nothing are no reason to look away
-_LINE_MARKS = re.compile(r"[\n\r\t]+")
 _MIXED = re.compile(r"[0-9]|[a-z][A-Z]|=\Z")
 
 
@@ -235,7 +235,7 @@ def encoded_words(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Encod
 
 
 def _from_hex(word: str) -> str | None:
-    return _printable(bytes.fromhex(word.removeprefix("0x")))
+    return printable_text(bytes.fromhex(word.removeprefix("0x")))
 
 
 def _from_base64(word: str) -> str | None:
@@ -243,18 +243,6 @@ def _from_base64(word: str) -> str | None:
     if len(bare) % 4 == 1:
         return None
     try:
-        return _printable(base64.b64decode(bare + "=" * (-len(bare) % 4)))
+        return printable_text(base64.b64decode(bare + "=" * (-len(bare) % 4)))
     except (binascii.Error, ValueError):
         return None
-
-
-def _printable(raw: bytes) -> str | None:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        return None
-    shown = _LINE_MARKS.sub("", text)
-    if shown.isprintable():
-        return text or None
-    odd = sum(not c.isprintable() for c in shown[:_LOOKED_AT])
-    return text if odd * _MOSTLY <= min(len(shown), _LOOKED_AT) else None

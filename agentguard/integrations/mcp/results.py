@@ -2,7 +2,8 @@
 
 Rules:
 - every text of a message is masked, in content blocks, structured content, links, metadata and descriptions;
-- pictures, sound and blobs pass as they are, since nothing here can read them, if they are base64 of something that is no text;
+- pictures, sound and blobs pass as they are, since nothing here can read them, if they are base64 of something that is text in no
+  encoding;
 - they are left out only where the protocol has them: whatever else looks like one is masked like any text;
 - structured content that is written out as JSON in a text beside it is written out again where the two came to differ, since a masked
   number is a number in the one (see `masking.fitted`) and text in the other.
@@ -20,7 +21,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import mcp_types as types
 from pydantic import BaseModel
 
-from agentguard.masking import TOKEN_PATTERN
+from agentguard.masking import TOKEN_PATTERN, is_text
 from agentguard.model.paths import told_step
 
 M = TypeVar("M", bound=BaseModel)
@@ -141,9 +142,7 @@ def _is_binary(data: object) -> bool:
     if not isinstance(data, str):
         return False
     try:
-        base64.b64decode(data, validate=True).decode()
-    except UnicodeDecodeError:
-        return True
+        raw = base64.b64decode(data, validate=True)
     except binascii.Error:
         return False
-    return False
+    return not is_text(raw)
