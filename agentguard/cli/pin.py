@@ -71,6 +71,7 @@ def _parts(old: Pin, new: Pin) -> list[str]:
         "description": old.description != new.description,
         "schema": old.schema_digest != new.schema_digest,
         "hints": old.hints != new.hints,
+        "titles, schema of results": old.besides != new.besides,
     }
     return [part for part, differs in differing.items() if differs]
 

@@ -22,12 +22,16 @@ class Hints(Record):
 
 
 class Listing(Record):
-    """One tool as it is listed to a model. `input_schema`: JSON Schema of its arguments."""
+    """One tool as it is listed to a model. `input_schema`: JSON Schema of its arguments.
+
+    `besides`: what else a client is shown, which may reach a model too (a title, the schema of its results); None: nobody looked.
+    """
 
     name: str
     description: str = ""
     input_schema: dict[str, Json] = {}
     hints: Hints = Hints()
+    besides: dict[str, Json] | None = None
 
 
 _MCP = {

@@ -44,10 +44,14 @@ _NAMED = frozenset({"properties", "$defs", "definitions"})
 
 
 class Pin(Record):
-    """One tool as it was pinned. `description` and `schema_digest` are digests over all of each; `input_schema` is its structure."""
+    """One tool as it was pinned. `description` and `schema_digest` are digests over all of each; `input_schema` is its structure.
+
+    `besides`: a digest over what else a client is shown; None where nobody looked.
+    """
 
     description: str
     schema_digest: str
+    besides: str | None = None
     hints: Hints = Hints()
     input_schema: dict[str, Json] = {}
 
@@ -66,12 +70,13 @@ class Pins:
     tools: Mapping[str, Pin]
     file: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
-    _known: dict[tuple[str, str, str], PinState] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[tuple[str, str, str, str | None], PinState] = field(default_factory=dict, repr=False, compare=False)
     _alike: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def state(self, tool: Tool) -> PinState:
         """How a tool compares with its pin. Each description and schema is digested once, and compared in full at each call."""
-        key = (tool.name, tool.description, _text(dict(tool.schema)))
+        besides = getattr(tool, "besides", None)
+        key = (tool.name, tool.description, _text(dict(tool.schema)), None if besides is None else _text(besides))
         state = self._known.get(key)
         if state is None:
             state = self._state(*key)
@@ -92,11 +97,12 @@ class Pins:
         other = self._alike.get(skeleton(name))
         return other if other != name else None
 
-    def _state(self, name: str, description: str, schema: str) -> PinState:
+    def _state(self, name: str, description: str, schema: str, besides: str | None) -> PinState:
         pin = self.tools.get(name)
         if pin is None:
             return PinState.ALIKE if self.alike(name) else PinState.UNPINNED
         same = pin.description == _digest(description) and pin.schema_digest == _digest(schema)
+        same = same and (None in (pin.besides, besides) or pin.besides == _digest(str(besides)))
         return PinState.SAME if same else PinState.CHANGED
 
 
@@ -131,6 +137,7 @@ def pin(listing: Listing) -> Pin:
     return Pin(
         description=_digest(listing.description),
         schema_digest=_digest(_text(listing.input_schema)),
+        besides=None if listing.besides is None else _digest(_text(listing.besides)),
         hints=listing.hints,
         input_schema=_structure(listing.input_schema),
     )
@@ -182,7 +189,7 @@ def unpinnable(listings: Iterable[Listing]) -> Iterator[tuple[str, str]]:
 
 def hidden_in(listing: Listing) -> list[str]:
     """The characters in what a tool says of itself that nobody sees, as U+XXXX."""
-    texts = _texts([listing.description, listing.input_schema])
+    texts = _texts([listing.description, listing.input_schema, listing.besides or {}])
     return sorted({each for text in texts for each in hidden_characters(text)})
 
 

@@ -2,7 +2,8 @@
 
 Rules:
 - what was first seen stays, until a person takes what is listed now (`accept`);
-- a tool that differs in its description, schema or hints is changed; its change is told as a diff, hidden characters written out;
+- a tool that differs in its description, schemas, titles or hints is changed; its change is told as a diff, hidden characters written out;
+- of what nobody looked at when it was first seen (titles, the schema of results), what is there now is the first sight;
 - a file that can't be read is no first sight of anything: the proxy does not start.
 """
 
@@ -49,7 +50,7 @@ class FirstSight:
         """Keep tools that were never seen; the names of those that are not what they were."""
         met = list(listings)
         with self._one_at_a_time:
-            new = {each.name: each for each in met if each.name not in self.seen}
+            new = {each.name: each for each in met if self._is_news(each)}
             if new:
                 self.seen.update(new)
                 self._write()
@@ -64,6 +65,13 @@ class FirstSight:
         """What differs between a tool's first sight and now."""
         before, now = (_lines(each) for each in (self.seen[listing.name], listing))
         return list(difflib.unified_diff(before, now, "first seen", "now", lineterm="", n=1))
+
+    def _is_news(self, listing: Listing) -> bool:
+        """Whether a tool, or what else is shown of a known one, was never looked at."""
+        seen = self.seen.get(listing.name)
+        return seen is None or (
+            seen.besides is None and seen == listing.model_copy(update={"besides": None}) != listing
+        )
 
     def _write(self) -> None:
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

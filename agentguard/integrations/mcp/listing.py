@@ -9,6 +9,7 @@ from mcp_types import Tool
 
 from agentguard.errors import ConfigurationError
 from agentguard.integrations.mcp.target import Target, target, unreachable
+from agentguard.integrations.mcp.tool import besides
 from agentguard.integrations.mcp.virtual import GET_PROMPT, READ_RESOURCE
 from agentguard.model.listings import Hints, Listing
 
@@ -41,6 +42,7 @@ def listing(tool: Tool) -> Listing:
         description=tool.description or "",
         input_schema=tool.input_schema,
         hints=Hints.of(tool.annotations.model_dump(by_alias=True) if tool.annotations else None),
+        besides=besides(tool),
     )
 
 

@@ -25,6 +25,7 @@ from agentguard.integrations.token_places import let_tokens_in
 from agentguard.masking import keeps_form, visible
 from agentguard.model.calls import Parsed, Returns
 from agentguard.model.paths import told_path, told_step
+from agentguard.model.record import Json
 from agentguard.policy import Reveal
 
 _PROBLEMS_MAX = 5
@@ -56,6 +57,11 @@ class McpTool:
     def schema(self) -> Mapping[str, Any]:
         """The JSON Schema of its arguments, as the server listed it."""
         return self.listed.input_schema
+
+    @cached_property
+    def besides(self) -> Mapping[str, Any]:
+        """What else a client is shown of it: titles, and the schema of its results."""
+        return besides(self.listed)
 
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments, held against the schema. Raises InvalidArguments."""
@@ -94,7 +100,7 @@ class McpTool:
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:
         """The schema of results as a client gets it."""
-        return None if self.listed.output_schema is None else with_text(self.listed.output_schema)
+        return None if self.listed.output_schema is None else with_text(_visible(self.listed.output_schema))
 
     @cached_property
     def shown(self) -> types.Tool:
@@ -115,6 +121,13 @@ class McpTool:
     @cached_property
     def _promised(self) -> JsonSchema | None:
         return None if self.listed.output_schema is None else json_schema(self.listed.output_schema)
+
+
+def besides(tool: types.Tool) -> dict[str, Json]:
+    """What else a client is shown of a tool, which may reach a model too."""
+    annotated = tool.annotations.title if tool.annotations else None
+    shown = {"title": tool.title, "annotated title": annotated, "output schema": tool.output_schema}
+    return {name: said for name, said in shown.items() if said is not None}
 
 
 def with_text(schema: Any) -> Any:
