@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import fnmatch
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import agentguard
+from agentguard.store.keys import SigningKey
 from tests.conftest import LONGEST
 
 ROOT = Path(__file__).parents[1]
@@ -142,6 +144,49 @@ def test_what_the_command_says_of_itself_loads_nothing_heavy(option: str) -> Non
     # then
     assert said.endswith("loaded []\n")
     assert "agentguard" in said
+
+
+def test_a_policy_is_checked_without_redis_and_without_a_guard(tmp_path: Path) -> None:
+    """Whatever of a deployment it names: people, masking and channels are read, and nothing is opened."""
+    # given
+    shutil.copytree(ROOT / "tool_policies", tmp_path / "policies")
+    (tmp_path / "policies" / "approvers.yaml").write_text(
+        f'people:\n  ann: {{groups: [on-call], key: "{SigningKey.new().public}"}}\n'
+    )
+    heavy = {"agentguard.guard.pipeline", "agentguard.store.redis", "opentelemetry", "redis"}
+    code = (
+        f"import sys; sys.argv = ['agentguard', 'policy', 'lint', {str(tmp_path / 'policies')!r}]\n"
+        "from agentguard.cli import main\n"
+        "try: main()\n"
+        f"except BaseException: print('loaded', sorted({heavy} & set(sys.modules)))"
+    )
+
+    # when
+    said = _python(code)
+
+    # then
+    assert said.endswith("loaded []\n")
+
+
+@pytest.mark.parametrize("package", ["agentguard.approval", "agentguard.config", "agentguard.server"])
+def test_what_a_package_imports_on_demand_is_what_type_checkers_see(package: str) -> None:
+    """Each name that it exports is the very one of the module that the package names to them."""
+    # given
+    there = import_module(package)
+    parsed = ast.parse(Path(str(there.__file__)).read_text())
+    homes = {
+        each.name: str(node.module)
+        for node in ast.walk(parsed)
+        if isinstance(node, ast.ImportFrom)
+        for each in node.names
+    }
+
+    # then
+    assert {name: getattr(there, name) for name in there.__all__} == {
+        name: getattr(import_module(homes[name]), name) for name in there.__all__
+    }
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        there.nothing  # noqa: B018
 
 
 def test_opening_a_guard_loads_no_framework() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from agentguard.approval.showing import Shown
 from agentguard.model.approvals import BESIDE, State
 from agentguard.model.record import Record
+
+if TYPE_CHECKING:
+    from agentguard.approval.showing import Shown  # which needs Redis
 
 Kind = Literal[
     "request.opened",

@@ -1,7 +1,11 @@
 """Where objects are built, and settings and files are read.
 
 Settings come from the environment: AGENTGUARD_REDIS_URL, AGENTGUARD_STATE_DIR, AGENTGUARD_CONFIG_DIR, AGENTGUARD_KEYS.
+
+What opens something is imported when it is first asked for: a policy is read and checked without a guard.
 """
+
+from typing import TYPE_CHECKING
 
 from agentguard.config.files import (
     APPROVERS,
@@ -18,7 +22,6 @@ from agentguard.config.files import (
     sign_roster,
 )
 from agentguard.config.masking import masker_of
-from agentguard.config.opening import open_brake, open_connection, open_desk, open_erasure, open_guard
 from agentguard.config.people import people_of
 from agentguard.config.settings import (
     Settings,
@@ -30,6 +33,10 @@ from agentguard.config.settings import (
     refuse_misspelt,
     wrong_settings,
 )
+from agentguard.model.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from agentguard.config.opening import open_brake, open_connection, open_desk, open_erasure, open_guard
 
 __all__ = [
     "APPROVERS",
@@ -60,3 +67,10 @@ __all__ = [
     "sign_roster",
     "wrong_settings",
 ]
+
+__getattr__ = on_demand(
+    __name__,
+    {
+        "opening": "open_brake open_connection open_desk open_erasure open_guard",
+    },
+)

@@ -1,7 +1,1 @@
-"""The road of one tool call: admit it, run it, settle it."""
-
-from agentguard.guard.blocking import BlockingGuard
-from agentguard.guard.permit import Permit
-from agentguard.guard.pipeline import Guard
-
-__all__ = ["BlockingGuard", "Guard", "Permit"]
+"""The road of one tool call: admit it, run it, settle it. What users need of it stands in `agentguard`."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from agentguard.guard.tokens import TokenBook
 from agentguard.masking import ALL, Masker
 from agentguard.masking.actions import Written
 from agentguard.model.calls import Principal, ToolCall
+
+if TYPE_CHECKING:
+    from agentguard.guard.tokens import TokenBook  # which needs Redis
 
 _AS_WRITTEN = {ALL: "allow"}
 """What the model writes into a call stays as it wrote it, where nothing else is said."""

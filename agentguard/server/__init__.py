@@ -3,10 +3,9 @@
 Each name is imported when it is first asked for: tokens can be made without the packages that serving needs.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from agentguard.model.on_demand import on_demand
 
 if TYPE_CHECKING:
     from agentguard.server.app import create_app
@@ -15,19 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerSettings", "create_app", "read_settings", "serve", "token_path"]
 
-_MODULE_OF = {
-    "ServerSettings": "agentguard.server.settings",
-    "create_app": "agentguard.server.app",
-    "read_settings": "agentguard.server.settings",
-    "serve": "agentguard.server.running",
-    "token_path": "agentguard.server.settings",
-}
-
-
-def __getattr__(name: str) -> object:
-    """The exported name, imported now and kept."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_demand(
+    __name__, {"app": "create_app", "running": "serve", "settings": "ServerSettings read_settings token_path"}
+)
