@@ -7,6 +7,7 @@ Rules:
 - each value is read once, so that what is judged and what people are shown are one reading;
 - two values under one name are refused: of two, one would be judged and the other would run;
 - so is what can be read only once: whoever judged it would leave nothing of it to the tool;
+- so is what a type takes and shows in no field (`InitVar`, a constructor of its own that takes more): nobody would see what runs;
 - bytes are the text that they are, which conditions and people read, and base64 only where they are none.
 """
 
@@ -14,9 +15,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import inspect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr, ValidationError
@@ -31,6 +34,7 @@ from agentguard.model.paths import told_path
 HIDDEN = "[secret]"
 """Stands for a secret where people and records see the arguments."""
 
+_UNSEEN = "a value that its type takes and shows in none of its fields"
 _NO_FORM = "an argument has no JSON form, can be read only once, or has the name of another"
 
 _BASE64 = "base64:"
@@ -74,8 +78,9 @@ def parsed_values(
             filled=_filled(model, named, given) if model is not None else {},
             ready=ready,
         )
-    except (PydanticSerializationError, TypeError, ValueError, RecursionError):
-        raise InvalidArguments([("", _NO_FORM)], tool=tool) from None
+    except (PydanticSerializationError, TypeError, ValueError, RecursionError) as error:
+        rule = _UNSEEN if isinstance(error, _Unseen) else _NO_FORM
+        raise InvalidArguments([("", rule)], tool=tool) from None
 
 
 def dump(value: Any) -> Any:
@@ -95,6 +100,10 @@ def text_of(raw: bytes) -> str:
         if not text.startswith(_BASE64):
             return text
     return _BASE64 + base64.b64encode(raw).decode()
+
+
+class _Unseen(ValueError):
+    """A value would reach the tool by way of no field."""
 
 
 class _Secret(NamedTuple):
@@ -157,12 +166,23 @@ def _fields(instance: BaseModel) -> list[tuple[str, Any]]:
 
 
 def _fields_of_dataclass(value: Any) -> list[tuple[str, Any]]:
-    """Its fields, and what pydantic lets it hold besides."""
+    """Its fields, and what pydantic lets it hold besides. Raises _Unseen where its constructor takes what becomes no field."""
+    kind: type = type(value)
+    if _takes_unseen(kind):
+        raise _Unseen
     known = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
     if getattr(type(value), "__pydantic_config__", {}).get("extra") != "allow":
         return known
     names = {name for name, _ in known}
     return known + [(name, inner) for name, inner in vars(value).items() if name not in names]
+
+
+@lru_cache(maxsize=1024)
+def _takes_unseen(kind: type) -> bool:
+    """Whether the constructor of a dataclass takes an `InitVar`."""
+    named = {field.name for field in dataclasses.fields(kind)}
+    besides = [name for name in getattr(kind, "__dataclass_fields__") if name not in named]  # noqa: B009 - it has no type
+    return bool(besides) and not inspect.signature(kind).parameters.keys().isdisjoint(besides)
 
 
 def _dict_key(key: Any) -> str:
@@ -172,6 +192,8 @@ def _dict_key(key: Any) -> str:
 
 def _filled(model: type[BaseModel], values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that change when what default factories made up is written in, at every depth."""
+    if getattr(model, "__pydantic_custom_init__", False) and not given.keys() <= _known(model, values):
+        raise _Unseen
     filled: dict[str, Any] = {}
     for name, field in model.__pydantic_fields__.items():
         if name not in values:
@@ -187,6 +209,11 @@ def _filled(model: type[BaseModel], values: Mapping[str, Any], given: Mapping[st
         elif field.default_factory is not None:
             filled[_keys(name, field)[0]] = dump(values[name])
     return filled
+
+
+def _known(model: type[BaseModel], values: Mapping[str, Any]) -> set[str]:
+    """The names under which a model's values may be given."""
+    return {*values, *(key for name, field in model.__pydantic_fields__.items() for key in _keys(name, field))}
 
 
 def _written_in(given: Any, value: Any) -> Any:

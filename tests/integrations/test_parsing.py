@@ -11,8 +11,8 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import InitVar, dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -23,6 +23,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretBytes,
     SecretStr,
     field_serializer,
@@ -235,6 +236,58 @@ GIVEN = {
 
 
 @dataclass
+class Initial:
+    x: int
+    command: InitVar[str] = ""
+    kind: ClassVar[str] = "initial"
+
+    def __post_init__(self, command: str) -> None:
+        self.run = command
+
+
+class Constructed(BaseModel):
+    x: int = Field(alias="ex")
+    _run: str = PrivateAttr(default="")
+
+    def __init__(self, ex: int, command: str = "", **_: Any) -> None:
+        super().__init__(ex=ex)
+        self._run = command
+
+
+class Classy(BaseModel):
+    inner: Constructed
+
+
+UNSEEN: dict[str, tuple[Any, Any]] = {
+    "InitVar": (Initial, {"x": 1, "command": "rm"}),
+    "InitVar of pydantic's": (pydantic_dataclass(Initial), {"x": 1, "command": "rm"}),
+    "InitVar in a list": (list[Initial], [{"x": 1, "command": "rm"}]),
+    "constructor": (Constructed, {"ex": 1, "command": "rm"}),
+    "constructor within": (list[Classy], [{"inner": {"ex": 1, "command": "rm"}}]),
+}
+
+
+@pytest.mark.parametrize(("annotation", "given_to_it"), UNSEEN.values(), ids=UNSEEN.keys())
+def test_t1_what_a_type_takes_and_shows_in_no_field_is_refused(annotation: Any, given_to_it: Any) -> None:
+    """It would reach the tool, and neither policy nor people nor the journal would know."""
+    with pytest.raises(InvalidArguments, match="shows in none of its fields"):
+        _taking(annotation).parse({"value": given_to_it})
+
+
+def test_a_constructor_that_takes_its_fields_alone_is_fine() -> None:
+    """By name and by alias."""
+    assert _taking(Classy).parse({"value": {"inner": {"ex": 1}}}).snapshot == {"value": {"inner": {"x": 1}}}
+
+
+def _taking(annotation: Any) -> FunctionTool:
+    def run(value: Any) -> Any:
+        return value
+
+    run.__annotations__["value"] = annotation
+    return FunctionTool.of(run)
+
+
+@dataclass
 class Script:
     lines: list[bytes]
 
@@ -253,14 +306,9 @@ def test_t1_bytes_are_judged_as_the_text_that_the_tool_gets(
     annotation: Any, written: Any, judged: Any, given_to_tool: Any
 ) -> None:
     """A condition that looks for `rm` finds it, and no two values look alike."""
-
-    def run(command: Any) -> Any:
-        return command
-
-    run.__annotations__["command"] = annotation
-    tool = FunctionTool.of(run)
-    parsed = tool.parse({"command": written})
-    assert parsed.snapshot == {"command": judged}
+    tool = _taking(annotation)
+    parsed = tool.parse({"value": written})
+    assert parsed.snapshot == {"value": judged}
     assert tool.call(parsed.ready) == given_to_tool
 
 
