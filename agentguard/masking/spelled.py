@@ -58,42 +58,52 @@ class Words:
         self.words = self._written.split()
         if has_accents:
             self.words = [word.replace(_ACCENT.encode(), b"") for word in self.words]
+        self._has_accents = has_accents
         self._spelled = ""
-        self._starts: list[int] = []
+        self._starts: dict[int, int] = {}
 
-    def _placed(self) -> list[int]:
-        """Where words begin, once somebody asks.
+    def _placed(self) -> dict[int, int]:
+        """Where all words begin.
 
-        `_spelled` is all the words with a space for each mark, character by character as the text. No span is kept for each word: so
-        many small tuples are what a collection of garbage walks through.
+        `_spelled` is all the words with a space for each mark, character by character as the text.
         """
-        self._spelled = self._written.decode()
+        self._spelled = self._spelled or self._written.decode()
         pieces = self._spelled.split(" ")
-        self._starts = list(compress(accumulate(map(add, map(len, pieces), repeat(1)), initial=0), pieces))
+        starts = compress(accumulate(map(add, map(len, pieces), repeat(1)), initial=0), pieces)
+        self._starts = dict(enumerate(starts))
         return self._starts
 
     def among(self, wanted: Set[bytes]) -> list[int]:
-        """The numbers of the words that are wanted."""
-        return list(compress(range(len(self.words)), map(wanted.__contains__, self.words)))
+        """The numbers of the words that are wanted, in order. Where they begin is known from now on."""
+        words = self.words
+        numbers = list(compress(range(len(words)), map(wanted.__contains__, words)))
+        if not self._has_accents:
+            self._spelled = self._written.decode()
+            padded, at, starts = f" {self._spelled} ", 0, self._starts
+            for number in numbers:
+                word = words[number]
+                at = starts[number] = padded.index(f" {word.decode()} ", at)
+                at += len(word.decode()) + 1
+        return numbers
 
     def uncapitalised(self, numbers: Iterable[int]) -> set[bytes]:
         """Those of these words that stand somewhere without a capital letter."""
-        text, starts, words = self.text, self._starts or self._placed(), self.words
-        return {words[number] for number in numbers if not text[starts[number]].isupper()}
+        return {self.words[number] for number in numbers if not self.is_capital(number)}
 
     def start(self, number: int) -> int:
         """Where a word begins in the text."""
-        return (self._starts or self._placed())[number]
+        start = self._starts.get(number)
+        return self._placed()[number] if start is None else start
 
     def end(self, number: int) -> int:
         """Where a word ends in the text."""
-        start = (self._starts or self._placed())[number]
+        start = self.start(number)
         end = self._spelled.find(" ", start)
         return end if end != -1 else len(self._spelled)
 
     def is_capital(self, number: int) -> bool:
         """Whether a word begins with a capital letter."""
-        return self.text[(self._starts or self._placed())[number]].isupper()
+        return self.text[self.start(number)].isupper()
 
     def near(self, number: int, step: int = 1) -> int | None:
         """The word after this one (before it, with step -1), of the same leaf and at most a few marks away."""
@@ -116,12 +126,21 @@ class Words:
 
     def _gap(self, number: int, step: int) -> str | None:
         """What stands between a word and the one after it (before it); None where that is too much, or the end of a leaf."""
-        first = number if step > 0 else number + step
-        if not 0 <= first < len(self.words) - 1:
+        if not 0 <= number + step < len(self.words):
             return None
-        starts = self._starts or self._placed()
-        gap = self.text[self._spelled.find(" ", starts[first]) : starts[first + 1]]
-        return gap if len(gap) <= _LONGEST_GAP and SEPARATOR not in gap else None
+        end = start = self.end(number) if step > 0 else self.start(number)
+        spelled = self._spelled
+        if step > 0:
+            while spelled[start] == " " and start - end <= _LONGEST_GAP:
+                start += 1
+        else:
+            while spelled[end - 1] == " " and start - end <= _LONGEST_GAP:
+                end -= 1
+        if start - end > _LONGEST_GAP:
+            return None
+        self._starts[number + step] = start if step > 0 else spelled.rfind(" ", 0, end) + 1
+        gap = self.text[end:start]
+        return None if SEPARATOR in gap else gap
 
     def _joins(self, gap: str, first: int) -> bool:
         """Whether what stands behind this word joins it to the next."""
