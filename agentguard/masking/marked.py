@@ -14,8 +14,10 @@ import re2
 from agentguard.masking.tokens import BETWEEN, BODY, CLOSE, as_made
 
 _OPEN = "(?:\\[|\\\\\\[|%5[Bb]|&#91;|&lbrack;|<|\\{|\u3010|\uff3b)"
-_BRACKETED = re.compile(rf"{_OPEN}{BODY}(?![0-9A-Za-z]){CLOSE}")
-_UNDERSCORED = re.compile(rf"(?:_|%5[Ff])(?:{BETWEEN}){{0,2}}([0-9A-Za-z]{{10}})(?![0-9A-Za-z])")
+# The same for `re`, which looks for the first of a class of characters fast.
+_OPENED = "[\\[\\\\%&<{\u3010\uff3b](?:(?<=[\\[<{\u3010\uff3b])|(?<=\\\\)\\[|(?<=%)5[Bb]|(?<=&)(?:#91|lbrack);)"
+_BRACKETED = re.compile(rf"{_OPENED}{BODY}(?![0-9A-Za-z]){CLOSE}")
+_UNDERSCORED = re.compile(rf"[_%](?:(?<=_)|(?<=%)5[Ff])(?:{BETWEEN}){{0,2}}([0-9A-Za-z]{{10}})(?![0-9A-Za-z])")
 _WORD_BEFORE = re.compile(rf"(?<![0-9A-Za-z])([A-Za-z][A-Za-z0-9]{{0,23}})\\?(?:{BETWEEN}){{0,2}}\Z")
 _MARK = re.compile("[\\[_%&<{\u3010\uff3b]")
 """What each of them begins with, and hardly any value that is found holds."""

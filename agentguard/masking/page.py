@@ -23,7 +23,7 @@ _DIGITS = re.compile(
     r"[0-9](?:(?:(?<=1)9|(?<=2)0)[0-9]{2}-(?:0[1-9]|1[0-2])-[0-3][0-9](?! *[0-9().\-/])|([0-9 ().\-/]{5,44}(?<=[0-9)])))"
 )
 _MARKS = b" ().-/"
-_FURTHER = re.compile(rb"[\x80-\xbf]")
+_FURTHER = bytes(0x80 <= byte < 0xC0 for byte in range(256))
 _REACH_BEFORE = 56
 _REACH_AFTER = 14
 
@@ -103,7 +103,12 @@ class Page:
     def _further_bytes(self) -> list[int]:
         """Where the bytes stand that begin no character."""
         if self._further is None:
-            self._further = [match.start() for match in _FURTHER.finditer(self.encoded)]
+            self._further = []
+            further = self.encoded.translate(_FURTHER)
+            at = further.find(1)
+            while at != -1:
+                self._further.append(at)
+                at = further.find(1, at + 1)
         return self._further
 
     def key_at(self, offset: int) -> Key:

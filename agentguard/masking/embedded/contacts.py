@@ -9,7 +9,7 @@ from agentguard.masking.embedded.inner import Inner, Region
 from agentguard.masking.fields import Fields, Key, Said
 from agentguard.masking.fitting import looks_like_a_name
 
-_CARD = re.compile(r"BEGIN:VCARD.*?(?:END:VCARD|\Z)", re.DOTALL | re.IGNORECASE)
+_CARD = re.compile(r"[Bb](?i:EGIN:VCARD.*?(?:END:VCARD|\Z))", re.DOTALL)
 _LINE = re.compile(r"^(?:item[0-9]+\.)?([A-Z]{1,10})((?:;[^:\r\n]*)?):([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
 _PARTS: dict[str, tuple[str | None, ...]] = {
     "FN": ("PERSON",),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from agentguard.masking.embedded.inner import Inner
@@ -32,7 +31,8 @@ _NAME_VALUE = re.compile(
     r"[^\W\d_][\w'’.\-]*(?: (?:(?:de|da|del|van|von|bin|al|la|der|den|di) )*[^\W\d_a-z][\w'’.\-]*){0,4}"
 )
 _LONGEST_VALUE = 200
-_NO_SPAN = (sys.maxsize, sys.maxsize)
+_AFTER_MARK = 2
+"""How far the pattern of a mark looks at what stands behind it."""
 _BY_PATTERN = frozenset(
     {"EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE", "IP_ADDRESS", "MAC_ADDRESS"}
 )
@@ -65,19 +65,18 @@ def pair_fields(text: str, fields: Fields, scope: Scope, taken: Sequence[tuple[i
 
 def pairs_in(text: str, taken: Sequence[tuple[int, int]] = ()) -> list[tuple[str, int]]:
     """Each name that stands before a colon or an equals sign outside of what is taken, and where that mark is."""
-    places = map(re.Match.start, _PAIR.finditer(text))
-    return [(name, at) for at in (_outside(places, taken) if taken else places) if (name := _name_before(text, at))]
+    places = _outside(text, taken) if taken else map(re.Match.start, _PAIR.finditer(text))
+    return [(name, at) for at in places if (name := _name_before(text, at))]
 
 
-def _outside(places: Iterable[int], spans: Sequence[tuple[int, int]]) -> Iterator[int]:
-    """The places that none of these spans holds. Both are in order, and the spans apart."""
-    ends = iter(spans)
-    start, end = next(ends, _NO_SPAN)
-    for at in places:
-        while end <= at:
-            start, end = next(ends, _NO_SPAN)
-        if at < start:
-            yield at
+def _outside(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Where such a mark stands that none of these spans holds. They are in order and apart."""
+    done = 0
+    for start, end in (*spans, (len(text), len(text))):
+        for mark in _PAIR.finditer(text, done, start + _AFTER_MARK):
+            if mark.start() < start:
+                yield mark.start()
+        done = end
 
 
 def _said(text: str, pairs: list[tuple[str, int]], fields: Fields, scope: Scope) -> Iterator[tuple[int, Said]]:
