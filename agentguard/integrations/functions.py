@@ -69,7 +69,7 @@ class FunctionTool:
         """Run the function with parsed arguments, or with a dict to parse; an async function gives its coroutine."""
         is_parsed = type(arguments) is self.model
         instance = arguments if is_parsed else validate(self.model, dict(arguments), tool=self.name)
-        return self.function(**{name: getattr(instance, name) for name in self.model.__pydantic_fields__})
+        return self.function(**vars(instance))
 
     async def __call__(self, arguments: dict[str, Json] | BaseModel) -> Any:
         """Run the function, awaiting it where it is async."""

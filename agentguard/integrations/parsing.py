@@ -161,8 +161,9 @@ def _by_name(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fields(instance: BaseModel) -> list[tuple[str, Any]]:
-    extra = instance.__pydantic_extra__ or {}
-    return [*((name, getattr(instance, name)) for name in type(instance).__pydantic_fields__), *extra.items()]
+    known = [(name, getattr(instance, name)) for name in type(instance).__pydantic_fields__]
+    extra = instance.__pydantic_extra__
+    return [*known, *extra.items()] if extra else known
 
 
 def _fields_of_dataclass(value: Any) -> list[tuple[str, Any]]:
