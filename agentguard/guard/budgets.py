@@ -98,7 +98,7 @@ class Budgets:
 
     async def counted(self, bill: Bill, tokens: Sequence[Token]) -> Headcount:
         """Count the subjects that a result shows."""
-        if not bill.subjects:
+        if not (bill.charges and bill.subjects):
             return NOT_COUNTED
         try:
             counted = await self.background.hop(lambda: self._count(bill, tokens))

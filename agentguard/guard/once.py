@@ -50,7 +50,7 @@ class Once:
             texts = policy.deeds(arguments, verdict)
         except NoDeed as missing:
             raise refusals.no_deed(verdict.tool, missing) from None
-        return tuple(self.binding.value(f"deed\n{text}")[:_ID_LENGTH] for text in texts)
+        return tuple([self.binding.value(f"deed\n{text}")[:_ID_LENGTH] for text in texts]) if texts else ()
 
     async def must_be_free(self, principal: Principal, call: ToolCall, deeds: Sequence[str]) -> None:
         """Raise CallRefused where another attempt stands in the way."""

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ParamSpec, Protocol, TypeVar, assert_never, overload
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, assert_never, overload
 
 from agentguard.errors import CallRefused, Fault
 from agentguard.guard import refusals
@@ -51,6 +51,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _RUN_STATE = "state of a run"
+_ALLOW: Final = Effect.ALLOW  # Python 3.11 looks a member of an Enum up in Python each time that it is named
 
 
 class Closing(Protocol):
@@ -319,7 +320,8 @@ class Guard:
         policy, terms = rules.policy, rules.policy.terms(tool.name)
         self.tokens.expect(tool, terms.reveal)
         await self.tokens.recall(principal)
-        call = await rules.maskers.outgoing(call, self.tokens, principal)
+        if rules.maskers.arguments:
+            call = await rules.maskers.outgoing(call, self.tokens, principal)
         restored = await restore_call(call, tool, terms.reveal, self.tokens, principal)  # 1
         snapshot = snapshot_of(tool, restored)  # 2
         arguments = snapshot.arguments
@@ -343,14 +345,14 @@ class Guard:
             trace=trace,
             returns=getattr(tool, "returns", None),
         )
+        if verdict.effect is _ALLOW:
+            deeds = self.once.named(policy, arguments, verdict)
+            if not deeds:
+                await self.freezing.begin(permit)
+                return permit, None
+            await self.freezing.check(principal, tool.name)
+            return replace(permit, undertaking=await self.once.begin(principal, call, deeds)), None
         match verdict.effect:
-            case Effect.ALLOW:
-                deeds = self.once.named(policy, arguments, verdict)
-                if not deeds:
-                    await self.freezing.begin(permit)
-                    return permit, None
-                await self.freezing.check(principal, tool.name)
-                return replace(permit, undertaking=await self.once.begin(principal, call, deeds)), None
             case Effect.DENY:
                 raise refusals.denied(verdict)
             case Effect.ASK:

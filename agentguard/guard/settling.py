@@ -211,8 +211,11 @@ class Settling:
     async def _keep(self, permit: Permit, masked: Masked) -> tuple[str, ...]:
         """Keep what the result brings into the session; its labels: those of its tool, and what masking found, where a clause asks."""
         policy, principal, tool = self.in_force().policy, permit.principal, permit.call.tool
-        labels = tuple(sorted({*permit.verdict.labels, *policy.found_labels(masked.entities)}))
-        await self.words.keep(policy, principal, tool, masked, self.tokens.ids(principal))
+        labels = permit.verdict.labels
+        if found := policy.found_labels(masked.entities):
+            labels = tuple(sorted({*labels, *found}))
+        if self.words.are_kept(policy):
+            await self.words.keep(principal, tool, masked, self.tokens.ids(principal))
         await self.tokens.remember(principal, (*masked.tokens, *masked.hidden), labels, tool)
         return labels
 

@@ -73,10 +73,12 @@ class WordBook:
         """The session as it stands: one round trip. `count`: the tool that is called."""
         return await self.background.hop(lambda: self._read(principal, count, ""))
 
-    async def keep(self, policy: Policy, principal: Principal, tool: str, masked: Masked, ids: TokenIds) -> None:
-        """What a result brings into the session: one round trip, none where no clause reads it or nothing is new."""
-        if _BROUGHT not in policy.kept:
-            return
+    def are_kept(self, policy: Policy) -> bool:
+        """Whether a clause reads what results bring into sessions."""
+        return _BROUGHT in policy.kept
+
+    async def keep(self, principal: Principal, tool: str, masked: Masked, ids: TokenIds) -> None:
+        """What a result brings into the session: one round trip, none where nothing is new."""
         tokens = {token.text: token for token in masked.tokens}
         shown = "\n".join(_texts(_as_json(masked.value)))
         text = f"{shown}\n{resolved(shown, ids, tokens)}" if tokens else shown

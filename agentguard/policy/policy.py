@@ -182,6 +182,8 @@ class Policy:
 
     def found_labels(self, entities: Iterable[str]) -> tuple[str, ...]:
         """`found:TYPE` for each of these entity types that a condition could ask for."""
+        if not self._found:
+            return ()
         return tuple(f"found:{name}" for name in entities if name in self._found or "" in self._found)
 
     def title(self, tool: str, masked_arguments: Mapping[str, Json]) -> str:

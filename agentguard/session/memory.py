@@ -82,8 +82,8 @@ class Memory:
             for text in texts:
                 if (dated := session.tokens.get(text)) is not None and dated.since_ms > stale:
                     known[text] = dated.known
-            new = tuple(label for label in dict.fromkeys(labels) if session.labels.get(label, stale) <= stale)
-            return Look(known, new, session.touched_ms <= stale)
+            new = [label for label in dict.fromkeys(labels) if session.labels.get(label, stale) <= stale]
+            return Look(known, tuple(new), session.touched_ms <= stale)
 
     def learn(self, principal: Principal, known: Iterable[Known], labels: Sequence[str], now_ms: int) -> None:
         """These are in Redis as of now, and its keys have their full time to live."""

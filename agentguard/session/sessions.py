@@ -83,7 +83,7 @@ class Sessions:
     def unseen(self, principal: Principal, tokens: Sequence[Token], labels: Sequence[str], origin: str) -> News | None:
         """What of this must be remembered, or None: nothing. Raises GuardUnavailable for two values under one token."""
         now_ms = self._now_ms()
-        wanted = _one_value_each(tokens)
+        wanted = _one_value_each(tokens) if tokens else {}
         known, new_labels, due = self._memory.look(principal, wanted, labels, now_ms)
         labels = tuple(labels)
         new = tuple([token for text, token in wanted.items() if not _is_known(token, known.get(text), origin, labels)])
