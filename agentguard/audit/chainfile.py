@@ -32,7 +32,7 @@ class ChainFile:
 
     def __init__(self, *, disk: Disk, key: bytes, name: str, number: int, fd: int, head_fd: int, tip: Tip) -> None:
         self.number = number
-        self.tip = tip
+        self._tip: tuple[int, bytes, int, bytes] = tip  # a plain tuple: it is made for every line
         self.lost = False
         self.fd = fd
         self._disk = disk
@@ -43,6 +43,16 @@ class ChainFile:
         self._torn = False
         self._closed = False
         self._syncing = Lock()
+
+    @property
+    def tip(self) -> Tip:
+        """Where the chain ends."""
+        return Tip(*self._tip)
+
+    @property
+    def size(self) -> int:
+        """How long the file is."""
+        return self._tip[2]
 
     def append(self, body: bytes, *, kind: str, time_ms: int) -> None:
         """Add one line. Raises GuardUnavailable, and then the line is not there."""
@@ -73,22 +83,23 @@ class ChainFile:
                 os.close(self.fd)
 
     def _write(self, body: bytes, kind: str, time_ms: int) -> None:
-        tip = self.tip
-        seq = tip.seq + 1
+        before, mac_before, size, _ = self._tip
+        seq = before + 1
         unsigned = payload(body, kind=kind, seq=seq, time_ms=time_ms, writer=self._name)
-        mac = link(self._key, tip.mac, unsigned)
+        mac = link(self._key, mac_before, unsigned)
         text = line(unsigned, mac)
         head = head_text(self._key, self._name, seq=seq, segment=self.number, key_id=self._key_id, mac=mac)
         _must_be_whole(self._disk.write(self.fd, text), text)
         _must_be_whole(self._disk.rewrite(self.head_fd, head), head)
         # One assignment, last: an interrupt before it is rolled back, one after it finds nothing to roll back.
-        self.tip = Tip(seq, mac, tip.size + len(text), head)
+        self._tip = (seq, mac, size + len(text), head)
 
     def _roll_back(self) -> None:
         self._torn = True
         try:
-            self._disk.cut(self.fd, self.tip.size)
-            _must_be_whole(self._disk.rewrite(self.head_fd, self.tip.head), self.tip.head)
+            tip = self.tip
+            self._disk.cut(self.fd, tip.size)
+            _must_be_whole(self._disk.rewrite(self.head_fd, tip.head), tip.head)
         except OSError as error:
             raise unwritable(error) from None
         self._torn = False

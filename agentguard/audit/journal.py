@@ -125,7 +125,7 @@ class Journal:
         """Why a new segment must begin, if so."""
         if file.lost:
             return "fsync failed"
-        if file.tip.size >= self._segment_bytes:
+        if file.size >= self._segment_bytes:
             return "size"
         return "age" if now_ms - self._started_ms >= self._segment_ms else None
 
