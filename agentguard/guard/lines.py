@@ -61,7 +61,7 @@ class Lines:
             snapshot_digest,
             dict(entities) if entities else b"{}",
             dict(revealed) if revealed else b"{}",
-            kept,
+            kept or b'""',
         )
 
     def settled(
@@ -86,7 +86,7 @@ class Lines:
         return stencil.filled(
             self._written(principal),
             call_id,
-            request,
+            b"null" if request is None else request,
             result_digest,
             result_bytes,
             dict(entities) if entities else b"{}",
