@@ -56,6 +56,7 @@ class Freezing:
     _read_at: float = float("-inf")
     _asked_at: float = float("-inf")
     _reading: Future[None] | None = None
+    _is_kept_fresh: bool = False
     _pid: int = 0
 
     async def check(self, principal: Principal, tool: str) -> None:
@@ -65,8 +66,8 @@ class Freezing:
         self._asked_at = now = time.monotonic()
         if now - self._read_at > FRESH_SECONDS:
             await self.background.hop(self._read)
-        if self._reading is None or self._reading.done():
-            self._reading = self.background.start(self._keep_fresh)
+        if not self._is_kept_fresh:
+            self._reading, self._is_kept_fresh = self.background.start(self._keep_fresh), True
         for freeze in self._known.values():
             if freeze.stops(principal.tenant, principal.agent, tool):
                 raise refusals.frozen(tool, freeze, self.masked_words(principal, freeze.reason))
@@ -91,10 +92,13 @@ class Freezing:
             self._reading.cancel()
 
     async def _keep_fresh(self) -> None:
-        while self.under_way or time.monotonic() - self._asked_at < IDLE_SECONDS:
-            await asyncio.sleep(READ_EVERY_SECONDS)
-            with suppress(GuardUnavailable):
-                await self._read()
+        try:
+            while self.under_way or time.monotonic() - self._asked_at < IDLE_SECONDS:
+                await asyncio.sleep(READ_EVERY_SECONDS)
+                with suppress(GuardUnavailable):
+                    await self._read()
+        finally:
+            self._is_kept_fresh = False
 
     async def _read(self) -> None:
         began = time.monotonic()
@@ -124,4 +128,5 @@ class Freezing:
 
     def _forget(self) -> None:
         """In a forked child: what reads for the parent does not read here. What is frozen stays so."""
-        self._reading, self._read_at, self._pid = None, float("-inf"), os.getpid()
+        self._reading, self._is_kept_fresh = None, False
+        self._read_at, self._pid = float("-inf"), os.getpid()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import NamedTuple
@@ -29,12 +29,8 @@ class _Dated(NamedTuple):
     since_ms: int
 
 
-class Look(NamedTuple):
-    """Tokens that are known, labels that are not, and whether the session's keys are due to get their time to live again."""
-
-    known: dict[str, Known]
-    new_labels: tuple[str, ...]
-    due: bool
+Look = tuple[dict[str, Known], tuple[str, ...], bool]
+"""Tokens that are known, labels that are not, and whether the session's keys are due to get their time to live again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +69,7 @@ class Memory:
         with self._lock:
             return tuple(self._session(principal, now_ms).labels)
 
-    def look(self, principal: Principal, texts: Iterable[str], labels: Iterable[str], now_ms: int) -> Look:
+    def look(self, principal: Principal, texts: Iterable[str], labels: Collection[str], now_ms: int) -> Look:
         """What of this is known, under one lock."""
         stale = now_ms - self._fresh_ms
         with self._lock:
@@ -82,8 +78,9 @@ class Memory:
             for text in texts:
                 if (dated := session.tokens.get(text)) is not None and dated.since_ms > stale:
                     known[text] = dated.known
-            new = [label for label in dict.fromkeys(labels) if session.labels.get(label, stale) <= stale]
-            return Look(known, tuple(new), session.touched_ms <= stale)
+            wanted = dict.fromkeys(labels) if labels else ()
+            new = tuple([label for label in wanted if session.labels.get(label, stale) <= stale])
+            return known, new, session.touched_ms <= stale
 
     def learn(self, principal: Principal, known: Iterable[Known], labels: Sequence[str], now_ms: int) -> None:
         """These are in Redis as of now, and its keys have their full time to live."""
