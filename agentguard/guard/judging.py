@@ -115,7 +115,7 @@ class Judging:
             return Judgement(verdict=verdict, facts=facts, words=words)
         charges = policy.charges(tool, arguments, principal)
         if verdict.effect is _ALLOW and not charges:
-            return Judgement(verdict=verdict, facts=facts, words=words)
+            return Judgement(verdict, facts, NO_BILL, words)
         bill = self.budgets.bill(tool, snapshot.text, charges)
         over = await self._charge(bill, Goal.SPEND if verdict.effect is Effect.ALLOW else Goal.HOLD)
         if over != ():

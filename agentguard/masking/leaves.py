@@ -278,17 +278,18 @@ class Walk:
         """Text is a leaf at once, what says nothing is passed over, and whatever may hold more waits its turn."""
         kinds = tuple(map(type, parts))
         plan = shape.plans.get(kinds) or self._fields.plan(shape, kinds)
-        if plan.telling:
+        texts, slots, said, telling, numbers, deeper = plan
+        if telling:
             first = len(self.texts)
-            self.telling += [first + at for at in plan.telling]
-        if plan.slots:
-            self.texts += compress(parts, plan.texts)
-            self.said += plan.said
-            self._spots += zip(repeat(node), plan.slots)
-        for slot in plan.numbers:
+            self.telling += [first + at for at in telling]
+        if slots:
+            self.texts += compress(parts, texts)
+            self.said += said
+            self._spots += zip(repeat(node), slots)
+        for slot in numbers:
             if not -_TOO_SHORT < parts[slot] < _TOO_SHORT or shape.said[slot][0].entity is not None:
                 self._number(parts[slot], node, slot, shape.said[slot])
-        for slot in plan.deeper:
+        for slot in deeper:
             self._pending.append((parts[slot], node, slot, depth, shape.said[slot]))
 
     def _part(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
