@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from agentguard.masking.limits import Limits, refused
+from agentguard.masking.looks import plain_text
 from agentguard.masking.masked import Masked
 from agentguard.masking.settled import PERSONAL_LINE, Settled, Settling
 
@@ -57,8 +58,9 @@ class MaskedStream:
         if self._failed:
             raise refused("this stream has failed or is finished; begin a new one")
         self._failed = True
-        if type(piece) is not str:
+        if not isinstance(piece, str):
             raise refused(f"a stream of text was given a {type(piece).__name__}; give it text")
+        piece = plain_text(piece)
         self._seen += len(piece)
         if self._seen > self._limits.characters:
             raise refused(f"more than {self._limits.characters} characters in one value")

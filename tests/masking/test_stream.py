@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -240,11 +242,26 @@ def test_t29_a_stream_is_bounded_as_a_whole() -> None:
         stream.feed("67890")
 
 
-def test_a_piece_that_is_only_like_text_is_refused() -> None:
-    """What a class of its own says of itself may be another thing each time."""
+def test_t26_a_piece_of_a_class_of_its_own_is_the_characters_that_it_holds() -> None:
+    """As LangChain's `chunk.text` is one; whatever its methods say, which may be another thing each time."""
 
     class Other(str):
-        pass
+        def __str__(self) -> str:
+            return "***"
 
-    with pytest.raises(GuardUnavailable, match="was given a Other"):
-        MASKER.stream(_ids()).feed(Other("x"))
+        def __len__(self) -> int:
+            return 0
+
+        __add__ = __radd__ = __getitem__ = lambda *_: "***"
+
+    stream = MASKER.stream(_ids())
+    pieces = [stream.feed(Other("to ann@ac")), stream.feed(Other("me.example, ")), stream.finish()]
+    told = "".join(piece.value for piece in pieces)
+    assert re.fullmatch(r"to \[EMAIL_[0-9a-z]{10}\], ", told)
+
+
+@pytest.mark.parametrize("piece", [b"x", 1, None], ids=repr)
+def test_a_piece_that_is_no_text_is_refused(piece: Any) -> None:
+    """Nothing is made text of."""
+    with pytest.raises(GuardUnavailable, match="was given a"):
+        MASKER.stream(_ids()).feed(piece)
