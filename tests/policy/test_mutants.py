@@ -192,6 +192,7 @@ def world() -> list[tuple[Policy, dict[str, Any], list[dict[str, Any]]]]:
 def _forget(policy: Policy) -> None:
     """Have a policy work out everything anew."""
     policy._plan.cache_clear()
+    policy._same.cache_clear()
     policy._planner.__dict__.pop("_by_strictness", None)
 
 
