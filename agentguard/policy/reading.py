@@ -4,7 +4,8 @@ Rules:
 - true is met, false is not met;
 - an error value, an exception and a value of another type are met, recorded as a code and never with a value;
 - facts that were not read are absent, so a condition that needs them fails, and is met;
-- the activation is built once a call, at the first condition, from arguments that have a canonical form (depth <= 64).
+- the activation is built once a call, at the first condition, from arguments that have a canonical form (depth <= 64), and no zeros in
+  their text: CEL would see what stands before one, and the tool gets all of it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cel_expr_python import cel
 
 from agentguard.errors import NotCanonical
 from agentguard.model.calls import Principal
-from agentguard.model.canonical import check_canonical
+from agentguard.model.canonical import canonical_json
 from agentguard.model.facts import Facts
 from agentguard.model.listings import Hints
 from agentguard.model.provenance import Provenance
@@ -27,6 +28,8 @@ from agentguard.policy.conditions import TRUE, Condition, Language, Met
 from agentguard.policy.functions import of_session
 from agentguard.policy.roles import role_values
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""A zero in canonical JSON; not a backslash that text itself has before `u0000`."""
 _CODE = re.compile(r"([A-Z_]{1,40}):")
 
 
@@ -77,7 +80,10 @@ class Reading:
     def _prepare(self) -> None:
         try:
             if any(name.startswith(("args", "params.")) for name in self._reads):
-                check_canonical(dict(self._arguments))
+                written = canonical_json(dict(self._arguments))
+                if "\\u0000" in written and _NUL.search(written):
+                    self._broken = "NUL_IN_TEXT"
+                    return
             functions = () if self._provenance is None else of_session(self._provenance)
             self._activation = self._language.activation(self._values(), functions)
         except NotCanonical:

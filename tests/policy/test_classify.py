@@ -266,6 +266,35 @@ def test_t29_arguments_too_deep_for_cel_never_reach_it() -> None:
     assert (verdict.effect, verdict.clauses[1].error) == (Effect.DENY, "NOT_CANONICAL")
 
 
+BEHIND_A_ZERO: dict[str, tuple[str, Json]] = {
+    "text": ("args.x.contains('evil')", "fine\0evil"),
+    "equal": ("args.x != 'fine'", "fine\0evil"),
+    "list": ("args.x.exists(each, each.contains('evil'))", ["fine", "fine\0evil"]),
+    "key": ("args.x.exists(key, key.contains('evil'))", {"fine\0evil": 1}),
+    "backslash before it": ("args.x.contains('evil')", "fine\\\0evil"),
+    "role": ("params.url.exists(u, !host_in(u, ['a.example']))", "https://a.example\0.evil.example"),
+    "shell": ("shell_commands(args.x).exists(c, c.name == 'rm')", "ls\0; rm -rf /"),
+    "path": ("!path_under(args.x, '/srv')", "/srv/x\0/../../etc"),
+    "domain": ("domain(args.x) != 'a.example'", "ann@a.example\0.evil.example"),
+}
+
+
+@pytest.mark.parametrize(("when", "value"), BEHIND_A_ZERO.values(), ids=BEHIND_A_ZERO.keys())
+def test_t20_what_stands_behind_a_zero_is_not_out_of_sight(when: str, value: Json) -> None:
+    """CEL would see text up to its first zero, and the tool gets all of it: the condition fails, and the rule speaks."""
+    judged = policy(
+        f'tools: {{a: {{risk: low, params: {{url: [x]}}}}}}\nrules: [{{id: r, tools: [a], when: "{when}", deny: true}}]'
+    )
+    verdict = judge(judged, "a", {"x": value})
+    assert (verdict.effect, verdict.clauses[1].error) == (Effect.DENY, "NUL_IN_TEXT")
+
+
+def test_text_that_writes_a_zero_as_an_escape_is_read_as_it_is() -> None:
+    """Six characters, and no zero."""
+    judged = policy("tools: {a: low}\nrules: [{id: r, tools: [a], when: 'size(args.x) != 8', deny: true}]")
+    assert judge(judged, "a", {"x": "\\u0000ab"}).effect is Effect.ALLOW
+
+
 def test_t29_a_condition_that_takes_too_long_is_met() -> None:
     """CEL's own budget ends a loop over large arguments, and the rule speaks."""
     judged = policy(
