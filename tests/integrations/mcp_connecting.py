@@ -23,6 +23,7 @@ async def proxied_shop(
     *,
     user: str | None = "eve@acme.example",
     hold: float = 10.0,
+    answer_within: float = 60.0,
     says: str = "Refund an order.",
     accept: bool = False,
     server: Any = None,
@@ -34,6 +35,7 @@ async def proxied_shop(
         user=user,
         autonomous=user is None,
         hold_seconds=hold,
+        answer_seconds=answer_within,
         first_sight=folder / "seen.json",
         accept_changes=accept,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 EMAIL = "mira.jansen@mail.example"
-TOOLS = ("fine", "noise", "die", "hang", "huge", "late", "twice", "odd", "slow", "slow_result", "hidden")
+TOOLS = ("fine", "noise", "die", "hang", "huge", "late", "twice", "odd", "slow", "slow_result", "asks", "hidden")
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
 SLOW = {"type": "object", "properties": {"text": {"type": "string", "pattern": "^(a+)+$"}}}
 TEXT = "a" * 5_000 + "!"
@@ -51,6 +51,17 @@ def result_of(name: str, arguments: Any, request: Any) -> Any:
             say({"id": request, "result": {"content": [{"type": "text", "text": "first"}]}})
         case "slow_result":
             return {"content": [], "structuredContent": {"text": TEXT}}
+        case "asks":
+            wanted = {"type": "object", "properties": {"size": {"type": "string"}}}
+            say(
+                {
+                    "id": "q",
+                    "method": "elicitation/create",
+                    "params": {"message": f"For {EMAIL}?", "requestedSchema": wanted},
+                }
+            )
+            said = json.loads(sys.stdin.readline())["result"]
+            return {"content": [{"type": "text", "text": f"{said['action']} {said.get('content')}"}]}
         case "odd":
             return {"content": "no list", "structuredContent": 7, "to": EMAIL}
     return {"content": [{"type": "text", "text": f"{name} {json.dumps(arguments)} {EMAIL}"}]}

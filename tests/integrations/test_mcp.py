@@ -228,8 +228,9 @@ async def test_a_cancelled_call_is_taken_back(guard: Guard, world: World, connec
     assert ran == []
 
 
+@BOTH
 async def test_a_question_of_the_server_reaches_the_user_with_hidden_characters_written_out(
-    guard: Guard, connected: Connect
+    guard: Guard, mode: str, connected: Connect
 ) -> None:
     """The answer goes back to the server; a client that can't ask declines."""
     asked: list[str] = []
@@ -238,9 +239,9 @@ async def test_a_question_of_the_server_reaches_the_user_with_hidden_characters_
         asked.append(params.message)
         return ElicitResult(action="accept", content={"size": "L"})
 
-    async with connected(guard, mode="legacy", elicitation_callback=choose) as (client, _):
+    async with connected(guard, mode=mode, elicitation_callback=choose) as (client, _):
         chosen = await client.call_tool("echo_ask")
-    async with connected(guard, mode="legacy") as (client, _):
+    async with connected(guard, mode=mode) as (client, _):
         declined = await client.call_tool("echo_ask")
 
     assert asked == ["Which size?\\u202e"]

@@ -83,5 +83,5 @@ async def test_t26_a_planted_value_is_in_nothing_that_leaves_the_proxy(
         "stderr": printed.err,
     }
     assert left.count("[EMAIL_") > 20
-    assert len(user.shown) == {"auto": 0, "legacy": 1}[mode]
+    assert len(user.shown) == 1
     assert {(place, value) for place, text in everywhere.items() for value in PLANTED if value in text} == set()

@@ -27,7 +27,7 @@ _NOTHING_TO_FILL_IN: dict[str, Any] = {"type": "object", "properties": {}}
 
 def confirmation_of(ctx: Context, params: types.InputResponseRequestParams) -> Confirmation | None:
     """What a client says of its user with a call: that it can ask them, and what they answered; None where it can't."""
-    if not _can_ask(ctx):
+    if not can_ask(ctx):
         return None
     if params.request_state is None:
         return Confirmation()
@@ -62,7 +62,8 @@ def _said(question: str, result: object) -> Confirmation:
     return Confirmation(question=question, is_yes=isinstance(result, types.ElicitResult) and result.action == "accept")
 
 
-def _can_ask(ctx: Context) -> bool:
+def can_ask(ctx: Context) -> bool:
+    """Whether the client says that it can show its user a form."""
     capabilities = ctx.session.client_capabilities
     form = None if capabilities is None else capabilities.elicitation
     shows_forms = form is not None and (form.form is not None or form.url is None)

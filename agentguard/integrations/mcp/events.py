@@ -2,7 +2,8 @@
 
 Rules:
 - of an event only its kind passes, and the URI of a resource to who asked for it, if nothing in it would be masked;
-- a question for the user reaches the client whose call runs, if it is one alone; where that isn't certain, it is declined;
+- a question for the user reaches the client whose call it is about, or whose call runs, if it is one alone; where that isn't certain, it is
+  declined;
 - the question is masked as for people, with every hidden character written out; the answer goes to the server, and no model sees it;
 - a question whose choices or defaults hold personal data is declined: masked, they would be others;
 - the client's model is never lent to the server (sampling), and neither are its folders (roots).
@@ -10,8 +11,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,6 +34,20 @@ from mcp.shared.subscriptions import (
 
 from agentguard.masking import visible
 
+Ask = Callable[[types.ElicitRequestFormParams], Awaitable[types.ElicitResult]]
+"""Puts a question to the user of one client. Raises MCPError where that can't be done."""
+
+
+class _Running(NamedTuple):
+    """A call that runs: whose it is, and how its user is asked."""
+
+    client: object
+    ask: Ask
+
+
+_call: ContextVar[_Running | None] = ContextVar("agentguard_mcp_call", default=None)
+"""The call that this code runs for. Servers of the newer protocol ask in the middle of it, those of the older one from outside."""
+
 
 class _Hearing(NamedTuple):
     """A client that hears of changes (kept, so that it stays known by its identity), and the resources that it asked for."""
@@ -47,17 +63,29 @@ class Events:
 
     shown: Callable[[Any], Any]
     bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
-    _running: list[ServerSession] = field(default_factory=list)
+    _running: list[_Running] = field(default_factory=list)
     _legacy: dict[int, _Hearing] = field(default_factory=dict)
 
     @contextmanager
-    def running(self, ctx: ServerRequestContext[Any, Any]) -> Iterator[None]:
+    def running(self, ctx: ServerRequestContext[Any, Any], ask: Ask) -> Iterator[None]:
         """While a call of this client runs, questions of the server are for its user."""
-        self._running.append(ctx.session)
+        call = _Running(_client_of(ctx.session), ask)
+        self._running.append(call)
+        before = _call.set(call)
         try:
             yield
         finally:
-            self._running.remove(ctx.session)
+            _call.reset(before)
+            self._running.remove(call)
+
+    @contextmanager
+    def asking_nobody(self) -> Iterator[None]:
+        """While something runs here that is no call of a tool, what a server asks in the middle of it is declined."""
+        before = _call.set(_Running(self, _declined))
+        try:
+            yield
+        finally:
+            _call.reset(before)
 
     def met(self, ctx: ServerRequestContext[Any, Any]) -> None:
         """A client is there that hears of changes without asking for them, as clients of the older protocol do."""
@@ -98,16 +126,24 @@ class Events:
         self, context: ClientRequestContext, params: types.ElicitRequestParams
     ) -> types.ElicitResult | types.ErrorData:
         """What the user answers to a question of the server."""
-        sessions = {id(_client_of(session)): session for session in self._running}
-        if len(sessions) != 1 or not isinstance(params, types.ElicitRequestFormParams):
+        call = _call.get() or self._only_one()
+        if call is None or not isinstance(params, types.ElicitRequestFormParams):
             return types.ElicitResult(action="decline")
-        (session,) = sessions.values()
         if self.shown(params.requested_schema) != params.requested_schema:
             return types.ElicitResult(action="decline")
         try:
-            return await session.elicit_form(visible(self.shown(params.message)), params.requested_schema)
+            return await call.ask(params.model_copy(update={"message": visible(self.shown(params.message))}))
         except MCPError:
             return types.ElicitResult(action="decline")
+
+    def _only_one(self) -> _Running | None:
+        """A call of the only client that has one running; None where several have, or none."""
+        clients = {id(call.client): call for call in self._running}
+        return next(iter(clients.values())) if len(clients) == 1 else None
+
+
+async def _declined(_: types.ElicitRequestFormParams) -> types.ElicitResult:
+    return types.ElicitResult(action="decline")
 
 
 def _client_of(session: ServerSession) -> object:

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -123,6 +124,11 @@ class Gate:
             except GuardUnavailable as error:
                 raised = MCPError(types.INTERNAL_ERROR, answer(error))
         raise raised
+
+    def named(self, ctx: Context, params: types.CallToolRequestParams) -> str:
+        """Which call this is: of what session, of what tool, with what arguments."""
+        with self.session_of(ctx) as principal:
+            return json.dumps([principal.scope, params.name, params.arguments or {}], sort_keys=True)
 
     def session_of(self, ctx: Context) -> AbstractContextManager[Principal]:
         """The guard's session of this client."""

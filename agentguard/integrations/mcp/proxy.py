@@ -22,9 +22,11 @@ from mcp import Client
 from mcp.shared.dispatcher import ProgressFnT
 from pydantic import BaseModel
 
-from agentguard.errors import AgentGuardError, ConfigurationError
+from agentguard.errors import AgentGuardError, ConfigurationError, OutcomeUnknown
 from agentguard.integrations.answers import failure
+from agentguard.integrations.mcp.confirming import can_ask, is_asked_anew
 from agentguard.integrations.mcp.events import Events
+from agentguard.integrations.mcp.exchanges import Exchange, Exchanges, is_answer
 from agentguard.integrations.mcp.first_sight import FirstSight
 from agentguard.integrations.mcp.gate import Context, Errand, Gate, told
 from agentguard.integrations.mcp.listing import listing
@@ -39,9 +41,14 @@ from agentguard.model.calls import Tool, ToolCall
 from agentguard.policy import hidden_in
 
 M = TypeVar("M", bound=BaseModel)
+Answered = types.CallToolResult | types.InputRequiredResult
 
 _LOG = logging.getLogger("agentguard.mcp")
 _PAGES_MAX = 100
+_NO_ANSWER = (
+    "expired: this answers no question that waits for this call: it was answered before, or not in time, or it was another call. "
+    "The call went on without it, so it may have run. Do not repeat it."
+)
 _MISFIT = "the result does not fit the tool's output schema once it is masked, so it is not handed out. The tool ran."
 
 
@@ -54,6 +61,7 @@ class Proxy:
     events: Events
     watching: Watching
     first_sight: FirstSight
+    exchanges: Exchanges[Answered]
     tools: dict[str, McpTool] = field(default_factory=dict)
 
     async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -74,14 +82,37 @@ class Proxy:
         """One call, gated; its result, masked."""
         if params.name == AWAIT_APPROVAL.name:
             return await self._await_approval(ctx, params.arguments or {})
+        if not (is_asked_anew(ctx) and can_ask(ctx)):
+            return await self._called(ctx, params, None)
+        call = self.gate.named(ctx, params)
+        if is_answer(params):
+            exchange = self.exchanges.answered(call, params)
+        else:
+            exchange = self.exchanges.begin(call, lambda its: self._called(ctx, params, its))
+        try:
+            return _error(_NO_ANSWER) if exchange is None else await exchange.next(ctx)
+        except OutcomeUnknown as unknown:
+            return _failed(unknown)
+
+    async def _called(
+        self, ctx: Context, params: types.CallToolRequestParams, exchange: Exchange[Answered] | None
+    ) -> Answered:
+        """The same. `exchange`: through which its user is asked what the server wants to know, and progress is told."""
         tool = await self._tool(params.name)
         call = ToolCall(tool=tool.name, arguments=params.arguments or {})
 
         given: list[types.CallToolResult] = []
 
+        async def ask(question: types.ElicitRequestFormParams) -> types.ElicitResult:
+            if exchange is not None:
+                return await self.exchanges.ask(exchange, question)
+            return await ctx.session.elicit_form(question.message, question.requested_schema)
+
         async def run(arguments: dict[str, Any]) -> types.CallToolResult:
-            with self.events.running(ctx):
-                result = await self.upstream.call_tool(params.name, arguments, progress_callback=self._progress(ctx))
+            with self.events.running(ctx, ask):
+                result = await self.upstream.call_tool(
+                    params.name, arguments, progress_callback=self._progress(ctx, exchange)
+                )
             if isinstance(tool, McpTool) and not result.is_error:
                 tool.check_given(result.structured_content)
             given.append(with_reason(result, tool.name, arguments))
@@ -104,8 +135,9 @@ class Proxy:
         """The content of one resource, gated and masked."""
         call = ToolCall(tool=READ_RESOURCE.name, arguments={"uri": params.uri})
 
-        def read(arguments: dict[str, Any]) -> Awaitable[types.ReadResourceResult]:
-            return self.upstream.read_resource(arguments["uri"], cache_mode="bypass")
+        async def read(arguments: dict[str, Any]) -> types.ReadResourceResult:
+            with self.events.asking_nobody():
+                return await self.upstream.read_resource(arguments["uri"], cache_mode="bypass")
 
         return await self.gate.gated_or_error(ctx, params, Errand(call, READ_RESOURCE, read))
 
@@ -115,8 +147,9 @@ class Proxy:
         """One prompt, gated and masked."""
         call = ToolCall(tool=GET_PROMPT.name, arguments={"name": params.name, "arguments": params.arguments or {}})
 
-        def fetch(arguments: dict[str, Any]) -> Awaitable[types.GetPromptResult]:
-            return self.upstream.get_prompt(arguments["name"], arguments["arguments"])
+        async def fetch(arguments: dict[str, Any]) -> types.GetPromptResult:
+            with self.events.asking_nobody():
+                return await self.upstream.get_prompt(arguments["name"], arguments["arguments"])
 
         return await self.gate.gated_or_error(ctx, params, Errand(call, GET_PROMPT, fetch))
 
@@ -212,11 +245,13 @@ class Proxy:
         """What a log may hold of what the server says."""
         return visible(self.events.shown(text))
 
-    def _progress(self, ctx: Context) -> ProgressFnT:
+    def _progress(self, ctx: Context, exchange: Exchange[Answered] | None) -> ProgressFnT:
         async def report(progress: float, total: float | None, message: str | None) -> None:
             with self.gate.session_of(ctx):
                 said = None if message is None else await self.gate.guard.masked(message, origin="progress")
-            await ctx.session.report_progress(progress, total, said)
+            waits = ctx if exchange is None else exchange.request
+            if waits is not None:
+                await waits.session.report_progress(progress, total, said)
 
         return report
 

@@ -26,10 +26,11 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from agentguard import __version__
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.mcp.events import Events
+from agentguard.integrations.mcp.exchanges import ANSWERED_WITHIN_SECONDS, Exchanges
 from agentguard.integrations.mcp.first_sight import FirstSight
 from agentguard.integrations.mcp.gate import Gate
 from agentguard.integrations.mcp.listing import all_pages
-from agentguard.integrations.mcp.proxy import Proxy
+from agentguard.integrations.mcp.proxy import Answered, Proxy
 from agentguard.integrations.mcp.target import Target, unreachable
 from agentguard.integrations.mcp.watching import Watching
 from agentguard.masking import visible
@@ -40,12 +41,16 @@ _CANT_CONNECT = (OSError, MCPError, TimeoutError, RuntimeError, ExceptionGroup)
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """On whose behalf the proxy calls, how long a call may wait for people, and where it is kept what tools first said of themselves."""
+    """On whose behalf the proxy calls, how long a call may wait for people, and where it is kept what tools first said of themselves.
+
+    `answer_seconds`: how long a user may take to answer what a server asks, where their client calls again with the answer.
+    """
 
     user: str | None
     autonomous: bool = False
     session: str | None = None
     hold_seconds: float = 45.0
+    answer_seconds: float = ANSWERED_WITHIN_SECONDS
     first_sight: Path
     accept_changes: bool = False
 
@@ -85,7 +90,17 @@ async def proxied(guard: Guard, target: Target, terms: Terms) -> AsyncIterator[S
         async with anyio.create_task_group() as listening:
             listening.start_soon(_listen, client, events)
             watching = Watching(upstream=client, events=events, tasks=listening)
-            yield server_of(Proxy(gate=gate, upstream=client, events=events, watching=watching, first_sight=seen))
+            exchanges: Exchanges[Answered] = Exchanges(tasks=listening, within_seconds=terms.answer_seconds)
+            yield server_of(
+                Proxy(
+                    gate=gate,
+                    upstream=client,
+                    events=events,
+                    watching=watching,
+                    first_sight=seen,
+                    exchanges=exchanges,
+                )
+            )
             listening.cancel_scope.cancel()
     finally:
         await client.__aexit__(None, None, None)
