@@ -8,11 +8,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from threading import Lock
 
 from agentguard.masking.known_names import KnownNames, parts_of, with_initial
-from agentguard.masking.known_rows import MOST_PARTS, SECRETS, KnownRows, Sighting, Value
+from agentguard.masking.known_rows import MOST_PARTS, PLACES, SECRETS, KnownRows, Sighting, Value
 from agentguard.masking.limits import refused
 from agentguard.masking.ordinary import MINOR
 from agentguard.masking.spelled import Words, spelled_out, words_of
@@ -67,16 +67,28 @@ class KnownValues:
         if not self._wanted:
             return []
         if len(text) <= _BLOCK:
-            return self._found(text)
+            return self._found(Words(text))
         found: list[Sighting] = []
         for first in range(0, len(text), _BLOCK):
             block = text[first : first + _BLOCK + _OVERLAP]
             found += [
                 seen._replace(start=seen.start + first, end=seen.end + first)
-                for seen in self._found(block)
+                for seen in self._found(Words(block))
                 if seen.start < _BLOCK
             ]
         return found
+
+    @classmethod
+    def again(cls, values: Iterable[Value], text: str) -> list[Sighting]:
+        """Where these values stand in a text, as `find` of one who knows nothing else. What does not stand there is not learned."""
+        known = cls()
+        if len(text) > _BLOCK:
+            known.learn(values)
+            return known.find(text)
+        words = Words(text)
+        there = set(words.words)
+        known.learn([value for value in dict.fromkeys(values) if is_findable(value[0]) and _may_stand(value, there)])
+        return known._found(words)
 
     def unfinished(self, text: str) -> int:
         """Where a known value may begin that more text could complete; the length of the text where there is none."""
@@ -127,8 +139,8 @@ class KnownValues:
         found = self._names.first(words) if entity_type == "PERSON" else self._rows.first(entity_type, words)
         return text if found is None else found
 
-    def _found(self, text: str) -> list[Sighting]:
-        words = Words(text)
+    def _found(self, words: Words) -> list[Sighting]:
+        text = words.text
         if self._wanted.isdisjoint(words.words):
             return []
         found: list[Sighting] = []
@@ -146,6 +158,21 @@ class KnownValues:
                     start, end = words.start(first), words.end(done)
                     found.append(Sighting(start, end, "PERSON", name or text[start:end]))
         return found
+
+
+def _may_stand(value: Value, there: Set[bytes]) -> bool:
+    """Whether a value may be found among these words: a name or a place by any word of it, a number by its longest one."""
+    entity_type, text = value
+    words = words_of(text)
+    if not text.isascii():
+        return not (there.isdisjoint(words) and there.isdisjoint(words_of(spelled_out(text))))
+    if entity_type in _BY_ANY_WORD or len(words) > MOST_PARTS:
+        return not there.isdisjoint(words)
+    longest = max(map(len, words), default=0)
+    return b"".join(words) in there or any(word in there for word in words if len(word) == longest)
+
+
+_BY_ANY_WORD = PLACES | {"PERSON"}
 
 
 def is_findable(entity_type: str) -> bool:

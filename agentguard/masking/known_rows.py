@@ -56,7 +56,7 @@ class KnownRows:
         """
         rows = [words]
         found_by: list[bytes] = []
-        if value[0] in _PLACES:
+        if value[0] in PLACES:
             rows += [words_of(piece) for piece in value[1].replace("\n", ",").split(",")]
         elif len(words) > 1:
             rows.append((b"".join(words),))
@@ -108,7 +108,7 @@ def means_one_thing(entity_type: str, words: tuple[bytes, ...]) -> bool:
     digits = len(joined) - len(joined.translate(None, _DIGITS))
     if entity_type in SECRETS:
         return len(joined) >= 8
-    if entity_type in _PLACES:
+    if entity_type in PLACES:
         return len(joined) >= 6 and (len(words) > 2 or (len(words) == 2 and digits > 0))
     return digits > 0 and len(joined) >= (6 if digits == len(joined) else 5)
 
@@ -148,7 +148,7 @@ def _widened(text: str, start: int, end: int, value: str) -> tuple[int, int]:
 
 
 SECRETS = frozenset({"PASSWORD", "API_KEY"})
-_PLACES = frozenset({"ADDRESS", "LOCATION"})
+PLACES = frozenset({"ADDRESS", "LOCATION"})
 _DIGITS = b"0123456789"
 MOST_PARTS = 6
 """Words of a name; one of more is a row of them."""

@@ -196,7 +196,7 @@ class Masker:
         )
 
     def _findings(self, sheet: Sheet, known: KnownValues | None, kept: Kept) -> dict[int, list[Placed]]:
-        """For each leaf that holds something: its findings in order. `known`: what was seen before; None: nothing."""
+        """For each leaf that holds something: its findings in order. `known`: as for `recalled`."""
         return self._placed(sheet, *self._located(sheet, known, kept))
 
     def _located(self, sheet: Sheet, known: KnownValues | None, kept: Kept) -> tuple[list[Finding], Mapping[Span, str]]:
@@ -208,7 +208,7 @@ class Masker:
             found += seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
         if not (sheet.settled or sheet.found or known):
             return one_per_place(found), {}
-        again = recalled(sheet, found, KnownValues() if known is None else known, kept)
+        again = recalled(sheet, found, known, kept)
         return one_per_place(found + again.findings), again.values
 
     def _placed(self, sheet: Sheet, found: Sequence[Finding], values: Mapping[Span, str]) -> dict[int, list[Placed]]:

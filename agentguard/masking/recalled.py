@@ -30,20 +30,25 @@ class Recalled(NamedTuple):
     values: dict[Span, str]
 
 
-def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues, kept: Kept) -> Recalled:
-    """Learn what stands under the fields of a sheet, and find what is known where nothing certain was found."""
+def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues | None, kept: Kept) -> Recalled:
+    """Learn what stands under the fields of a sheet, and find what is known where nothing certain was found.
+
+    `known`: None where nothing was seen before and nobody asks for it later.
+    """
     text = sheet.page.text
     alone = left_alone(text, kept) if kept.everywhere or not _TOKENS.isdisjoint(sheet.page.anchors) else ()
     named = [(its.entity_type, its.value) for its in sheet.settled.values()]
     named += [(its.entity_type, text[its.start : its.end].strip()) for its in sheet.found if not _touches(its, alone)]
-    known.learn(
-        sorted(named, key=_type_of)
-    )  # whichever road a value took, one that stands under two types is of the same one
-    known.learn(_whole_names(sheet.halves()))
-    if not len(known):
-        return _NOTHING
+    named.sort(key=_type_of)  # whichever road a value took, one that stands under two types is of the same one
+    named += _whole_names(sheet.halves())
     certain = sorted([*alone, *(finding[:2] for finding in found if finding.score >= CERTAIN)])
-    sightings = known.find(_without(text, certain))
+    if known is None:
+        sightings = KnownValues.again(named, _without(text, certain)) if named else []
+    else:
+        known.learn(named)
+        sightings = known.find(_without(text, certain)) if len(known) else []
+    if not sightings:
+        return _NOTHING
     return Recalled(
         [Finding(seen.start, seen.end, seen.entity_type, _SCORE, KNOWN) for seen in sightings],
         {(seen.start, seen.end): seen.value for seen in sightings},
