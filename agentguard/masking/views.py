@@ -88,20 +88,16 @@ class View:
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text that [start, end) of this view stands for."""
-        i = bisect_right(self._ours, start) - 1
-        j = bisect_right(self._ours, max(start, end - 1)) - 1
-        first = self._theirs[i] + (start - self._ours[i] if self._is_plain(i) else 0)
-        last = (
-            self._theirs[j] + (end - self._ours[j])
-            if self._is_plain(j)
-            else self._theirs[min(j + 1, len(self._theirs) - 1)]
-        )
+        ours, theirs = self._ours, self._theirs
+        i = bisect_right(ours, start) - 1
+        j = bisect_right(ours, end - 1 if end > start else start, i) - 1
+        final = len(ours) - 1
+        first, last = theirs[i], theirs[j] + end - ours[j]
+        if i == final or ours[i + 1] - ours[i] == theirs[i + 1] - first:
+            first += start - ours[i]
+        if j < final and ours[j + 1] - ours[j] != theirs[j + 1] - theirs[j]:
+            last = theirs[j + 1]
         return self._parent.origin(first, last) if self._parent else (first, last)
-
-    def _is_plain(self, i: int) -> bool:
-        if i + 1 >= len(self._ours):
-            return True
-        return self._ours[i + 1] - self._ours[i] == self._theirs[i + 1] - self._theirs[i]
 
 
 def may_need_view(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
@@ -12,6 +12,7 @@ from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
 _V4 = re.compile(r"[0-9](?<![0-9A-Za-z_.\-].)[0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9])")
+_OF_NO_HOST = ("127", "255")
 _V4_FOR = re.compile(r"\b(?:ip|ips|ipv4|address|host|addr|client|server|remote|from|login|logged)\b")
 _VERSION = re.compile(r"(?:\bv|version|release|build|upgrade[ds]? to|chapter|section)[ :=\"']*\Z")
 # An anchor in the middle: text is searched for a colon, and what stands around it is read then.
@@ -85,10 +86,10 @@ class UrlLogins:
 
 def _v4_score(page: Page, match: re.Match[str]) -> float:
     octets = match.group().split(".")
-    if any(int(octet) > 255 or (len(octet) > 1 and octet[0] == "0") for octet in octets):
-        return 0.0
-    address = IPv4Address(match.group())
-    if address.is_loopback or address.is_unspecified or match.group() == "255.255.255.255" or octets[0] == "255":
+    for octet in octets:
+        if int(octet) > 255 or (octet[0] == "0" and len(octet) > 1):
+            return 0.0
+    if octets[0] in _OF_NO_HOST or match.group() == "0.0.0.0":  # noqa: S104 - compared with, not bound to
         return 0.0
     before = page.before(match.start())
     if _is_network(page, *match.span()):

@@ -100,7 +100,8 @@ def _form(text: str, start: int, end: int) -> _Form:
         return (start, other, 0.0)
     first = _with_marks(text, start) if text[start - 1 : start] in _MARKS_BEFORE else start
     if _is_glued(text, first):
-        return (start, _group_end(text, start, end), 0.0)
+        group = _GROUPS.match(text, start, end)
+        return (start, group.end() if group else end, 0.0)
     written = _NORTH_AMERICAN.match(text, first, end + 1)
     if written and _ends_a_word(text, written.end()):
         return (first, written.end(), _CLEAR if text[first] == "+" else _LIKELY)
@@ -234,10 +235,3 @@ def _is_glued(text: str, first: int) -> bool:
 def _ends_a_word(text: str, end: int) -> bool:
     after = text[end : end + 1]
     return after in ("", "x", "X") or not (after.isalnum() or after in "_%")
-
-
-def _group_end(text: str, start: int, limit: int) -> int:
-    end = start
-    while end < limit and text[end].isdigit():
-        end += 1
-    return end
