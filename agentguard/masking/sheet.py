@@ -115,10 +115,15 @@ class Sheet:
         start, end, entity_type, score, detector = finding
         at = bisect_right(self._starts, start) - 1
         first, text = self._starts[at], self._texts[at]
-        if at in self._views or end > first + len(text):
+        if end > first + len(text) or (start == end and at in self._views):
             return list(self._placed_apart(finding, at))
         start, end = start - first, end - first
-        return ((self._leaf_of[at], Placed(start, end, entity_type, score, detector, text[start:end])),)
+        value = text[start:end]
+        if at in self._views:
+            view = self._views[at]
+            start, end = view.origin(start, end)
+            value = value if view.reads_back else ""
+        return ((self._leaf_of[at], Placed(start, end, entity_type, score, detector, value)),)
 
     def _placed_apart(self, finding: Finding, at: int) -> Iterator[tuple[int, Placed]]:
         while at < len(self._starts) and self._starts[at] < finding.end:

@@ -129,17 +129,18 @@ def changed_in(text: str) -> list[tuple[int, int]]:
 def _unicode_view(text: str, parent: View | None) -> View | None:
     if "\0" not in text and (text.isascii() or (_ODD.search(text) is None and unicodedata.is_normalized("NFKC", text))):
         return None
-    changes = list(_character_changes(text))
+    changes = _character_changes(text)
     if _FOREIGN.search(text):
         changes = sorted({*changes, *_homoglyph_changes(text)})
     return View.of(text, changes, parent) if changes else None
 
 
-def _character_changes(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in _ODD_OR_COMPOSED.finditer(text):
-        plain = _plain_character(match.group())
-        if plain is not None:
-            yield match.start(), match.end(), plain
+def _character_changes(text: str) -> list[tuple[int, int, str]]:
+    return [
+        (match.start(), match.end(), plain)
+        for match in _ODD_OR_COMPOSED.finditer(text)
+        if (plain := _plain_character(match.group())) is not None
+    ]
 
 
 _ODD_OR_COMPOSED = re.compile(r"[^\x01-\x7f]")

@@ -17,7 +17,7 @@ _VALUE = (
 _QUERY = re.compile(
     rf"(?:(?<=\?)|(?<![^\s\"'(])){_NAME}={_VALUE}(?:&(?:amp;)?{_NAME}={_VALUE})+|(?<=\?){_NAME}=[^\s&\"'<>;]+"
 )
-_NAME_BEFORE = re.compile(rf"{_NAME}\Z")
+_WRITTEN_NAME = re.compile(_NAME)
 _MORE = re.compile(rf"={_VALUE}&(?:amp;)?{_NAME}=")
 _LONGEST_NAME = 64
 _GOES_ON = re.compile(r" [(0-9]")  # a telephone number, whose spaces nobody escaped
@@ -43,8 +43,8 @@ def _queries(text: str) -> Iterator[re.Match[str]]:
     while at != -1:
         first = max(0, at - _LONGEST_NAME)
         may_be = _MORE.match(text, at) is not None or text.find("?", first - 1 if first else 0, at) != -1
-        name = _NAME_BEFORE.search(text, first, at) if may_be else None
-        query = _QUERY.match(text, name.start()) if name is not None else None
+        name = _WRITTEN_NAME.match(text[first:at][::-1]) if may_be else None
+        query = _QUERY.match(text, at - name.end()) if name is not None else None
         if query is not None:
             yield query
         at = text.find("=", at + 1 if query is None else query.end())
