@@ -64,14 +64,17 @@ def is_trimmed(text: str, findings: Iterable[Finding]) -> bool:
 
 def _clustered(ordered: Sequence[S]) -> list[S]:
     kept: list[S] = []
-    cluster: list[S] = []
-    reach = -1
-    for finding in ordered:
+    cluster = [ordered[0]]
+    reach = ordered[0].end
+    for finding in ordered[1:]:
         if finding.start >= reach:
-            kept += _settled(cluster)
-            cluster = []
-        cluster.append(finding)
-        reach = max(reach, finding.end)
+            kept += cluster if len(cluster) == 1 else _settled(cluster)
+            cluster = [finding]
+            reach = finding.end
+        else:
+            cluster.append(finding)
+            if finding.end > reach:
+                reach = finding.end
     return kept + _settled(cluster)
 
 

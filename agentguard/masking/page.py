@@ -100,6 +100,15 @@ class Page:
             yield start - bisect_left(further, start), end - bisect_left(further, end)
             start = inside.find(wanted, end)
 
+    def places(self, classes: bytes, row: bytes) -> Iterator[int]:
+        """Where characters of these classes stand in this row. `classes`: for each character of ASCII the one that stands for its class."""
+        inside = self.encoded.translate(classes)
+        further = self._further_bytes() if len(inside) != len(self.text) else []
+        at = inside.find(row)
+        while at != -1:
+            yield at - bisect_left(further, at)
+            at = inside.find(row, at + 1)
+
     def _further_bytes(self) -> list[int]:
         """Where the bytes stand that begin no character."""
         if self._further is None:

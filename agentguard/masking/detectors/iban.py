@@ -11,8 +11,11 @@ from agentguard.masking.detectors.checksums import mod97
 from agentguard.masking.finding import Finding
 from agentguard.masking.page import Page
 
-# Starts at the two check digits, which are rare, and not at the country's letters, which are everywhere.
-_TAIL = re.compile(r"[0-9](?<=[A-Za-z]{2}[0-9])[0-9](?:[ \-]?[A-Za-z0-9]){11,32}(?![A-Za-z0-9])")
+_CLASSES = (
+    bytes(ord("a" if chr(byte).isalpha() else "0" if chr(byte).isdigit() else " ") for byte in range(128)) + b" " * 128
+)
+_BEGINS = b"aa00"
+_FORM = re.compile(r"[A-Za-z]{2}[0-9]{2}(?:[ \-]?[A-Za-z0-9]){11,32}(?![A-Za-z0-9])")
 _FOR = re.compile(r"\b(?:iban|bank|account|konto|compte|cuenta|transfer|wire)\b")
 _LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29, "BY": 28,
@@ -34,9 +37,12 @@ class Ibans:
 
     def find(self, page: Page) -> Iterator[Finding]:
         """IBANs, with or without spaces."""
-        text = page.text
-        for match in _TAIL.finditer(text):
-            start = match.start() - 2
+        text, done = page.text, 0
+        for start in page.places(_CLASSES, _BEGINS):
+            match = _FORM.match(text, start) if start + 2 >= done else None
+            if match is None:
+                continue
+            done = match.end()
             length = _LENGTHS.get(text[start : start + 2].upper())
             if length is None or text[start - 1 : start].isalnum():
                 continue
