@@ -26,7 +26,6 @@ from agentguard.masking.encodings import printable_text
 
 _ESCAPED_AT_MOST = 3
 _ODD = re.compile(r"[^\x00-\x7f\xc0-\u024f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
-_WORD = re.compile(r"[^\s\x1f]+")
 _FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")
 _LATIN = re.compile(r"[A-Za-z@]")
 # One class first: `re` looks for its characters fast.
@@ -166,12 +165,14 @@ def _plain_character(c: str) -> str | None:
 
 
 def _homoglyph_changes(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in _WORD.finditer(text):
-        word = match.group()
+    at = 0
+    for word in text.split():
         if not word.isascii() and _FOREIGN.search(word) and _LATIN.search(word):
-            for offset, c in enumerate(word, match.start()):
+            at = text.index(word, at)  # no word before it holds it: that one would have been found as well
+            for offset, c in enumerate(word, at):
                 if c in _HOMOGLYPHS:
                     yield offset, offset + 1, _HOMOGLYPHS[c]
+            at += len(word)
 
 
 def _escape_changes(text: str) -> list[tuple[int, int, str]]:

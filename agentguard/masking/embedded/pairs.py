@@ -98,9 +98,12 @@ def _said_by_paragraph(
 
 def _name_before(text: str, at: int) -> str:
     before = text[at - _KEY_REACH if at > _KEY_REACH else 0 : at].rstrip(" \"'*`_\\")
-    is_one_word = text[at] == "=" and not text[at - 1].isspace()  # as in lines of `a=1 b=2`
     mark = _BEFORE_KEY.search(before[::-1])
-    words = (before if mark is None else before[len(before) - mark.start() :]).split()
+    name = before if mark is None else before[len(before) - mark.start() :]
+    if name.isalpha():
+        return name
+    is_one_word = text[at] == "=" and not text[at - 1].isspace()  # as in lines of `a=1 b=2`
+    words = name.split()
     if is_one_word or len(words) > _LONGEST_PHRASE:
         words = words[-1 if is_one_word else -_LONGEST_PHRASE :]
     while words and not words[0][0].isalpha():
