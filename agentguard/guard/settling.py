@@ -89,16 +89,17 @@ class Settling:
     async def streamed(self, permit: Permit, pieces: AsyncIterator[str]) -> AsyncGenerator[str, None]:
         """What the model may see of a text that comes in pieces, part by part; the last one after all is on record.
 
-        A tool that raises in the middle: what it gave is shown, then its error, masked. Where a limit counts whom the result shows, the
-        result is given when it is whole.
+        What people changed of the call comes first. A tool that raises in the middle: what it gave is shown, then its error, masked.
+        Where a limit counts whom the result shows, the result is given when it is whole.
         """
         _once(permit)
         at_once, failed, rest = not permit.bill.subjects, None, ""
         masking = self._text(permit, at_once=at_once)
+        told = _after(f"{permit.word_on_changes}\n", pieces) if permit.changes else pieces
         try:
             while failed is None:
                 try:
-                    piece = await anext(pieces)
+                    piece = await anext(told)
                 except StopAsyncIteration:
                     break
                 except Exception as error:  # noqa: BLE001 - whatever a tool raises is settled
@@ -246,6 +247,12 @@ def _readable(mask: Callable[[], T]) -> T:
     except Exception as error:  # noqa: BLE001 - its text may hold a value
         what = f"what the tool gave can't be read ({type(error).__name__}); return text, numbers, lists or dicts"
     raise GuardUnavailable("masking", what)
+
+
+async def _after(word: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield word
+    async for piece in pieces:
+        yield piece
 
 
 def _over_limit(permit: Permit, over: Sequence[str]) -> ResultRefused:

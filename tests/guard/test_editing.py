@@ -13,7 +13,9 @@ from agentguard.audit import read
 from agentguard.config import open_desk
 from agentguard.errors import CallRefused, DecisionRefused, GuardUnavailable
 from agentguard.guard.pipeline import Guard
+from agentguard.integrations.functions import StreamTool
 from agentguard.model.approvals import Edit, State
+from agentguard.model.calls import ToolCall
 from agentguard.store.redis import Connection
 from tests.guard.world import World
 
@@ -229,6 +231,31 @@ async def test_t26_the_model_is_told_what_a_person_changed_masked(world: World, 
     assert told.startswith('[A person changed the call before approving it: body="bye", to="[EMAIL_')
     assert "kowalska" not in told
     assert world.tools.ran[-1] == ("send_email", {"to": "anna.kowalska@mail.example", "body": "bye"})
+
+
+@pytest.mark.parametrize(("order", "given"), [(8, "refunded 8"), (6, "")], ids=["pieces", "nothing"])
+async def test_t26_a_text_in_pieces_begins_with_what_a_person_changed(
+    order: int, given: str, world: World, guard: Guard
+) -> None:
+    """Masked like what follows; also where nothing follows."""
+
+    def refund(order_id: int, amount: float = 10.0, note: str = "") -> Iterator[str]:
+        """Refund an order, and say so in pieces."""
+        yield from ["refunded ", str(order_id)][: order_id - 6]
+
+    async def told() -> str:
+        call = ToolCall(tool="refund", arguments={"order_id": 1})
+        return "".join([part async for part in guard.stream(call, StreamTool.of(refund))])
+
+    reading = asyncio.create_task(told())
+    (request,) = await world.waiting()
+    await edit(world, request, order_id=order, note="anna.kowalska@mail.example")
+    await world.decide(request, "bob")
+    word, _, rest = (await reading).partition("]\n")
+
+    assert word.startswith('[A person changed the call before approving it: note="[EMAIL_')
+    assert "kowalska" not in word
+    assert rest == given
 
 
 async def test_a_result_that_is_no_text_keeps_its_shape_though_people_changed_the_call(
