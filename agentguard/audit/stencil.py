@@ -8,7 +8,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection
-from json.encoder import encode_basestring as _quoted  # of text it gives what `to_json` does, in a third of the time
 
 from pydantic_core import to_json
 
@@ -33,12 +32,7 @@ class Stencil:
         """
         line: bytes | None
         try:
-            line = self._form % tuple(
-                [
-                    one if type(one) is bytes else _quoted(one).encode() if type(one) is str else to_json(one)
-                    for one in members
-                ]
-            )
+            line = self._form % tuple([one if type(one) is bytes else to_json(one) for one in members])
         except ValueError:
             line = None
         if line is None:
