@@ -302,8 +302,12 @@ def _partial(entity_type: str, text: str, _: Sequence[int]) -> str:
 
 
 def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:
-    values = [placed.value for several in found.values() for placed in several]
-    return values == [value.strip() for value in values]
+    for several in found.values():
+        for placed in several:
+            value = placed.value
+            if value.strip() != value:
+                return False
+    return True
 
 
 _COMBINATIONS_KEPT = 512
