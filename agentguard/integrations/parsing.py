@@ -71,7 +71,7 @@ def parsed_values(
     try:
         named = _by_name(values)
         secrets: list[_Secret] = []
-        tree = {name: _dump(value, secrets) for name, value in named.items()}
+        tree = {name: value if type(value) in _PLAIN else _dump(value, secrets) for name, value in named.items()}
         return Parsed(
             snapshot=_told(tree, hide=False) if secrets else tree,
             shown=_told(tree, hide=True) if secrets else None,
@@ -153,7 +153,7 @@ def _order(tree: Any) -> str:
 
 def _by_name(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Values by their names. Raises ValueError where two have one name."""
-    listed = list(pairs)
+    listed = pairs if isinstance(pairs, list) else list(pairs)
     named = dict(listed)
     if len(named) != len(listed):
         raise ValueError("two values have one name")
