@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -28,6 +27,7 @@ from agentguard.guard.records import Records
 from agentguard.guard.under_way import UnderWay
 from agentguard.model.approvals import Freeze
 from agentguard.model.calls import Principal
+from agentguard.store import inherited
 from agentguard.store.background import Background
 from agentguard.store.names import Names
 
@@ -61,7 +61,7 @@ class Freezing:
 
     async def check(self, principal: Principal, tool: str) -> None:
         """Return if nothing stops this call now. Raises CallRefused (frozen), or GuardUnavailable where nobody knows."""
-        if self._pid != os.getpid():
+        if self._pid != inherited.pid:
             self._forget()
         self._asked_at = now = time.monotonic()
         if now - self._read_at > FRESH_SECONDS:
@@ -88,7 +88,7 @@ class Freezing:
 
     def close(self) -> None:
         """Read no more."""
-        if self._reading is not None and self._pid == os.getpid():
+        if self._reading is not None and self._pid == inherited.pid:
             self._reading.cancel()
 
     async def _keep_fresh(self) -> None:
@@ -129,4 +129,4 @@ class Freezing:
     def _forget(self) -> None:
         """In a forked child: what reads for the parent does not read here. What is frozen stays so."""
         self._reading, self._is_kept_fresh = None, False
-        self._read_at, self._pid = float("-inf"), os.getpid()
+        self._read_at, self._pid = float("-inf"), inherited.pid

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from agentguard.approval import Channel, Waiters
 from agentguard.errors import GuardUnavailable
+from agentguard.store import inherited
 from agentguard.store.redis import Connection
 
 
@@ -50,7 +50,7 @@ class Link:
             raise
 
     async def _opened(self) -> Open:
-        if self._pid != os.getpid():
+        if self._pid != inherited.pid:
             self._forget()
         if self._open is not None and not self._suspect:
             return self._open
@@ -67,7 +67,7 @@ class Link:
     async def close(self) -> None:
         """Close what is open; the next use opens anew, on whichever loop runs then."""
         self._lock = asyncio.Lock()
-        if self._open is not None and self._pid == os.getpid():
+        if self._open is not None and self._pid == inherited.pid:
             was, self._open = self._open, None
             await was.waiters.close()
             await was.connection.close()
@@ -76,4 +76,4 @@ class Link:
         """In a forked child: the parent's sockets and lock are not ours."""
         self._open, self._suspect = None, False
         self._lock = asyncio.Lock()
-        self._pid = os.getpid()
+        self._pid = inherited.pid

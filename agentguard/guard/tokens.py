@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -15,6 +14,7 @@ from agentguard.model.calls import Principal, Tool
 from agentguard.model.tokens import Known, Token
 from agentguard.policy import Reveal
 from agentguard.session import Collided, News, Seen, Sessions
+from agentguard.store import inherited
 from agentguard.store.background import Background
 
 SESSIONS_KEPT = 1_024
@@ -77,13 +77,13 @@ class TokenBook:
     def begin(self, principal: Principal) -> None:
         """A session that is new here and everywhere: nobody has put anything into it."""
         self.ids(principal)
-        self._keep_recalled(principal, _Recalled(time.monotonic(), Seen(), os.getpid()))
+        self._keep_recalled(principal, _Recalled(time.monotonic(), Seen(), inherited.pid))
 
     async def recall(self, principal: Principal) -> None:
         """Know what other processes have seen in this session, and what was erased: as of RECALL_SECONDS ago at most."""
         key = (principal.session, principal.user)
         recalled, now = self._recalled.get(key), time.monotonic()
-        if recalled is not None and recalled.pid == os.getpid() and now - recalled.at <= RECALL_SECONDS:
+        if recalled is not None and recalled.pid == inherited.pid and now - recalled.at <= RECALL_SECONDS:
             return
         before = recalled.seen if recalled is not None and key in self._ids else None
         at, reading = self._catching(key, principal, before, now)
@@ -96,16 +96,16 @@ class TokenBook:
         known = self.ids(principal).known
         if known is not None:
             known.learn((entry.token.entity_type, entry.token.value) for entry in found)
-        self._keep_recalled(principal, _Recalled(at, seen, os.getpid()))
+        self._keep_recalled(principal, _Recalled(at, seen, inherited.pid))
 
     def _catching(
         self, key: tuple[str, str | None], principal: Principal, before: Seen | None, now: float
     ) -> tuple[float, _Read]:
         """The read that every call of the session waits for, but those that come too late for it; and when it began."""
         at, pid, reading = self._reading.get(key, _NOTHING)
-        if reading is None or _failed(reading) or pid != os.getpid() or now - at > RECALL_SECONDS:
+        if reading is None or _failed(reading) or pid != inherited.pid or now - at > RECALL_SECONDS:
             at, reading = now, self.background.start(lambda: self._catch_up(principal, before))
-            self._reading[key] = (at, os.getpid(), reading)
+            self._reading[key] = (at, inherited.pid, reading)
         return at, reading
 
     def _keep_recalled(self, principal: Principal, recalled: _Recalled) -> None:
