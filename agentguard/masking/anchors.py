@@ -104,10 +104,10 @@ def _compiled(anchors: tuple[int, ...]) -> re2.Set:
     return pieces
 
 
-_SETS = tuple((_compiled(anchors), anchors) for anchors in (_WORDS, _RUNS))
+_SETS = tuple((_compiled(anchors).Match, anchors) for anchors in (_WORDS, _RUNS))
 
 
 def anchors_in(text: str) -> frozenset[int]:
     """The anchors that stand in a text."""
     encoded = text.encode("utf-8", "replace")
-    return frozenset([anchors[number] for pieces, anchors in _SETS for number in pieces.Match(encoded) or ()])
+    return frozenset([anchors[number] for matched, anchors in _SETS for number in matched(encoded) or ()])

@@ -291,6 +291,8 @@ def _special(texts: Sequence[str], joined: str, starts: Sequence[int]) -> list[i
 def _holds_a_mark(text: str) -> bool:
     if ":" in text or not text.isascii():
         return True
+    if text.isalnum():  # a single word, as many results are
+        return False
     for mark in _MARKS:  # noqa: SIM110 - any() takes several times as long, and a short text is asked nothing else
         if mark in text:
             return True
