@@ -22,6 +22,7 @@ import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
 from agentguard.model.record import Json
+from agentguard.policy.shell_hidden import assigned_in, hides_commands
 from agentguard.policy.shell_inner import Script, Unparsed
 from agentguard.policy.shell_words import Word, word_of
 from agentguard.policy.shell_wrappers import inner_commands
@@ -122,8 +123,7 @@ def _within(node: Node, around: _Around, depth: int, level: int) -> Iterator[Com
     """The commands in a part of the tree."""
     if level > TREE_MAX:
         raise TooMuch
-    if _is_misread(node):
-        yield _NOT_PARSED
+    yield from _besides(node)
     if node.type == "command":
         yield from _command(node, around, depth)
     elif node.type in _DECLARATIONS:
@@ -139,6 +139,14 @@ def _within(node: Node, around: _Around, depth: int, level: int) -> Iterator[Com
     for child in node.children:
         inner = around if child.type in ("command", "declaration_command") else around._replace(words=())
         yield from _within(child, inner, depth, level + 1)
+
+
+def _besides(node: Node) -> Iterator[Command]:
+    """What a part of the tree does without being a command: it can't be read, or it sets a variable."""
+    if _is_misread(node) or hides_commands(node):
+        yield _NOT_PARSED
+    if assigned := assigned_in(node):
+        yield Command("", assigns=(assigned,))
 
 
 def _is_misread(node: Node) -> bool:

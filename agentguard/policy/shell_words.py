@@ -68,9 +68,10 @@ def _expands(inner: str) -> bool:
 
 def _ansi(written: str) -> Word:
     try:
-        return Word(_ANSI.sub(_letter, written[2:-1]))
+        text = _ANSI.sub(_letter, written[2:-1])
     except ValueError:
         return Word(written, open=True)
+    return Word(written, open=True) if "\0" in text else Word(text)  # some shells end it there, others don't
 
 
 def _letter(found: re.Match[str]) -> str:

@@ -28,7 +28,7 @@ def names(text: str) -> list[str]:
         ("echo '$(rm)'", ["echo"]),
         ("/usr/bin/rm x", ["rm"]),
         ("git status", ["git"]),
-        ("for i in 1 2; do a; done", ["a"]),
+        ("for i in 1 2; do a; done", ["", "a"]),
         ("f() { a; }", ["a"]),
         ("cat <<'E'\n$(rm x)\nE\n", ["cat"]),
         ("python3 -c 'import os'", ["python3"]),
@@ -177,10 +177,88 @@ def test_a_redirection_without_a_command_is_there() -> None:
     assert (command["name"], command["writes"]) == ("", ["/srv/work/db"])
 
 
+READ_TWICE = (
+    "(( 'a[$(bb)]' ))", "(( $'a[\\x24(bb)]' ))", "(( 'a[`bb`]' ))", "if (( 'a[$(bb)]' )); then :; fi", "{ (( 'a[$(bb)]' )); }",
+    "! (( 'a[$(bb)]' ))", "cd $(( 'a[$(bb)]' ))", "for ((i='a[$(bb)]';0;)); do :; done", "a['b[$(bb)]']=1", "let 'a[$(bb)]'",
+    "[[ -v 'a[$(bb)]' ]]", "[[ ! -v 'a[$(bb)]' ]]", "[[ x && -v 'a[$(bb)]' ]]", "[[ 'a[$(bb)]' -eq 1 ]]", "[ -v 'a[$(bb)]' ]",
+    "test -v 'a[$(bb)]'", "printf -v 'a[$(bb)]' x", "read 'a[$(bb)]' <<< 1", "declare -i x='a[$(bb)]'", "x='a[$(bb)]'; (( x ))",
+    "x='a[$(bb)]'; [[ x -eq 1 ]]", "(( $(echo 'a[$(bb)]') ))", "[[ $(echo 'a[$(bb)]') -eq 1 ]]", "[ -v \"$(echo 'a[$(bb)]')\" ]",
+)  # fmt: skip
+"""What is no command in a text, and is one to bash: it evaluates arithmetic, tests and subscripts after the quotes are gone."""
+
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+
+
+@needs_bash
+@pytest.mark.parametrize("text", READ_TWICE)
+def test_t20_what_a_shell_reads_twice_is_not_parsed(text: str, tmp_path: Path) -> None:
+    """Bash runs what quotes hide there, or what a substitution gives."""
+    assert "bb" in _run_by_bash(text, tmp_path)
+    assert "unparsed" in names(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(( a[\\$(bb)] ))", "(( 'a[$'\"(bb)]\" ))", "(( \"a[$\"'(bb)]' ))", "[[ -v \"a[\\$(bb)]\" ]]", "[[ -v \"a[\\`bb\\`]\" ]]",
+        "unset 'a[$(bb)]'",
+        "cd ${#a['b[$(bb)]']}", "wait -n -p 'a[$(bb)]'",
+    ],
+)  # fmt: skip
+def test_t20_nor_is_what_only_some_versions_of_it_read_twice(text: str) -> None:
+    """Or only where something else is set."""
+    assert "unparsed" in names(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[ -f 'my file' ]]", '[ "$(bb)" -gt 3 ]', "((1 + x))", "[[ $x =~ foo$ ]]", "[[ $(bb) == x ]]", "(( $x > 1 ))", "[[ $x -eq 1 ]]",
+        '[[ "${a[0]}" == x ]]', "for ((;;)); do bb; done", "printf '%s' \"$x\"", "test -f x",
+    ],
+)  # fmt: skip
+def test_ordinary_tests_and_arithmetic_are_parsed(text: str) -> None:
+    """Nothing is hidden in them."""
+    assert "unparsed" not in names(text)
+
+
+SETS = {
+    "PATH=/tmp/x; aa": "PATH", "PATH=/tmp/x\naa": "PATH", "x=1 y=2": "x", "x+=1": "x", "for PATH in /tmp/x; do aa; done": "PATH",
+    "select PATH in /tmp/x; do aa; done": "PATH",
+    "case ${PATH:=/tmp/x} in *) aa;; esac": "PATH", "aa < ${x=y}": "x", "[[ -n ${x:='y'} ]]": "x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "variable"), SETS.items(), ids=SETS.keys())
+def test_t20_a_variable_that_is_set_by_itself_is_told(text: str, variable: str) -> None:
+    """It holds for the commands that come after: with another PATH `ls` is another program."""
+    assert variable in [name for command in shell_commands(text) for name in command["assigns"]]
+
+
+@pytest.mark.parametrize(
+    "text", ["cat$'\\0'x", "cat a$'\\x00'/../b", "cat $'a\\400b'", "cat $'a\\c@b'", "cat $'a\\u0000b'"]
+)
+def test_t20_a_zero_in_a_word_is_known_only_when_it_runs(text: str) -> None:
+    """Bash leaves it out with what its quotes hold behind it, other shells end the word there."""
+    assert any(command["open"] for command in shell_commands(text))
+
+
 def test_hostile_text_takes_no_long_time() -> None:
     """Each under a second."""
     started = time.process_time()
-    for text in ("$(" * 4_900, "`" * 9_999, "a|" * 4_900, "<<E\n" * 2_400, "{a," * 3_300, "'" * 9_999, "if " * 3_300):
+    for text in (
+        "((" * 4_900,
+        "[[ -v a[" * 1_200,
+        "a['" * 3_300,
+        "[[ (" * 2_400,
+        "$(" * 4_900,
+        "`" * 9_999,
+        "a|" * 4_900,
+        "<<E\n" * 2_400,
+        "{a," * 3_300,
+        "'" * 9_999,
+        "if " * 3_300,
+    ):
         shell_commands(text)
 
     assert time.process_time() - started < 5
@@ -192,15 +270,18 @@ SCRIPTS = (
     "aa <<'E' | cc\n$(bb)\nE\ndd", "bash -c 'aa; bb' cc", "eval 'aa' bb", "aa \"$(bb 'x')\" 'y' # cc\ndd", "[[ -n $(aa) && x == y ]] && bb",
     "A=1 B=$(aa) bb", "! aa; time bb", "aa & bb &\ncc", "trap 'aa' EXIT; bb", "aa\\\nbb cc", "x=(aa $(bb)); cc", "aa <<< \"$(bb)\"",
     "command aa; exec bb", "aa 2>&1 >f </dev/null; bb", "export A=$(aa); declare B=`bb`", "aa {bb,cc}; dd", "aa \\; bb",
+    "(( 'a[$(bb)]' )) || aa", "[[ -v 'a[$(bb)]' ]]; cc",
+    "[[ 'a[$(bb)]' -eq \"1\" ]] && aa", "x='a[$(bb)]'; (( x )); cc", "aa $(( 'a[$(bb)]' )) dd",
 )  # fmt: skip
 PIECES = (
     "aa", "bb", " ", " ", ";", "|", "&&", "&", "\n", "'", '"', "\\", "$(", "`", ")", "(", "{ ", "; }", "<<E\n", "\nE\n", "<<< ",
     "> f", "2>&1", "$X", "${X:-bb}", "#", "then ", "for i in ", "in ", ";; ", "f()", "!", "[[ ", "((", "eval ", "bash -c ",
-    "$'\\x61a'", "A=", "\\\n", "{aa,bb}", "*", "<(", "\t", "time ", "exec ", "|&", "é", "\r", "$", "\xa0",
+    "$'\\x61a'", "A=", "\\\n", "{aa,bb}", "*", "<(",
+    "'a[$(bb)]'", " -v ", "]] ", "))", "[", "]", "\t", "time ", "exec ", "|&", "é", "\r", "$", "\xa0",
 )  # fmt: skip
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@needs_bash
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_bash_runs_was_told(seed: int, tmp_path: Path) -> None:
     """Scripts with random damage, run by bash without any program to run: each name that it looks for stands in the answer."""
