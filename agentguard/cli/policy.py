@@ -62,7 +62,7 @@ Folder = Annotated[Path, typer.Argument(help="A folder with policy.yaml.")]
 def lint(path: Folder) -> None:
     """Load the policies as a guard would, and warn of what can't be meant. Exit code 2: they don't load."""
     policy = read_library(path)
-    for warning in policy_warnings(path):
+    for warning in policy_warnings(path, policy):
         say(f"warning: {warning}", style="yellow")
     if not has_people(path):
         say(

@@ -68,10 +68,10 @@ def read_library(folder: Path) -> Policy:
     return load(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder))
 
 
-def policy_warnings(folder: Path) -> tuple[Problem, ...]:
-    """What loads and is surely not meant. Raises PolicyError for what does not load."""
+def policy_warnings(folder: Path, policy: Policy) -> tuple[Problem, ...]:
+    """What is surely not meant in the policy of a folder, as it was read from there. Raises PolicyError for people that can't be read."""
     warn: list[Check] = [idle_reveals, idle_types, partial(lonely_approvals, read_roster(folder))]
-    return lint(_sources(folder), checks=_library_checks(folder), pins=read_pins(folder), warn=warn)
+    return lint(policy, warn=warn)
 
 
 def has_people(folder: Path) -> bool:

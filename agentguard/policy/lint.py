@@ -20,7 +20,6 @@ from agentguard.model.problems import Problem
 from agentguard.model.verdicts import Effect
 from agentguard.policy.document import AskFor, Document, RuleEntry, ToolEntry
 from agentguard.policy.judging import rule_effect, tool_effect
-from agentguard.policy.loading import Source, load, read_layout
 from agentguard.policy.patterns import Overlapping, matches, sample
 from agentguard.policy.pinned import without_texts
 from agentguard.policy.pins import Pins
@@ -32,12 +31,9 @@ from agentguard.policy.terms import UNTRUSTED
 _LABEL = re.compile(r"""(['"])([a-z][a-z0-9-]*)\1\s+in\s+session\.labels\b""")
 
 
-def lint(
-    sources: Sequence[Source], *, checks: Sequence[Check] = (), pins: Pins | None = None, warn: Sequence[Check] = ()
-) -> tuple[Problem, ...]:
-    """Warnings about a policy that loads; `warn` are checks of others. Raises PolicyError for one that doesn't load."""
-    policy = load(sources, checks=checks, pins=pins)
-    layout = read_layout(sources)
+def lint(policy: Policy, *, warn: Sequence[Check] = ()) -> tuple[Problem, ...]:
+    """Warnings about a policy; `warn` are checks of others."""
+    pins = policy.pins
     own: list[Check] = [
         _unused_approvals,
         _idle_rules,
@@ -46,8 +42,8 @@ def lint(
     ]
     if pins is not None and pins.tools:
         own.append(partial(_unpinned, pins))
-    found = [finding for each in (*own, *warn) for finding in each(layout.document)]
-    warnings = [Problem(place=layout.place(path), what=what, instead=instead) for path, what, instead in found]
+    found = [finding for each in (*own, *warn) for finding in each(policy.document)]
+    warnings = [Problem(place=policy.place(path), what=what, instead=instead) for path, what, instead in found]
     return tuple(sorted(warnings, key=lambda each: (each.place.file, each.place.line, each.place.column)))
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentguard.approval import read_roster
-from agentguard.config import policy_warnings
+from agentguard.config import policy_warnings, read_library
 from agentguard.config.warnings import idle_reveals, idle_types, lonely_approvals
 from agentguard.model.listings import Listing
-from agentguard.policy import lint, pin
+from agentguard.policy import lint, load, pin
 from agentguard.policy.patterns import Overlapping, overlap
 from agentguard.policy.pins import Lock, Pins, pins_of
 from tests.policy.policies import ROOT, source
@@ -21,7 +21,8 @@ from tests.policy.policies import ROOT, source
 
 def told(more: str, **options: object) -> list[str]:
     """The warnings about a policy but those about approvals that nothing asks for."""
-    found = lint([source(ROOT + more)], **options)  # type: ignore[arg-type]
+    pins = options.pop("pins", None)
+    found = lint(load([source(ROOT + more)], pins=pins), **options)  # type: ignore[arg-type]
     return [each.what for each in found if "nothing asks for" not in each.what]
 
 
@@ -109,7 +110,7 @@ def test_an_approval_that_somebody_could_never_have_is_told(approval: str, stuck
         ROOT.partition("approvals:")[0]
         + f"approvals: {{on-call: {approval}, stewards: {{approvers: [group:security, person:ann], deadline: 1h}}}}\n"
     )
-    found = lint([source(text + "tools: {}\n")], warn=[partial(lonely_approvals, roster)])
+    found = lint(load([source(text + "tools: {}\n")]), warn=[partial(lonely_approvals, roster)])
     names = [each.what.removeprefix("for calls on behalf of ").partition(" too few")[0] for each in found]
     assert names == stuck
 
@@ -137,7 +138,8 @@ def test_a_reveal_of_what_never_is_a_token_is_told(kind: str, masking: str, warn
 
 def test_the_shipped_policies_give_no_warning() -> None:
     """What people start from is meant as it stands."""
-    assert policy_warnings(Path(__file__).parents[2] / "tool_policies") == ()
+    shipped = Path(__file__).parents[2] / "tool_policies"
+    assert policy_warnings(shipped, read_library(shipped)) == ()
 
 
 LETTERS = st.text(alphabet="ab_*?", min_size=1, max_size=8).filter(lambda text: "**" not in text)
@@ -163,7 +165,7 @@ def test_the_index_finds_what_trying_all_finds(patterns: list[str], one: str) ->
 def test_a_type_that_nothing_finds_is_warned_of(written: str, warning: str) -> None:
     """A misspelt type would leave what was meant to the action of all others."""
     text = written if written.startswith("tools") else f"tools: {{}}\n{written}"
-    assert any(warning in str(each) for each in lint([source(f"{ROOT}{text}\n")], warn=[idle_types]))
+    assert any(warning in str(each) for each in lint(load([source(f"{ROOT}{text}\n")]), warn=[idle_types]))
 
 
 @pytest.mark.parametrize(
