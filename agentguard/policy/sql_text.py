@@ -41,6 +41,7 @@ _FILES = frozenset(
     "pg_read_file pg_read_binary_file pg_ls_dir pg_stat_file lo_import lo_export pg_file_write load_file load_extension readfile writefile"
     " openrowset bulk xp_dirtree xp_fileexist read_csv read_csv_auto read_parquet read_text read_blob".split()
 )
+_OF_PATHS = frozenset("/\\:.*")
 _PROGRAMS = frozenset("xp_cmdshell sp_oacreate sys_exec sys_eval load_extension dbms_scheduler".split())
 _TEXT_RUN = frozenset(
     "dblink dblink_exec query_to_xml query_to_xml_and_xmlschema sp_executesql openquery exec_sql".split()
@@ -181,7 +182,7 @@ def _statement(root: exp.Expr) -> Statement:
         program=bool(_PROGRAMS & set(functions))
         or (isinstance(root, exp.Copy) and "program" in _written(root))
         or _runs(root),
-        file=copies_file or bool(_FILES & set(functions)) or kind in ("attach", "detach"),
+        file=copies_file or bool(_FILES & set(functions)) or kind in ("attach", "detach") or _names_a_file(root),
     )
 
 
@@ -196,6 +197,11 @@ def _kind(root: exp.Expr) -> str:
 def _runs(root: exp.Expr) -> bool:
     """Whether a procedure that starts programs is called."""
     return isinstance(root, exp.Execute) and any(name in _written(root) for name in _PROGRAMS)
+
+
+def _names_a_file(root: exp.Expr) -> bool:
+    """Whether a table has the name of a file or an address, which DuckDB reads: `FROM 'a.csv'`."""
+    return any(not _OF_PATHS.isdisjoint(part.name) for table in root.find_all(exp.Table) for part in table.parts)
 
 
 def _tables(roots: Iterable[exp.Expr]) -> tuple[str, ...]:
