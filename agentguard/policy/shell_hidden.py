@@ -2,24 +2,26 @@
 
 A shell evaluates arithmetic, tests and subscripts after quotes were taken away, and runs a substitution that it finds in them then:
 `(( 'a[$(rm x)]' ))` runs rm, `x='a[$(rm x)]'; (( x ))` does, and so do `[[ -v 'a[$(rm x)]' ]]`, `test -v`, `printf -v`, `let`, `read`,
-`declare` and `unset`.
+`declare` and `unset`. What bash takes for a test or for arithmetic is commands to other shells (`[[ x || rm y ]]`, `((rm y))`), and
+`sh` is often one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
 from tree_sitter import Node
 
-_ARITHMETIC = frozenset({"arithmetic_expansion", "subscript"})
+_ARITHMETIC = frozenset({"arithmetic_expansion", "subscript", "c_style_for_statement"})
 _OTHERS = frozenset({"declaration_command", "unset_command", "file_redirect"})
-_ROUND = frozenset({"compound_statement", "c_style_for_statement"})
-"""Arithmetic where two brackets stand first."""
 _COMMANDS = frozenset({b"test", b"printf", b"let", b"read", b"wait"})
 _ON_ITS_OWN = frozenset({"command_substitution", "process_substitution", "simple_expansion", "regex", "do_group"})
 """Nodes whose text is looked at where it stands, or is no text of the shell's."""
 _SUBSTITUTIONS = frozenset({"command_substitution"})
 _EXPANSIONS = frozenset({"simple_expansion", "expansion", "command_substitution", "arithmetic_expansion"})
+_QUOTED = _EXPANSIONS | {"string", "raw_string", "ansi_c_string", "translated_string"}
+_SEPARATES = re.compile(rb"[<>;&|()\n]")
 _MARKS = (b"$", b"`")
 _EVALUATES = re.compile(rb"(?<!\S)-(?:v|R)(?!\S)|\A\[\[.*(?<!\S)-(?:eq|ne|l[te]|g[te])(?!\S)", re.DOTALL)
 _DEFAULT = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\[.*?\])?:?=", re.DOTALL)
@@ -28,18 +30,23 @@ _DEFAULT = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\[.*?\])?:?=", re.DOTALL
 def hides_commands(node: Node) -> bool:
     """Whether a shell reads a part of a text a second time, and may then run what quotes hide or a substitution gives."""
     text = node.text or b""
-    if node.type in _ARITHMETIC or (node.type in _ROUND and text.removeprefix(b"for").lstrip().startswith(b"((")):
+    if node.type in ("compound_statement", "subshell") and text.startswith(b"(("):
+        return True  # arithmetic to bash, and commands in brackets to other shells
+    if node.type in _ARITHMETIC:
         return _hides(node, substitutions=True)
-    if node.type == "subshell":
-        return text.startswith(b"((")  # arithmetic, which the parser takes for brackets behind some words
     if node.type == "variable_assignment":
         return (b"$(" in text or b"`" in text) and _hides(node)
     if node.type == "test_command":
-        return _hides(node, substitutions=_EVALUATES.search(text) is not None)
+        return _hides(node, substitutions=_EVALUATES.search(text) is not None) or _ends_elsewhere(node)
     if node.type == "command":
         name = node.child_by_field_name("name")
         return name is not None and (name.text or b"").rpartition(b"/")[2] in _COMMANDS and _hides(node)
     return node.type in _OTHERS and _hides(node)
+
+
+def _ends_elsewhere(test: Node) -> bool:
+    """Whether another shell than bash, to which `[[` is a command like others, sees its end, a redirection or more commands inside."""
+    return (test.text or b"").startswith(b"[[") and _SEPARATES.search(_without(test, _QUOTED)) is not None
 
 
 def assigned_in(node: Node) -> str:
@@ -77,15 +84,19 @@ def _is_literal_mark(part: Node) -> bool:
         case "ansi_c_string":
             return b"\\" in text or any(mark in text[1:] for mark in _MARKS)
         case "string" | "translated_string":
-            return any(mark in _without_expansions(part) for mark in _MARKS)
+            written = _without(part, _EXPANSIONS)
+            return any(mark in written.removeprefix(b"$") for mark in _MARKS)
     return not part.child_count and re.search(rb"\\[$`]|\$\Z", text) is not None
 
 
-def _without_expansions(string: Node) -> bytes:
-    """What stands in double quotes as it is."""
-    text = bytearray(string.text or b"")
-    for child in string.children:
-        if child.type in _EXPANSIONS:
-            start, end = child.start_byte - string.start_byte, child.end_byte - string.start_byte
+def _without(node: Node, kinds: Set[str]) -> bytes:
+    """The text of a node with blanks in place of the parts that are of these kinds."""
+    text, pending = bytearray(node.text or b""), list(node.children)
+    while pending:
+        part = pending.pop()
+        if part.type in kinds:
+            start, end = part.start_byte - node.start_byte, part.end_byte - node.start_byte
             text[start:end] = b" " * (end - start)
-    return bytes(text[1:] if string.type == "translated_string" else text)
+        else:
+            pending += part.children
+    return bytes(text)

@@ -213,13 +213,37 @@ def test_t20_nor_is_what_only_some_versions_of_it_read_twice(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "[[ -f 'my file' ]]", '[ "$(bb)" -gt 3 ]', "((1 + x))", "[[ $x =~ foo$ ]]", "[[ $(bb) == x ]]", "(( $x > 1 ))", "[[ $x -eq 1 ]]",
+        "[[ -f 'my file' ]]", '[ "$(bb)" -gt 3 ]', "[[ $x =~ foo$ ]]", "[[ $(bb) == x ]]", "[[ $x -eq 1 ]]",
         '[[ "${a[0]}" == x ]]', "for ((;;)); do bb; done", "printf '%s' \"$x\"", "test -f x",
     ],
 )  # fmt: skip
 def test_ordinary_tests_and_arithmetic_are_parsed(text: str) -> None:
     """Nothing is hidden in them."""
     assert "unparsed" not in names(text)
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="needs dash")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "((bb))", "for x in 1; do ((bb)); done", "[[ x || bb ]]", "[[ x || bb && y ]]", "[[ x =~ a;bb ]]", "[[ x\nbb ]]", "[[ x & bb ]]",
+        "[[ x | bb ]]", "[[ -f x && -d y || bb ]]",
+    ],
+)  # fmt: skip
+def test_t20_what_is_a_test_to_bash_and_commands_to_another_shell_is_not_parsed(text: str, tmp_path: Path) -> None:
+    """`sh` is often another one."""
+    (tmp_path / "bb").write_text("#!/bin/sh\necho ran > ran\n")
+    (tmp_path / "bb").chmod(0o755)
+    subprocess.run(
+        ["/usr/bin/env", "dash", "-c", text], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, cwd=tmp_path, timeout=10
+    )
+    assert (tmp_path / "ran").exists()
+    assert "unparsed" in names(text)
+
+
+def test_t20_a_comparison_that_is_a_redirection_to_another_shell_is_not_parsed() -> None:
+    """It writes a file there."""
+    assert "unparsed" in names("[[ x > y ]]")
 
 
 SETS = {
