@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import uvicorn
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp_types import ElicitResult
 
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.mcp.listing import listed_at
@@ -113,6 +115,31 @@ async def test_a_remote_server_is_guarded_over_http_on_both_sides(guard: Guard, 
     assert EMAIL not in found.model_dump_json() + sent.model_dump_json()
     assert ran[1:] == [("send_email", (EMAIL, "hi"))]
     assert set(came) == {SECRET}
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_two_users_at_once_are_asked_each_what_their_own_call_asks(
+    guard: Guard, state_dir: Path, mode: str
+) -> None:
+    """The server's question reaches whose call it is about, over the network on both sides."""
+
+    def choosing(size: str) -> Callable[..., Any]:
+        async def choose(_: Any, __: Any) -> ElicitResult:
+            await anyio.sleep(0.1)  # both calls are in the middle of it
+            return ElicitResult(action="accept", content={"size": size})
+
+        return choose
+
+    async with (
+        shop_over_http() as (url, ran, _),
+        over_http(guard, state_dir, remote(url, {"Authorization": SECRET})) as proxy,
+        Client(proxy, mode=mode, elicitation_callback=choosing("S")) as one,
+        Client(proxy, mode=mode, elicitation_callback=choosing("L")) as other,
+    ):
+        small, large = await asyncio.gather(one.call_tool("echo_ask"), other.call_tool("echo_ask"))
+
+    assert (text(small), text(large)) == ("S", "L")
+    assert ran == [("echo_ask", "accept")] * 2
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
