@@ -88,6 +88,8 @@ def dump(value: Any) -> Any:
 
     Raises ValueError, TypeError, PydanticSerializationError or RecursionError where it has none: bytes that are no text.
     """
+    if type(value) in _PLAIN:
+        return value
     secrets: list[_Secret] = []
     tree = _dump(list(value) if isinstance(value, Iterator) else value, secrets, bytes.decode)
     return _told(tree, hide=False) if secrets else tree
