@@ -25,20 +25,14 @@ class Running:
     async def __aenter__(self) -> Outcome:
         return self.begin()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        return await self.end(kind, error, trace)
-
     def begin(self) -> Outcome:
         """What the tool gives belongs in here."""
         self._traced.__enter__()
         return self._outcome
 
-    async def end(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Settle what the tool gave or raised; whether its error ends here."""
         self._traced.__exit__(kind, error, trace)
         if error is None:
             self._outcome.shown = await self._settler.returned(self._permit, self._outcome.result)
@@ -64,4 +58,4 @@ class BlockingRunning:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        return drive(self._running.end(kind, error, trace))
+        return drive(self._running.__aexit__(kind, error, trace))
