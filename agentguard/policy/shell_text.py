@@ -6,6 +6,8 @@ that are redirected from and to), and `open` (a word of it is only known when it
 Rules:
 - commands in pipes, lists, substitutions, functions, aliases and heredocs are there, and those that other commands run (`shell_wrappers`),
   beside the ones around them;
+- a program that is called by a path outside of the system's folders is there twice, by that path and by its last part: `./ls` may be any
+  program, and `./rm` may be rm;
 - what can't be parsed, or is only known when it runs, is a command of the name `unparsed`;
 - pure and bounded: text over TEXT_MAX, and commands inside more than DEPTH_MAX others, are `unparsed`.
 """
@@ -39,6 +41,8 @@ _READ_APART = re.compile(
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[.*\])?", re.DOTALL)
 _ENDS = frozenset({";", "|", "&", "\n", "&&", "||", "|&", ";;", "(", ")"})
 """Tokens behind which a word begins."""
+_OF_THE_SYSTEM = re.compile(r"/(?:usr/(?:local/)?|opt/homebrew/)?s?bin/[^/]+")
+"""Where a program is the one that its name says."""
 _DECLARATIONS = frozenset({"declaration_command", "unset_command"})
 _WRITES = frozenset({">", ">>", ">|", "&>", "&>>", "<>", ">&"})
 
@@ -194,15 +198,17 @@ def _told(words: Sequence[Word], assigns: tuple[str, ...], around: _Around, dept
     if not words:
         yield Command("", assigns=assigns, reads=around.reads, writes=around.writes)
         return
-    name = UNPARSED if words[0].open else words[0].text.rpartition("/")[2]
-    yield Command(
-        name=name or UNPARSED,
+    command = Command(
+        name=UNPARSED if words[0].open else words[0].text.rpartition("/")[2] or UNPARSED,
         argv=tuple(word.text for word in words),
         assigns=assigns,
         reads=around.reads,
         writes=around.writes,
         open=any(word.open for word in words),
     )
+    if not words[0].open and "/" in words[0].text and _OF_THE_SYSTEM.fullmatch(words[0].text) is None:
+        yield command._replace(name=words[0].text)  # `./ls` may be any program
+    yield command
     for inner in () if words[0].open else inner_commands(words, around.given):
         if isinstance(inner, Unparsed):
             yield _NOT_PARSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import shutil
 import subprocess
 import time
@@ -244,6 +245,22 @@ def test_t20_what_is_a_test_to_bash_and_commands_to_another_shell_is_not_parsed(
 def test_t20_a_comparison_that_is_a_redirection_to_another_shell_is_not_parsed() -> None:
     """It writes a file there."""
     assert "unparsed" in names("[[ x > y ]]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["./ls", "/tmp/x/ls", "../ls", "bin/ls", "/bin/../tmp/ls", "//bin/ls", "/bin/x/ls", "'/tmp/ls' x", "sudo ./ls"],
+)
+def test_t23_a_program_elsewhere_is_not_known_by_its_last_name_alone(text: str) -> None:
+    """No list of allowed names holds it, and a list of denied ones still does."""
+    path = next(word for word in shlex.split(text) if "/" in word)
+    assert set(names(text)) >= {path, "ls"}
+
+
+@pytest.mark.parametrize("path", ["/bin/ls", "/usr/bin/ls", "/usr/local/bin/ls", "/sbin/ls", "/opt/homebrew/bin/ls"])
+def test_a_program_of_the_system_is_known_by_its_name(path: str) -> None:
+    """Wherever it lies there."""
+    assert names(path) == ["ls"]
 
 
 SETS = {
