@@ -5,6 +5,7 @@ Each anchor is a short piece that every match of its pattern contains. RE2 looks
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import re2
@@ -104,10 +105,16 @@ def _compiled(anchors: tuple[int, ...]) -> re2.Set:
     return pieces
 
 
-_SETS = tuple((_compiled(anchors).Match, anchors) for anchors in (_WORDS, _RUNS))
+_words_in, _runs_in = _compiled(_WORDS).Match, _compiled(_RUNS).Match
 
 
 def anchors_in(text: str) -> frozenset[int]:
     """The anchors that stand in a text."""
     encoded = text.encode("utf-8", "replace")
-    return frozenset([anchors[number] for matched, anchors in _SETS for number in matched(encoded) or ()])
+    return _numbered(tuple(_words_in(encoded) or ()), tuple(_runs_in(encoded) or ()))
+
+
+@lru_cache(maxsize=1024)
+def _numbered(words: tuple[int, ...], runs: tuple[int, ...]) -> frozenset[int]:
+    """The anchors that have these numbers in the two sets; the same object each time, which is looked up fast."""
+    return frozenset([*(_WORDS[number] for number in words), *(_RUNS[number] for number in runs)])

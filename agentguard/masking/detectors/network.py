@@ -44,7 +44,7 @@ class IpAddresses:
                 score = _v4_score(page, match)
                 if score:
                     yield Finding(match.start(), match.end(), "IP_ADDRESS", score, self.name)
-        for start, end in _around_colons(page):
+        for start, end in _around_colons(text) if Anchor.COLONS in page.anchors else ():
             if _is_v6(text[start:end]) and not _is_network(page, start, end):
                 yield Finding(start, end, "IP_ADDRESS", 0.9, self.name)
 
@@ -58,7 +58,7 @@ class MacAddresses:
     def find(self, page: Page) -> Iterator[Finding]:
         """MAC addresses."""
         text = page.text
-        for start, end in _around_colons(page):
+        for start, end in _around_colons(text) if Anchor.COLONS in page.anchors else ():
             if _MAC.match(text[start:end]):
                 yield Finding(start, end, "MAC_ADDRESS", 0.9, self.name)
         if Anchor.MAC in page.anchors:
@@ -109,11 +109,9 @@ def _is_network(page: Page, start: int, end: int) -> bool:
     )
 
 
-def _around_colons(page: Page) -> Iterator[tuple[int, int]]:
+def _around_colons(text: str) -> Iterator[tuple[int, int]]:
     """Stretches of hex digits, colons and dots that hold `:x:`, and end at no letter."""
-    if Anchor.COLONS not in page.anchors:
-        return
-    text, done = page.text, 0
+    done = 0
     for match in _HEX_COLON.finditer(text):
         if match.start() < done:
             continue

@@ -157,10 +157,14 @@ def _score(page: Page, form: _Form) -> float:
     """What the way of writing is worth, with what stands around it."""
     start, end, worth = form
     before, words = page.before(start), page.key_at(start).words
-    near = before[-_NEAR_BEFORE:]
-    if _is_telling(words) or _KEYED.search(near) or (worth >= _WRITTEN and _JUST_BEFORE.match(near[::-1])):
+    turned = before[::-1]
+    if (
+        (words and _is_telling(words))
+        or _KEYED.search(before[-_NEAR_BEFORE:])
+        or (worth >= _WRITTEN and _JUST_BEFORE.match(turned, 0, _NEAR_BEFORE))
+    ):
         return min(0.95, worth + 0.45)
-    opposed = _AGAINST.match(before[::-1]) or _is_opposed(words)
+    opposed = _AGAINST.match(turned) or (words and _is_opposed(words))
     if not opposed and (_SAID.search(before) or _JUST_AFTER.match(page.after(end))):
         return min(0.95, worth + 0.4)
     return worth - (0.2 if worth == _CLEAR else 0.3) if opposed else worth
