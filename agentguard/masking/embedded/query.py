@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote_plus
 
+from agentguard.masking.embedded.escapes import plain
 from agentguard.masking.embedded.inner import Inner, Region, Spelling
 from agentguard.masking.fields import Fields, Said
 
@@ -28,7 +28,7 @@ def query_regions(text: str, fields: Fields, said: Said) -> Iterator[Region]:
     """Every query of a URL, and every form."""
     for query in _queries(text):
         pairs = list(_PAIR.finditer(text, *query.span()))
-        each = fields.keys(said[1], tuple(unquote_plus(pair.group(1)) for pair in pairs))
+        each = fields.keys(said[1], tuple([plain(pair.group(1)) for pair in pairs]))
         parts = [
             Inner(*pair.span(2), *its, spelling=Spelling.QUERY)
             for pair, its in zip(pairs, each, strict=True)
