@@ -9,7 +9,7 @@ from itertools import accumulate
 from operator import add, itemgetter
 from typing import NamedTuple
 
-from agentguard.masking.anchors import Anchor, anchors_in
+from agentguard.masking.anchors import Anchor
 from agentguard.masking.disguises import readings, tagged
 from agentguard.masking.embedded import Inner, escapes, fields_in, is_escaped
 from agentguard.masking.fields import NO_KEY, Fields, Key, Said, Scope
@@ -238,18 +238,19 @@ class Sheet:
 
     def _lay_encoded(self, said: Sequence[Said]) -> None:
         """Words in base64 or hex, once more where they hold another: each is laid down decoded."""
-        first = 0
+        first, searched = 0, self.page
         for _ in range(_DEEPEST_ENCODING):
-            last, starts = len(self._texts), self._starts
-            spans = [span for span in self.page.runs(_ENCODED, SHORTEST) if span[0] >= starts[first]]
-            for word in encoded_words(self.page.text, spans):
-                at = bisect_right(starts, word.start) - 1
-                view = View.whole(word.text, word.start - starts[at], word.end - starts[at], self._views.get(at))
+            last, starts, offset = len(self._texts), self._starts, self._starts[first]
+            for word in encoded_words(searched.text, searched.runs(_ENCODED, SHORTEST)):
+                start, end = offset + word.start, offset + word.end
+                at = bisect_right(starts, start) - 1
+                view = View.whole(word.text, start - starts[at], end - starts[at], self._views.get(at))
                 self._lay_further(self._leaf_of[at], view, *said[self._leaf_of[at]], 1)
             if len(self._texts) == last:
                 return
             joined = self._join()
-            self.page = self._page(joined, self.page.anchors | anchors_in(joined[self._starts[last] :]))
+            searched = Page(joined[self._starts[last] :])
+            self.page = self._page(joined, self.page.anchors | searched.anchors)
             first = last
 
     def _lay_further(self, leaf: int, view: View, key: Key, scope: Scope, depth: int) -> None:
