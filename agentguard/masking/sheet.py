@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -18,6 +17,7 @@ from agentguard.masking.fitting import is_just, masks_whole
 from agentguard.masking.limits import refused
 from agentguard.masking.page import SEPARATOR, Page, these
 from agentguard.masking.phrases import half_of
+from agentguard.masking.special import special_among
 from agentguard.masking.views import BASE64, SHORTEST, View, encoded_words, may_need_view, plain_view
 from agentguard.masking.windows import plain_views, views_of
 
@@ -174,7 +174,7 @@ class Sheet:
 
     def _lay_all(self, said: Sequence[Said], joined: str) -> None:
         """Most leaves are short, plain and under a key that says nothing: their text on the page is all there is to do."""
-        special = _special(self._texts, joined, self._starts)
+        special = special_among(self._texts, joined, self._starts)
         for at in special:
             key, scope = said[at]
             self._lay(at, self._texts[at], key, scope, None, 0)
@@ -272,34 +272,6 @@ class Sheet:
         self.bare.setdefault(index, []).append(Bare(start, end, _QUOTES[min(depth, len(_QUOTES) - 1)]))
 
 
-def _special(texts: Sequence[str], joined: str, starts: Sequence[int]) -> list[int]:
-    """Which texts may hold fields, or be written in another way: each mark is looked for in all of them at once.
-
-    A point in time has colons as well, and stands in most results; it holds no field.
-    """
-    if len(texts) == 1:
-        return [0] if _holds_a_mark(joined) and not _TIME.match(joined) else []
-    found = set() if joined.isascii() else {at for at, text in enumerate(texts) if not text.isascii()}
-    for mark in _MARKS:
-        offset = joined.find(mark)
-        while offset != -1:
-            at = bisect_right(starts, offset)
-            found.add(at - 1)
-            offset = joined.find(mark, starts[at]) if at < len(starts) else -1
-    return [at for at in sorted(found) if not _TIME.match(texts[at])]
-
-
-def _holds_a_mark(text: str) -> bool:
-    if ":" in text or not text.isascii():
-        return True
-    if text.isalnum():  # a single word, as many results are
-        return False
-    for mark in _MARKS:  # noqa: SIM110 - any() takes several times as long, and a short text is asked nothing else
-        if mark in text:
-            return True
-    return False
-
-
 def _blanked(text: str, parts: Sequence[Inner]) -> str:
     """The text without parts that are laid down elsewhere; lengths stay."""
     if not parts:
@@ -314,9 +286,5 @@ def _blanked(text: str, parts: Sequence[Inner]) -> str:
 
 _key_of = itemgetter(0)
 _OPENING = frozenset("{[")
-_MARKS = (*"\0\n%&\\:={[<", "**", "(at)", "(AT)", " dot ", " DOT ")
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+\-][0-9]{2}:[0-9]{2})?\Z"
-)
 _ENCODED = these(BASE64)
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')
