@@ -499,7 +499,7 @@ class TestPosting:
         ends = await asyncio.gather(*(notifier.tell(turn, shown) for _ in range(4)), return_exceptions=True)
         await notifier.tell(turn, shown)
         assert slack.count("chat.postMessage") == 1
-        assert {type(end) for end in ends if end is not None} == {NotDelivered}
+        assert {type(end) for end in ends if end is not None} <= {NotDelivered}
 
     async def test_a_request_that_ended_before_it_could_be_posted_is_not(
         self, notifier: SlackNotifier, slack: FakeSlack, agent: Channel
