@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable, Set
@@ -70,11 +71,24 @@ def serve(
         announce(f"log in as {local.person}, on this machine alone: {local.link(public_url)}")
     app = create_app(parts)
     _warn(server, settings, host)
+    if settings.redis_url:
+        try:
+            asyncio.run(_reach(parts))
+        except Fault as error:
+            raise Fault(
+                f"the server did not start on {host}:{port}: {error}; AGENTGUARD_REDIS_URL says where"
+            ) from None
     listening = listener(app, host=host, port=port, server=server)
     with suppress(SystemExit):  # uvicorn's way to say that it could not start
         listening.run()
     if not listening.started:
         raise Fault(f"the server did not start on {host}:{port}; the lines above say why")
+
+
+async def _reach(parts: Parts) -> None:
+    """Raise Fault where Redis does not answer: uvicorn, which connects as it starts, would tell that with a traceback."""
+    async with parts.connect():
+        pass
 
 
 def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tenant: str, public_url: str) -> Parts:

@@ -353,6 +353,15 @@ class TestStarting:
         with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Fault, match="did not start"):
             serve(home.policies, settings=settings, server=ServerSettings(), port=taken.getsockname()[1])
 
+    def test_a_redis_that_does_not_answer_is_one_line(
+        self, home: Home, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It says which setting names it, and nothing is told with a traceback."""
+        settings = home.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"})
+        with caplog.at_level(logging.INFO), pytest.raises(Fault, match=r"did not start.*AGENTGUARD_REDIS_URL"):
+            serve(home.policies, settings=settings, server=ServerSettings(), port=_free_port())
+        assert "Traceback" not in caplog.text + capsys.readouterr().err
+
     def test_no_tokens_yet_is_said(self, home: Home, caplog: pytest.LogCaptureFixture) -> None:
         """With the command that makes one."""
         home.token_file.unlink()
