@@ -133,3 +133,8 @@ def main() -> None:
     except AgentGuardError as error:
         complain(str(error))
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(f"{error.filename}: {error.strerror}; name another place, or make this one fit to be read and written")
+        sys.exit(2)

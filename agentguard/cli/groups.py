@@ -73,4 +73,7 @@ def _tell(asked: Asked) -> None:
 
 
 def _folder(policies: Path) -> Path:
+    """Where approvers.yaml lies. Raises ConfigurationError where there is no such place."""
+    if not policies.exists():
+        raise ConfigurationError(f"{policies}: no such folder; --policies names the one with approvers.yaml")
     return policies.parent if policies.is_file() else policies

@@ -68,13 +68,13 @@ def begin(folder: Path, policy: str, *, name: str | None, email: str | None) -> 
             raise ConfigurationError(
                 f"{file} is there already; edit it, or give another folder: agentguard init FOLDER"
             )
+    folder.mkdir(parents=True, exist_ok=True)
     key_file = Settings().config_dir / "keys" / f"{who}.key"
     if key_file.exists():
         key = SigningKey.load(key_file)
     else:
         key = SigningKey.new()
         key.save(key_file)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / ROOT).write_text(policy, encoding="utf-8")
     (folder / APPROVERS).write_text(PEOPLE.format(name=who, email=_in_yaml(mail), key=key.public), encoding="utf-8")
     return mail, key_file

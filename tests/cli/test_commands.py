@@ -185,6 +185,9 @@ def test_a_rejection_gives_the_model_the_reason(started: Run, agent: Agent) -> N
         pytest.param(["policy", "explain", "--tool", "x", "--args", "{", "tool_policies"], "--args", id="bad JSON"),
         pytest.param(["policy", "explain", "--tool", "x", "--args", "[1]", "tool_policies"], "object", id="no object"),
         pytest.param(["init"], "is there already", id="init twice"),
+        pytest.param(["init", "tool_policies/policy.yaml/new"], "name another place", id="a folder inside a file"),
+        pytest.param(["groups", "list", "--policies", "nowhere"], "nowhere: no such folder", id="no folder of groups"),
+        pytest.param(["groups", "ask", "--policies", "nowhere"], "nowhere: no such folder", id="no folder to ask"),
         pytest.param(["groups", "ask", "--as", "ann"], "give --sign too", id="a key that signs nothing"),
         pytest.param(["demo"], "--auto", id="demo without a terminal"),
         pytest.param(["init", "new", "--name", "../ann"], "no name; a name is", id="a name that leads elsewhere"),
@@ -212,6 +215,13 @@ def test_wrong_use_is_told_what_to_do_instead(started: Run, words: list[str], to
     assert done.returncode in (1, 2)
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_first_policy_that_has_no_place_leaves_no_key(started: Run) -> None:
+    """`init` makes the folder before the key of whoever it is for."""
+    done = started("init", "tool_policies/policy.yaml/new", "--name", "dan")
+    assert done.returncode == 2
+    assert "no key of 'dan'" in started("keys", "show", "dan").stderr
 
 
 @pytest.mark.parametrize(
