@@ -75,6 +75,7 @@ class TestEdit:
             await decide(bob, request)
             await call
         assert edited.status_code == 303
+        assert re.search(r"50\.0</span>\s*<span class=\"origin quiet\">changed by bob<", page)
         assert re.search(r"bob changed it.*<b>amount</b>.*80\.0.*→.*50\.0", page, re.DOTALL)
         assert stale.status_code == 409
         assert world.tools.ran == [("refund", {"order_id": 7, "amount": 50.0})]
