@@ -19,7 +19,7 @@ from agentguard.cli.lazily import lazily
 from agentguard.cli.options import DEFAULT_FOLDER, Json, Name, Policies, Tenant
 from agentguard.cli.screen import say, say_json
 from agentguard.config import Settings, open_desk
-from agentguard.errors import ConfigurationError
+from agentguard.errors import ConfigurationError, DecisionRefused, RequestNotFound
 from agentguard.model.approvals import Because, Decision, Found, Grant, Offer, Resolution, Settlement, State
 
 _COMMANDS = {
@@ -197,7 +197,11 @@ def settle(
     async def settling() -> Settlement:
         async with open_desk(policies, settings, tenant=tenant) as desk:
             subject = await whole_id(desk, request_id)
-            return await desk.settle(subject, found, person=person, key=key, comment=comment)
+            try:
+                return await desk.settle(subject, found, person=person, key=key, comment=comment)
+            except RequestNotFound as error:
+                told = f"nothing of {subject[:80]!r} began to run here; `agentguard approvals list --undone` and `list --all` show"
+                raise DecisionRefused(error.code, f"{told} what did") from None
 
     settlement = anyio.run(settling)
     say(f"{settlement.subject} {found.value.replace('-', ' ')}, says {person}; that is on record")

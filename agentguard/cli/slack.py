@@ -36,6 +36,10 @@ def setup(
     """Print the manifest of the app to make; with its token set, check it and say who is who. Exit code 1: something is missing."""
     settings = read_settings()
     token = settings.slack_bot_token.get_secret_value()
+    if test_card and not token:
+        raise ConfigurationError(
+            "--test-card: set AGENTGUARD_SERVER_SLACK_BOT_TOKEN to the token of the app that posts it"
+        )
     if not token:
         say(json.dumps(manifest(url), indent=2))
         say(

@@ -189,6 +189,8 @@ def test_a_rejection_gives_the_model_the_reason(started: Run, agent: Agent) -> N
         pytest.param(["groups", "list", "--policies", "nowhere"], "nowhere: no such folder", id="no folder of groups"),
         pytest.param(["groups", "ask", "--policies", "nowhere"], "nowhere: no such folder", id="no folder to ask"),
         pytest.param(["groups", "ask", "--as", "ann"], "give --sign too", id="a key that signs nothing"),
+        pytest.param(["slack", "setup", "--test-card"], "SLACK_BOT_TOKEN", id="a test message from nobody"),
+        pytest.param(["approvals", "settle", "abc", "--happened"], "nothing of 'abc' began to run", id="no run"),
         pytest.param(["demo"], "--auto", id="demo without a terminal"),
         pytest.param(["init", "new", "--name", "../ann"], "no name; a name is", id="a name that leads elsewhere"),
         pytest.param(["init", "new", "--email", "ann"], "no e-mail address", id="no address"),
