@@ -99,6 +99,8 @@ def install(
     before = file.before(current)
     text = text_of(before, file.file)
     there = list(entries(known, written(text, file.file)))
+    if both := set(leave or ()) & set(unasked or ()):
+        raise ConfigurationError(f"{', '.join(sorted(both))}: --leave says unguarded, --unasked guarded; give one")
     _must_be_there([*(leave or ()), *(unasked or ())], there, file)
     chosen = [each for each in there if not each.is_guarded and each.name not in (leave or ())]
     plans = _plans(chosen, root.expanduser().absolute(), unasked or ())

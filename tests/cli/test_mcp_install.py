@@ -376,6 +376,15 @@ def test_a_name_that_is_no_servers_is_told(home: Path, config: Path) -> None:
     assert "Web Shop, shop" in str(done.exception)
 
 
+def test_a_server_is_not_both_left_and_guarded(home: Path, config: Path) -> None:
+    """It was left bare; now nothing is written until one of the two is taken back."""
+    before = config.read_bytes()
+    done = run("install", "claude-desktop", "--user", "ann", "--leave", "shop", "--unasked", "shop")
+
+    assert "shop: --leave says unguarded" in str(done.exception)
+    assert config.read_bytes() == before
+
+
 def test_a_link_stays_a_link(home: Path, config: Path) -> None:
     """Where the file is kept elsewhere, the file there is exchanged."""
     elsewhere = home / "dotfiles.json"
