@@ -41,6 +41,8 @@ def serve(
         from agentguard.server.running import serve as run  # noqa: PLC0415 - only this command needs the extra
     except ImportError as error:
         raise ConfigurationError(f"serving needs {error.name}: pip install 'agentguard[server]'") from None
+    if not policies.exists():
+        raise ConfigurationError(f"{policies}: no such folder; --policies names the one with approvers.yaml")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     run(
         policies,

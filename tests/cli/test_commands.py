@@ -186,6 +186,7 @@ def test_a_rejection_gives_the_model_the_reason(started: Run, agent: Agent) -> N
         pytest.param(["policy", "explain", "--tool", "x", "--args", "[1]", "tool_policies"], "object", id="no object"),
         pytest.param(["init"], "is there already", id="init twice"),
         pytest.param(["init", "tool_policies/policy.yaml/new"], "name another place", id="a folder inside a file"),
+        pytest.param(["serve", "--policies", "nowhere"], "nowhere: no such folder", id="no folder to serve"),
         pytest.param(["groups", "list", "--policies", "nowhere"], "nowhere: no such folder", id="no folder of groups"),
         pytest.param(["groups", "ask", "--policies", "nowhere"], "nowhere: no such folder", id="no folder to ask"),
         pytest.param(["groups", "ask", "--as", "ann"], "give --sign too", id="a key that signs nothing"),
