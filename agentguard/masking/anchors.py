@@ -66,7 +66,7 @@ _PIECES = {
     Anchor.WEB_TOKEN: _BEGINS + rb"eyJ",
     Anchor.PEM: rb"-----BEGIN",
     Anchor.LOGIN: rb"://",
-    Anchor.SSN: rb"SSN|ssn|ocial",
+    Anchor.SSN: rb"(?i:ssn|ocial)",
     Anchor.AT: rb"@",
     Anchor.TOKEN: MARKED_FORM,
     Anchor.REDACTED: rb" redacted\]| hmac [a-p]",

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
-_MARKS = (*"\0\n%&\\:={[<", "**", "(at)", "(AT)", " dot ", " DOT ")
+_MARKS = (*"\0\n%&\\:={[<", "**", "(at)", "(AT)", " dot ", " DOT ", "alues", "ALUES")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+\-][0-9]{2}:[0-9]{2})?\Z"
 )

@@ -46,6 +46,8 @@ FOUND = {
     "iban-lower-case": ("gb29nwbk60161331926819", "IBAN_CODE", "gb29nwbk60161331926819"),
     "iban-bad-sum-by-word": ("my iban is DE88370400440532013000", "IBAN_CODE", "DE88370400440532013000"),
     "ssn": ("536-22-1234", "US_SSN", "536-22-1234"),
+    "ssn-misread-in-capitals": ("SOCIAL SECURITY 12S-45-6789", "US_SSN", "12S-45-6789"),
+    "ssn-misread-by-a-name": ("Ssn 12S-45-6789", "US_SSN", "12S-45-6789"),
     "ssn-by-word": ("SSN 536 22 1234", "US_SSN", "536 22 1234"),
     "ssn-bare-by-word": ("social security number: 536221234", "US_SSN", "536221234"),
     "itin": ("912-70-1234", "US_ITIN", "912-70-1234"),

@@ -62,6 +62,10 @@ FORMS = {
         "INSERT INTO t (id, `full_name`) VALUES (1, 'Ann Lee'),\n(2, 'Bo Ray');",
         "INSERT INTO t (id, `full_name`) VALUES (1, '{a}'),\n(2, '{b}');",
     ),
+    "insert-in-one-line": (
+        "insert into t (id, full_name) Values (1, 'Ann Lee'), (2, 'Bo Ray')",
+        "insert into t (id, full_name) Values (1, '{a}'), (2, '{b}')",
+    ),
     "tuples": (
         "Columns: ['id', 'full_name']\nRows: [(1, 'Ann Lee'), (2, 'Bo Ray')]",
         "Columns: ['id', 'full_name']\nRows: [(1, '{a}'), (2, '{b}')]",

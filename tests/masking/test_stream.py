@@ -76,6 +76,7 @@ FORMS = {
     "html": "<table><tr><th>Id</th><th>Full name</th></tr><tr><td></td><td>Ann Lee</td></tr></table><b>Full name:</b> Bo Ray",
     "html-label": "<p>Found:</p> <b>Full name:</b> Bo Ray\n\n<b>City:</b> Oslo\nand <i>so</i> on. <b>Full name:</b> Ann Lee\nsaid no more.",
     "insert": "INSERT INTO t (id, `full_name`) VALUES (1, 'Ann Lee'),\n(2, 'Bo Ray');\nSELECT 1",
+    "insert-in-one-line": "INSERT INTO t (id, full_name) VALUES (1, 'Ann Lee'), (2, 'Bo Ray')",
     "yaml": "customer:\n  name: Ann Lee\n  since: 2020\nother:\n  full_name: Bo Ray\n\ntext: bye",
     "query": "GET /a?full_name=Ann+Lee&n=1&other=Blue%20Moon HTTP/1.1",
     "mail": 'From: "Ann Lee" <ann@acme.example>\nTo: Bo Ray <bo@acme.example>\nSubject: x\n\nHello Ann Lee and Bo Ray.',

@@ -28,7 +28,7 @@ def _finders(text: str) -> list[_Find]:
     asked: list[_Find] = []
     if lines and "VCARD" in text:
         asked.append(card_regions)
-    if "(" in text and ("VALUES" in text or "values" in text or "olumns" in text or "ields" in text):
+    if "(" in text and ("ALUES" in text or "alues" in text or "olumns" in text or "ields" in text):
         asked.append(row_regions)
     if brackets and ('"' in text or "'" in text):
         asked.append(json_regions)
