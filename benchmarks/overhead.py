@@ -1,8 +1,9 @@
 """What a gate adds to an allowed call in each integration, over the bare tool of the same run, in round trips to Redis of that run.
 
-The call touches no session state; the tool does nothing. Rounds of PINGs, bare and guarded calls take turns on one event loop; each figure
-is the difference of the medians over rounds, and only ratios are printed. A thousand calls at once are compared with a thousand one
-after the other.
+The call touches no session state; the tool does nothing. PINGs, bare and guarded calls take turns on one event loop, in an order that
+changes from round to round: whoever comes after a thread or another process finds the processor's caches and clock as they left them. Each
+figure is the difference of the medians over rounds, and only ratios are printed. A thousand calls at once are compared with a thousand one
+after the other, and a first call after idleness with a first PING after it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -66,6 +68,10 @@ class Compared:
     hops: int = 0
     bare_seconds: list[float] = field(default_factory=list)
     guarded_seconds: list[float] = field(default_factory=list)
+
+    def turns(self) -> list[tuple[Operation, list[float]]]:
+        """What is measured of it, and where the seconds go."""
+        return [(self.bare, self.bare_seconds), (self.guarded, self.guarded_seconds)]
 
     @property
     def overhead(self) -> float:
@@ -127,6 +133,15 @@ async def per_operation(operation: Operation, times: int) -> float:
     return (time.perf_counter() - started) / times
 
 
+async def after_idleness(operation: Operation) -> float:
+    """Seconds of an operation when nothing ran just before."""
+    firsts = list[float]()
+    for _ in range(50):
+        await asyncio.sleep(0.02)
+        firsts.append(await per_operation(operation, 1))
+    return median(firsts)
+
+
 async def at_once(operation: Operation) -> float:
     """Seconds until a thousand operations that begin together have all ended."""
     started = time.perf_counter()
@@ -147,12 +162,14 @@ async def main(*, rounds: int, times: int, profile: str) -> None:
         client = redis.asyncio.Redis(unix_socket_path=url.removeprefix("unix://"))
         pings, hops, many, in_turn = list[float](), list[float](), list[float](), list[float]()
         null = ways["functions, async"]
+        turns: list[tuple[Operation, list[float]]] = [(client.ping, pings), (lambda: asyncio.to_thread(int), hops)]
+        turns += [turn for way in ways.values() for turn in way.turns()]
+        order = Random(7)
         for _ in range(rounds):
-            pings.append(await per_operation(client.ping, times))
-            hops.append(await per_operation(lambda: asyncio.to_thread(int), times))
-            for way in ways.values():
-                way.bare_seconds.append(await per_operation(way.bare, times))
-                way.guarded_seconds.append(await per_operation(way.guarded, times))
+            order.shuffle(turns)
+            for operation, seconds in turns:
+                seconds.append(await per_operation(operation, times))
+        first_call = await after_idleness(null.guarded) / await after_idleness(client.ping)
         for _ in range(MANY_ROUNDS):
             many.append(await at_once(null.guarded) - await at_once(null.bare))
             in_turn.append(MANY * (await per_operation(null.guarded, MANY) - await per_operation(null.bare, MANY)))
@@ -162,6 +179,7 @@ async def main(*, rounds: int, times: int, profile: str) -> None:
         _tell(name, way, ping, hop)
     ratio = median(many) / median(in_turn)
     print(f"{MANY:,} at once: {ratio:.2f} of the sum of their single overheads; goal {GOAL_MANY}")
+    print(f"the first after 20 ms of nothing: {first_call:.2f} first PINGs, bare tool and all")
     print(f"a thread hop: {hop / ping:.2f} PINGs; masking: {MASKING}")
 
 
