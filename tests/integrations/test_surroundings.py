@@ -43,7 +43,7 @@ def journal(world: World) -> list[str]:
     return [entry.kind for entry in read(world.settings.state_dir / "journal") if entry.kind in ("judged", "settled")]
 
 
-async def everything(guard: Guard, server: FakeOpenAI) -> list[str]:
+async def everything(guard: Guard, server: FakeOpenAI, client: AsyncOpenAI) -> list[str]:
     """One masked call by each integration, and one that waits and is taken back."""
 
     async def echo(value: str) -> str:
@@ -54,9 +54,8 @@ async def everything(guard: Guard, server: FakeOpenAI) -> list[str]:
     message = {"role": "assistant", "tool_calls": [{"id": "c0", "type": "function", "function": written}]}
     [langchain_tool] = guard_tools(guard, [StructuredTool.from_function(coroutine=echo, description="Echo.")])
     server.says(calls(call("c1", "echo", {"value": EMAIL})), text("Done"))
-    async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
-        agent = guarded(guard, Agent(name="a", tools=[tool(echo)], model=model("responses", client)))
-        over = await Runner.run(agent, "Go on", run_config=RunConfig(tracing_disabled=True))
+    agent = guarded(guard, Agent(name="a", tools=[tool(echo)], model=model("responses", client)))
+    over = await Runner.run(agent, "Go on", run_config=RunConfig(tracing_disabled=True))
     given = [
         await guard.tool(echo)(EMAIL),
         await langchain_tool.ainvoke({"value": EMAIL}),
@@ -82,10 +81,12 @@ def watched() -> Iterator[None]:
 
 async def test_nothing_blocks_the_event_loop(guard: Guard, server: FakeOpenAI) -> None:
     """Not the callers' and not the guard's own: no wait for Redis, a disk, a lock or a person."""
-    with guard.session(user=USER, id="thread-1"):
-        await everything(guard, server)  # what is imported and opened at the first call is
-        with watched():
-            given = await everything(guard, server)
+    # Made before the watch begins: a client looks for the machine's certificates, and that is none of the guard's doing.
+    async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
+        with guard.session(user=USER, id="thread-1"):
+            await everything(guard, server, client)  # what is imported and opened at the first call is
+            with watched():
+                given = await everything(guard, server, client)
 
     assert all("[EMAIL_" in each for each in given)
 
@@ -102,8 +103,13 @@ def test_the_watch_sees_what_blocks() -> None:
 
 def test_everything_runs_under_uvloop(guard: Guard, server: FakeOpenAI) -> None:
     """The other loop that people use."""
+
+    async def with_a_client() -> list[str]:
+        async with AsyncOpenAI(base_url=server.url, api_key="x", max_retries=0) as client:
+            return await everything(guard, server, client)
+
     with guard.session(user=USER, id="thread-1"):
-        given = uvloop.run(everything(guard, server))
+        given = uvloop.run(with_a_client())
 
     assert all("[EMAIL_" in each for each in given)
     assert len(set(given)) == 1
