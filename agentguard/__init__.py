@@ -5,8 +5,9 @@ What a user needs is here; each name is imported when it is first asked for, so 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from agentguard.model.on_demand import on_demand
 
 if TYPE_CHECKING:
     from agentguard.config import Settings, open_guard
@@ -77,46 +78,25 @@ __all__ = [
     "open_guard",
 ]
 
-_HOME = {
-    "agentguard.config": ["Settings", "open_guard"],
-    "agentguard.errors": [
-        "AgentGuardError",
-        "CallPending",
-        "CallRefused",
-        "CallUnconfirmed",
-        "ConfigurationError",
-        "DecisionRefused",
-        "Fault",
-        "GuardUnavailable",
-        "InvalidArguments",
-        "NoSession",
-        "OutcomeUnknown",
-        "PolicyError",
-        "RefusalReason",
-        "ResultRefused",
-        "ResultWithheld",
-        "ToolFailed",
-    ],
-    "agentguard.guard.blocking": ["BlockingGuard"],
-    "agentguard.guard.confirming": ["Confirmation"],
-    "agentguard.guard.permit": ["Permit"],
-    "agentguard.guard.pipeline": ["Guard"],
-    "agentguard.masking": ["Finding", "Masker"],
-    "agentguard.model.approvals": ["Resolution", "Vote"],
-    "agentguard.model.calls": ["Principal", "Tool", "ToolCall"],
-    "agentguard.model.verdicts": ["Effect", "Risk", "Verdict"],
-    "agentguard.policy": ["Policy"],
-}
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    """The exported name, imported now and kept."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_demand(
+    __name__,
+    {
+        "config": "Settings open_guard",
+        "errors": (
+            "AgentGuardError CallPending CallRefused CallUnconfirmed ConfigurationError DecisionRefused Fault GuardUnavailable "
+            "InvalidArguments NoSession OutcomeUnknown PolicyError RefusalReason ResultRefused ResultWithheld ToolFailed"
+        ),
+        "guard.blocking": "BlockingGuard",
+        "guard.confirming": "Confirmation",
+        "guard.permit": "Permit",
+        "guard.pipeline": "Guard",
+        "masking": "Finding Masker",
+        "model.approvals": "Resolution Vote",
+        "model.calls": "Principal Tool ToolCall",
+        "model.verdicts": "Effect Risk Verdict",
+        "policy": "Policy",
+    },
+)
 
 
 def __dir__() -> list[str]:
