@@ -20,12 +20,17 @@ WITHIN_SECONDS = 10.0
 
 
 class FakeSlack:
-    """A workspace. `users` are what `users.info` says of its people; `failing` is what the next posts answer instead."""
+    """A workspace. `users` are what `users.info` says of its people; `failing` is what the next posts answer instead.
+
+    `answering`: cleared, no post is answered until it is set.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.users: dict[str, dict[str, Any]] = {}
         self.failing: list[str] = []
+        self.answering = threading.Event()
+        self.answering.set()
         self.emails: dict[str, str] = {}
         self.scopes = "chat:write,users:read,users:read.email"
         self.acknowledged: list[str] = []
@@ -121,6 +126,8 @@ class FakeSlack:
             self.calls.append((method, {**body, "authorization": request.headers.get("authorization", "")}))
             self._changed.notify_all()
             failing = self.failing.pop(0) if self.failing and method == "chat.postMessage" else ""
+        if method == "chat.postMessage":
+            await asyncio.to_thread(self.answering.wait, WITHIN_SECONDS)
         if failing:
             return web.json_response({"ok": False, "error": failing})
         match method:
