@@ -22,13 +22,14 @@ WITHIN_SECONDS = 10.0
 class FakeSlack:
     """A workspace. `users` are what `users.info` says of its people; `failing` is what the next posts answer instead.
 
-    `answering`: cleared, no post is answered until it is set.
+    `unreachable`: methods whose calls are cut off. `answering`: cleared, no post is answered until it is set.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.users: dict[str, dict[str, Any]] = {}
         self.failing: list[str] = []
+        self.unreachable: set[str] = set()
         self.answering = threading.Event()
         self.answering.set()
         self.emails: dict[str, str] = {}
@@ -128,6 +129,8 @@ class FakeSlack:
             failing = self.failing.pop(0) if self.failing and method == "chat.postMessage" else ""
         if method == "chat.postMessage":
             await asyncio.to_thread(self.answering.wait, WITHIN_SECONDS)
+        if method in self.unreachable and request.transport is not None:
+            request.transport.close()
         if failing:
             return web.json_response({"ok": False, "error": failing})
         match method:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import secrets
 import time
@@ -21,6 +23,7 @@ from agentguard.errors import ConfigurationError
 from agentguard.model.approvals import Decision, Request, State
 from agentguard.model.verdicts import Risk
 from agentguard.server.outbox import Outbox
+from agentguard.server.pace import Pace, Paces
 from agentguard.server.settings import RETRY_SECONDS, ServerSettings
 from agentguard.server.signatures import WebhookSecret
 from agentguard.server.slack.blocks import APPROVE, READ_ALL, REJECT
@@ -203,6 +206,101 @@ async def test_t9_t10_a_press_that_slack_did_not_sign_now_is_refused(
 
     assert answer.status_code == 401
     assert await state_of(agent, request) is State.PENDING
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("x-slack-request-timestamp", [b"abc"]),
+        ("x-slack-request-timestamp", [b""]),
+        ("x-slack-request-timestamp", [b"1e9"]),
+        ("x-slack-request-timestamp", ["\u0661\u0662".encode()]),
+        ("x-slack-request-timestamp", [b"9" * 5_000]),
+        ("x-slack-signature", ["v0=\u00fc".encode()]),
+        ("x-slack-signature", [b""]),
+        ("x-slack-request-timestamp", []),
+        ("x-slack-signature", []),
+    ],
+)
+async def test_t9_what_is_no_signature_is_refused_and_breaks_nothing(
+    base: str, slack: FakeSlack, agent: Channel, name: str, values: list[bytes]
+) -> None:
+    """Headers that are missing, or nothing that Slack would send: 401."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    body, headers = signed(press(posted, APPROVE, "U0ANN", trigger="1"))
+    others = [(key, value.encode()) for key, value in headers.items() if key != name]
+    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
+        sent = [*others, *((name, value) for value in values)]
+        answer = await client.post("/slack/interactions", content=body, headers=sent)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "signature")
+    assert await state_of(agent, request) is State.PENDING
+
+
+@pytest.mark.parametrize("name", ["x-slack-request-timestamp", "x-slack-signature"])
+async def test_t9_a_header_that_stands_there_twice_signs_nothing(
+    base: str, slack: FakeSlack, agent: Channel, name: str
+) -> None:
+    """Whichever of them is right: two readers could take one each."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    body, headers = signed(press(posted, APPROVE, "U0ANN", trigger="1"))
+    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
+        answers = [
+            await client.post("/slack/interactions", content=body, headers=sent)
+            for sent in ([*headers.items(), (name, "1")], [(name, "1"), *headers.items()])
+        ]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert await state_of(agent, request) is State.PENDING
+
+
+async def test_t9_a_body_that_is_no_text_is_refused(base: str) -> None:
+    """It may hold any bytes; unsigned it is a 401, and signed it is no payload."""
+    body = b"payload=\xff\xfe"
+    stamp = str(int(time.time()))
+    made = hmac.new(SECRET.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    kind = {"content-type": "application/x-www-form-urlencoded", "x-slack-request-timestamp": stamp}
+    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
+        answers = [
+            await client.post("/slack/interactions", content=body, headers=kind | {"x-slack-signature": f"v0={each}"})
+            for each in ("0" * 64, made)
+        ]
+
+    assert [answer.status_code for answer in answers] == [401, 400]
+
+
+async def test_t9_who_sends_much_that_slack_did_not_sign_has_to_wait(
+    slack: FakeSlack, valkey_url: str, agent: Channel
+) -> None:
+    """429 after a few; what Slack signed still comes through, from the same address."""
+    paces = Paces(failing=Pace(per_minute=1, burst=2))
+    made = parts(valkey_url, agent.names.tenant, slack=settings(slack), roster=lambda: WITH_SLACK, paces=paces)
+    with serving(made) as base:
+        answers = [(await by_http(base, {"type": "x"}, secret="another")).status_code for _ in range(4)]
+        genuine = (await by_http(base, {"type": "x"})).status_code
+
+    assert (answers, genuine) == ([401, 401, 429, 429], 200)
+
+
+@pytest.mark.parametrize(("method", "button"), [("users.info", APPROVE), ("views.open", REJECT)])
+async def test_who_pressed_is_told_where_slack_can_not_be_asked(
+    base: str, slack: FakeSlack, agent: Channel, method: str, button: str
+) -> None:
+    """Nothing is decided, and nobody is left to think that it was; the next press counts."""
+    request = await opened(agent, ONE)
+    posted = await told(slack, "chat.postMessage")
+    slack.unreachable.add(method)
+    await by_http(base, press(posted, button, "U0ANN", trigger="1"))
+    said = await told(slack, "chat.postEphemeral")
+    before = await agent.read(request.id)
+    slack.unreachable.clear()
+    await by_http(base, press(posted, APPROVE, "U0ANN", trigger="2"))
+    await reaches(agent, request, State.APPROVED)
+
+    assert (said["user"], "nothing was decided" in said["text"]) == ("U0ANN", True)
+    assert (before.state, before.votes) == (State.PENDING, ())
 
 
 async def test_t10_a_press_delivered_again_changes_nothing(base: str, slack: FakeSlack, agent: Channel) -> None:
@@ -505,6 +603,24 @@ class TestPosting:
         await notifier.tell(turn, shown)
         assert slack.count("chat.postMessage") == 1
         assert [type(end) for end in ends] == [NotDelivered] * 3
+
+    async def test_a_request_that_ends_while_its_card_is_posted_leaves_no_live_button(
+        self, notifier: SlackNotifier, slack: FakeSlack, agent: Channel
+    ) -> None:
+        """What tells of the end comes again, and finds the card."""
+        turn, shown = await self.shown(agent, "request.opened")
+        slack.answering.clear()
+        first = asyncio.create_task(notifier.tell(turn, shown))
+        await told(slack, "chat.postMessage")
+        await agent.withdraw(turn.request, "")
+        over = turn.model_copy(update={"kind": "request.ended", "state": State.WITHDRAWN})
+        ended = await Desk(channel=agent, roster=WITH_SLACK).show(turn.request)
+        (end,) = await asyncio.gather(notifier.tell(over, ended), return_exceptions=True)
+        slack.answering.set()
+        await first
+        await notifier.tell(over, ended)
+        assert isinstance(end, NotDelivered)
+        assert APPROVE not in text_of(await told(slack, "chat.update"))
 
     async def test_a_request_that_ended_before_it_could_be_posted_is_not(
         self, notifier: SlackNotifier, slack: FakeSlack, agent: Channel

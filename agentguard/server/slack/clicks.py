@@ -27,7 +27,7 @@ from agentguard.server.identity import Identity
 from agentguard.server.office import Office
 from agentguard.server.pace import TooMany
 from agentguard.server.slack.blocks import APPROVE, READ_ALL, REASON, REJECT, decided_of, everything_modal, reject_modal
-from agentguard.server.slack.posts import SlackNotifier
+from agentguard.server.slack.posts import BROKEN, SlackNotifier
 
 REPLAY_MS = 15 * 60_000
 """How long a press is remembered; Slack's signatures are good for five minutes."""
@@ -61,6 +61,9 @@ class Clicks:
             await self._tell(
                 payload, "Something that the server needs is away or broken; nothing was decided. Try again later."
             )
+        except BROKEN as error:  # a decision is the last thing that is done, and asks Slack nothing
+            _log.warning("Slack could not be asked while a press was acted on (%s)", type(error).__name__)
+            await self._tell(payload, "Slack could not be asked just now; nothing was decided. Press again.")
         except (ValueError, KeyError, TypeError, AttributeError):
             _log.warning("a payload from Slack that is none of ours was dropped")
 

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from slack_sdk.signature import SignatureVerifier
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
+from starlette.datastructures import Headers
 
 from agentguard.approval import Place
 from agentguard.errors import ConfigurationError
@@ -23,6 +23,7 @@ from agentguard.server.office import Office
 from agentguard.server.settings import ServerSettings
 from agentguard.server.slack.clicks import Clicks
 from agentguard.server.slack.posts import SlackNotifier
+from agentguard.server.slack.signing import is_signed
 from agentguard.server.webhooks import page_at
 
 SLACK = "slack"
@@ -101,11 +102,10 @@ class SlackDesk:
         if request.type == "interactive":
             self.act_soon(request.payload)
 
-    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
+    def is_signed(self, body: bytes, headers: Headers) -> bool:
         """Whether Slack sent this, less than five minutes ago."""
-        if not self.signing_secret:
-            return False
-        return bool(SignatureVerifier(self.signing_secret).is_valid_request(body, dict(headers)))
+        now_seconds = self.clicks.office.now_ms() // 1000
+        return is_signed(body, headers, self.signing_secret, now_seconds=now_seconds)
 
     def act_soon(self, payload: Mapping[str, Any]) -> None:
         """Act on a verified payload, after whoever sent it was answered."""

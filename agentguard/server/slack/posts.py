@@ -2,7 +2,8 @@
 
 Rules:
 - one message a request, however many servers tell it: who posts has the request's place in Redis first;
-- a request that is over before it could be posted is not posted; one that still waits is called to mind below its card;
+- a request that is over before it could be posted is not posted, and one that ends while it is posted changes once it was;
+- one that still waits is called to mind below its card;
 - Slack down or slow is told by NotDelivered, and tried again; the request is open all the same.
 """
 
@@ -29,7 +30,8 @@ POSTING_MS = 30_000
 KEPT_MS = 31 * 24 * 3600 * 1000
 TOLD_SECONDS = 10.0
 
-_BROKEN = (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
+BROKEN = (SlackApiError, SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
+"""What its client raises where Slack refuses, or can't be reached."""
 _FOR_GOOD = frozenset(
     {"channel_not_found", "not_in_channel", "is_archived", "invalid_auth", "account_inactive", "token_revoked"}
 )
@@ -55,7 +57,9 @@ class SlackNotifier:
         told: dict[str, Any] = {"text": push_text(face), "blocks": message_blocks(face, link)}
         place = self.names.posted(self.channel, turn.request)
         posted = await self.connection.execute("GET", place)
-        if posted is not None and posted != b"":
+        if posted == b"":  # also where it is over: a card that is being posted would keep its buttons
+            raise NotDelivered("its card is being posted by another server")
+        if posted is not None:
             await self._call(self.client.chat_update(channel=self.channel, ts=posted.decode(), **told))
             if turn.urges:
                 await self._urge(turn, push_text(face), posted.decode())
@@ -95,6 +99,6 @@ class SlackNotifier:
         except SlackApiError as error:
             why = str(error.response.get("error", "an error"))
             raise NotDelivered(f"Slack answered {why}", gone=why in _FOR_GOOD) from None
-        except _BROKEN as error:
+        except BROKEN as error:
             raise NotDelivered(f"could not be sent ({type(error).__name__})") from None
         return str(reply.get("ts") or "")
