@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from agentguard.guard.budgets import NO_BILL, Bill
 from agentguard.guard.snapshot import Snapshot
@@ -49,6 +49,10 @@ class Permit:
     settled: Final[list[str]] = field(default_factory=list)
     trace: Final[Trace] = UNTRACED
     returns: Final[Returns | None] = None
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        """No copy and no pickle: each could be settled once, and the call would seem to have run twice."""
+        raise TypeError(f"a permit can't be copied or pickled: it lets {self.call.tool} run once, here")
 
     @property
     def input(self) -> dict[str, Json]:

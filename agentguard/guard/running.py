@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from agentguard.guard.permit import Outcome, Permit
+from agentguard.guard.raising import raise_alone
 from agentguard.guard.settling import Settling
 from agentguard.store.doors import drive
 
@@ -40,7 +41,9 @@ class Running:
         if isinstance(error, Exception):
             self._outcome.fail(await self._settler.raised(self._permit, error))
             return True
-        await self._settler.interrupted(self._permit)
+        stopping = await self._settler.interrupted(self._permit, error)
+        if stopping is not error:
+            raise_alone(stopping)
         return False
 
 

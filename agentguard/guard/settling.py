@@ -6,7 +6,7 @@ Rules:
 - what a limit on subjects has no room for is kept back, before anything of it is stored;
 - labels and tokens are stored before the result is returned;
 - an error is masked too, its notes and causes with it, and raised without its context;
-- a run that was cut off is unknown, never a failure;
+- a run that was cut off is unknown, never a failure; what stops a program passes, as what it is, and masked too;
 - a permit is settled once.
 """
 
@@ -25,11 +25,12 @@ from agentguard.guard.budgets import Budgets
 from agentguard.guard.in_force import Now
 from agentguard.guard.once import Once
 from agentguard.guard.permit import Permit, Settled
+from agentguard.guard.raising import raise_alone
 from agentguard.guard.records import Records
 from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
 from agentguard.guard.words import WordBook
-from agentguard.masking import Masked, Masker, SaidAgain, fitted
+from agentguard.masking import Masked, Masker, SaidAgain, bare_error, fitted, says_nothing
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal
 from agentguard.model.events import Ended
@@ -37,6 +38,7 @@ from agentguard.model.limits import IfOver
 
 T = TypeVar("T")
 
+_KEPT_BACK = "its text can't be shown"
 _DONE = Ended.DONE  # Python 3.11 looks a member of an Enum up in Python each time that it is named
 
 
@@ -114,9 +116,8 @@ class Settling:
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.DONE)
             raise ResultWithheld(permit.call.tool, broken) from None
-        except BaseException:
-            await self._give_up(permit, Ended.UNKNOWN)
-            raise
+        except BaseException as error:  # noqa: BLE001 - raised, as it may be shown
+            raise_alone(await self._interrupted(permit, error))
         finally:
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
@@ -158,34 +159,46 @@ class Settling:
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:
         """What to raise in the place of a tool's error: that, masked, or the Fault that kept it from being settled."""
+        _once(permit)
         try:
-            return await self._raised(permit, error)
+            return await self._raised(permit, error, Ended.FAILED)
         except Fault as fault:
             return fault
 
-    async def _raised(self, permit: Permit, error: Exception) -> BaseException:
-        """The error that may be shown: the same type where it can carry the masked text, else ToolFailed."""
-        _once(permit)
+    async def _raised(self, permit: Permit, error: BaseException, ended: Ended) -> BaseException:
+        """The error that may be shown: the same type where it can carry the masked text, else what stands for it."""
         try:
             await self.tokens.recall(permit.principal)
             shown, masked = _readable(lambda: self._masker(permit).mask_error(error, self.tokens.ids(permit.principal)))
             counted = await self.budgets.counted(permit.bill, masked.tokens)
             labels = () if counted.withholding else await self._keep(permit, masked)
-            await self.records.settled(permit, Ended.FAILED, masked, counted, labels=labels)
+            await self.records.settled(permit, ended, masked, counted, labels=labels)
         except GuardUnavailable as broken:
-            await self._give_up(permit, Ended.FAILED)
+            await self._give_up(permit, ended)
             raise ResultWithheld(permit.call.tool, broken) from None
-        except BaseException as broken:
-            await self._give_up(permit, Ended.FAILED)
-            raise broken from None  # whoever prints it must not print the tool's own error with it
+        except BaseException as broken:  # noqa: BLE001 - raised
+            await self._give_up(permit, ended)
+            broken.__context__ = None  # whoever prints it must not print the tool's own error with it
+            raise_alone(broken)
         permit.trace.masked(masked.entities)
-        await self._finish(permit, Ended.FAILED, type(error).__name__)
+        await self._finish(permit, ended, type(error).__name__ if ended is Ended.FAILED else "OutcomeUnknown")
         return _over_limit(permit, counted.withholding) if counted.withholding else shown
 
-    async def interrupted(self, permit: Permit) -> None:
-        """The run was cancelled or its process is going down: nobody knows what it did."""
+    async def interrupted(self, permit: Permit, error: BaseException) -> BaseException:
+        """The run was cancelled or its process is going down: nobody knows what it did. What to raise: the very error, or that, masked."""
         _once(permit)
-        await self._give_up(permit, Ended.UNKNOWN)
+        return await self._interrupted(permit, error)
+
+    async def _interrupted(self, permit: Permit, error: BaseException) -> BaseException:
+        if isinstance(error, AgentGuardError) or says_nothing(error):
+            await self._give_up(permit, Ended.UNKNOWN)
+            return error
+        try:
+            shown = await self._raised(permit, error, Ended.UNKNOWN)
+        except Fault:
+            return bare_error(error, _KEPT_BACK)
+        stops = not isinstance(error, Exception)
+        return bare_error(error, _KEPT_BACK) if stops and isinstance(shown, Exception) else shown
 
     def _masked(self, permit: Permit, result: Any) -> Masked:
         """The result, masked, and still what the tool says it gives."""

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agentguard.errors import AgentGuardError, InvalidArguments, NotCanonical
+from agentguard.guard.raising import raise_alone
+from agentguard.masking import bare_error, says_nothing
 from agentguard.model.calls import Parsed, Tool
 from agentguard.model.canonical import canonical_json, read_canonical
 from agentguard.model.record import Json
@@ -79,6 +81,10 @@ def _parsed(tool: Tool, arguments: Mapping[str, Any]) -> Parsed:
         raise InvalidArguments(
             [("", f"the tool's validation failed ({type(error).__name__})")], tool=tool.name
         ) from None
+    except BaseException as error:
+        if says_nothing(error):
+            raise
+        raise_alone(bare_error(error, "the tool's validation stopped the program"))
 
 
 def _canonical(tool: Tool, value: dict[str, Any]) -> str:

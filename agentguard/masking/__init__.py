@@ -14,6 +14,7 @@ from agentguard.masking.masked import Masked
 from agentguard.masking.masker import Masker
 from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
+from agentguard.masking.raised import bare_error, says_nothing
 from agentguard.masking.recognisers import BadPattern, Recogniser, Recognisers
 from agentguard.masking.restoring import Left, Restoring, Why, by_parameter, restore
 from agentguard.masking.standins import Form, is_stand_in
@@ -58,6 +59,7 @@ __all__ = [
     "TokenIds",
     "Wanted",
     "Why",
+    "bare_error",
     "by_parameter",
     "candidates",
     "canonical_value",
@@ -69,6 +71,7 @@ __all__ = [
     "partial",
     "restore",
     "same_value",
+    "says_nothing",
     "takes_placeholder",
     "veiled",
     "visible",

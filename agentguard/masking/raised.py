@@ -1,4 +1,9 @@
-"""Errors of tools, with nothing raw in what they show: text, arguments, notes, causes and groups."""
+"""Errors of tools, with nothing raw in what they show: text, arguments, notes, causes and groups.
+
+Rules:
+- what was masked is what everybody reads: a text that code makes anew each time is made for the last time here;
+- what is no `Exception` stays none, and what it is (an exit with its status, an interrupt): it stops a program, and goes on to.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,14 @@ from types import MemberDescriptorType
 from typing import Any
 
 from agentguard.errors import GuardUnavailable, ToolFailed
+from agentguard.model.fixed_text import fixed, tells_by_code
 
 Mask = Callable[[Any], Any]
 
 _LONGEST_CHAIN = 32
+_MOST_MEMBERS = 1000
+_PYTHONS = frozenset({"builtins", "asyncio.exceptions"})
+_OF_A_SCOPE = "Cancelled by cancel scope "
 _NOT_TOLD = frozenset({"obj", "__suppress_context__"})
 """Members that no error shows: where an attribute was missing, and how a chain is printed."""
 
@@ -23,8 +32,8 @@ def masked_error(error: BaseException, mask: Mask) -> BaseException:
         return error
     for one in chain:
         if copies[id(one)] is one:
-            copies[id(one)] = _rebuilt(one, one.args, _maskable_details(one, _same)) or ToolFailed(
-                type(one).__name__, mask(str(one))
+            copies[id(one)] = _rebuilt(one, one.args, _maskable_details(one, _same)) or _stand_in(
+                one, mask(str(one)), mask
             )
     for one in chain:
         copy = copies[id(one)]
@@ -59,24 +68,88 @@ def _chain(error: BaseException, *, members: bool = False) -> list[BaseException
     return found
 
 
+def bare_error(error: BaseException, text: str) -> BaseException:
+    """What stands for an error of which nothing is shown: ToolFailed; for what is no `Exception`, one that stops a program like it."""
+    return _stand_in(error, text, lambda value: value if _is_small(value) else text)
+
+
+def says_nothing(error: BaseException) -> bool:
+    """Whether an error that stops a program has nothing of a tool's in it: an interrupt, a status to exit with, a task's end."""
+    if isinstance(error, GeneratorExit):
+        return True
+    if error.__cause__ or error.__context__ or isinstance(error, BaseExceptionGroup) or tells_by_code(error):
+        return False
+    held = (*error.args, *vars(error).values(), *_members(error).values())
+    return _is_of_a_scope(error) or all(map(_is_small, held))
+
+
+def _is_small(value: Any) -> bool:
+    """Whether a value is nothing, or a number that a program may end with."""
+    return value is None or (type(value) is int and 0 <= value < 256)
+
+
+def _is_of_a_scope(error: BaseException) -> bool:
+    """Whether anyio cancelled a task: it finds its own cancellations again by their text."""
+    first = error.args[0] if error.args else None
+    return type(error).__module__ == "asyncio.exceptions" and type(first) is str and first.startswith(_OF_A_SCOPE)
+
+
 def _masked_one(error: BaseException, mask: Mask) -> BaseException:
-    """The error where it shows nothing raw, else a copy of its type, else ToolFailed. Causes are left to the caller."""
+    """The error where it shows nothing raw, else a copy of its type, else what stands for it. Causes are left to the caller."""
     shown = _shown(error)
     if shown is None:
-        return ToolFailed(type(error).__name__, "its text can't be read")
+        return _stand_in(error, "its text can't be read", mask)
     masked_shown = tuple(mask(text) for text in shown)
     if isinstance(error, BaseExceptionGroup):
-        return error if _is_plain_group(error, mask) else ToolFailed(type(error).__name__, masked_shown[0])
-    args, details = _maskable(error.args, mask), _maskable_details(error, mask)
-    if masked_shown == shown and args == error.args and details == _maskable_details(error, _same):
+        return error if _is_plain_group(error, mask) else _stand_in(error, masked_shown[0], mask)
+    if _is_of_a_scope(error):
         return error
-    copy = _rebuilt(error, args, details)
-    if copy is None or _shows_raw(copy, mask) or (shown[0] and not str(copy)):
-        copy = ToolFailed(type(error).__name__, masked_shown[0])
+    args, details = _maskable(error.args, mask), _maskable_details(error, mask)
+    is_clean = masked_shown == shown and args == error.args and details == _maskable_details(error, _same)
+    copy = error if is_clean else _rebuilt(error, args, details)
+    if copy is not None:
+        copy = _saying(copy, shown if is_clean else None)
+    if copy is None or (not is_clean and (_shows_raw(copy, mask) or (shown[0] and not str(copy)))):
+        copy = _stand_in(error, masked_shown[0], mask)
         copy.__notes__ = [mask(note) for note in _notes(error)]
         if not copy.__notes__:
             del copy.__notes__
     return copy
+
+
+def _saying(error: BaseException, shown: tuple[str, ...] | None) -> BaseException | None:
+    """The error, which says for ever what it says now, or `shown`; None where it can't be held to that."""
+    if not tells_by_code(error):
+        return error
+    said = shown or _shown(error)
+    return None if said is None else fixed(error, said[0], said[1])
+
+
+def _stand_in(error: BaseException, text: str, mask: Mask) -> BaseException:
+    """Another error with this text: ToolFailed; for one that stops a program, what it is of those that Python has."""
+    if isinstance(error, Exception):
+        return ToolFailed(type(error).__name__, text)
+    if isinstance(error, BaseExceptionGroup):
+        return BaseExceptionGroup(text, _members_masked(error, mask))
+    kind = next(kind for kind in type(error).__mro__ if kind.__module__ in _PYTHONS)
+    stopping: BaseException = kind(text if kind is type(error) else f"{type(error).__name__}: {text}")
+    if isinstance(error, SystemExit) and isinstance(stopping, SystemExit) and _is_small(error.code):
+        stopping.code = error.code
+    return stopping
+
+
+def _members_masked(group: BaseExceptionGroup[BaseException], mask: Mask) -> list[BaseException]:
+    """What a group holds at any depth, each masked; without its text where it holds more than is looked at."""
+    pending, members = [group], list[BaseException]()
+    while pending and len(members) < _MOST_MEMBERS:
+        for one in pending.pop().exceptions:
+            if isinstance(one, BaseExceptionGroup):
+                pending.append(one)
+            else:
+                members.append(one)
+    looked_at = [masked_error(one, mask) for one in members[:_LONGEST_CHAIN]]
+    rest = [bare_error(one, "one of many") for one in members[_LONGEST_CHAIN:]]
+    return [*looked_at, *rest] or [bare_error(KeyboardInterrupt(), "a group without end")]
 
 
 def _shown(error: BaseException) -> tuple[str, ...] | None:
@@ -141,5 +214,8 @@ def _is_plain_group(group: BaseExceptionGroup[BaseException], mask: Mask) -> boo
     """Whether nothing has to be masked in a group: its members at any depth that is looked at, their causes, what they hold."""
     found = _chain(group, members=True)
     return len(found) < _LONGEST_CHAIN and all(
-        not _shows_raw(one, mask) and _maskable_details(one, mask) == _maskable_details(one, _same) for one in found
+        _saying(one, None) is one
+        and not _shows_raw(one, mask)
+        and _maskable_details(one, mask) == _maskable_details(one, _same)
+        for one in found
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
+import pickle
 import traceback
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -253,6 +255,18 @@ async def test_t26_an_error_that_cannot_be_recorded_does_not_come_out_beside_the
     with guard.session(user=ANN), pytest.raises(ResultWithheld) as raised:
         guard.blocking.run(call, tool) if door == "sync" else await guard.run(call, tool)
     assert EMAIL not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])
+async def test_t2_a_permit_has_no_copy(copied: Callable[[Any], Any], world: World, guard: Guard) -> None:
+    """A second one could be settled a second time; the first still lets its call run, once."""
+    with guard.session(user=ANN):
+        permit = await guard.admit(ToolCall(tool="echo", arguments={"value": "hello"}), world.tools.tool("echo"))
+        with pytest.raises(TypeError, match="can't be copied"):
+            copied(permit)
+        assert await guard.settle(permit, "hello") == "hello"
+        with pytest.raises(RuntimeError, match="settled before"):
+            await guard.settle(permit, "hello")
 
 
 async def test_t26_a_call_id_is_written_nowhere_in_clear_unless_it_is_a_plain_id(world: World, guard: Guard) -> None:

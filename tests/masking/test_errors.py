@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
 import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain, repeat
 
 import pytest
 
 from agentguard.errors import ToolFailed
-from agentguard.masking import Masked
+from agentguard.masking import Masked, bare_error
 from tests.masking.samples import IDS, MASKER, token
 
 MAIL = "ann@acme.example"
@@ -210,3 +215,146 @@ def test_t26_what_an_error_keeps_outside_of_its_dict_is_masked(error: Exception,
 def test_t26_notes_of_a_class_are_masked() -> None:
     """Notes are shown wherever they stand."""
     assert MAIL not in "".join(traceback.format_exception(_masked(Noting("x"))[0]))
+
+
+class Changing(Exception):
+    """An error that says something else each time that it is asked."""
+
+    def __init__(self, *args: object, said: Iterable[str] = ()) -> None:
+        super().__init__(*args)
+        self.holder = chain(said, repeat(f"write to {MAIL}"))
+
+    def __str__(self) -> str:
+        return next(self.holder)
+
+
+@dataclass
+class ChangingArgument:
+    """What an error was made with, that says something else each time."""
+
+    number: int = 3
+
+    def __str__(self) -> str:
+        self.number += 1
+        return "nothing" if self.number < 9 else f"write to {MAIL}"
+
+
+CHANGING = {
+    "at once": lambda: Changing(said=["no such row"]),
+    "later": lambda: Changing(said=["no such row"] * 3),
+    "much later": lambda: Changing(said=["no such row"] * 30),
+    "with an argument": lambda: Changing(MAIL, said=["no such row"] * 3),
+    "by its argument": lambda: ValueError(ChangingArgument()),
+    "in a cause": lambda: _caused(ValueError("no such row"), Changing(said=["no such row"] * 2)),
+    "beside a raw cause": lambda: _caused(Changing(said=["no such row"]), ValueError(MAIL)),
+    "in a group": lambda: ExceptionGroup("several", [Changing(said=["no such row"] * 6)]),
+}
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("make", CHANGING.values(), ids=CHANGING.keys())
+def test_t26_a_text_that_changes_is_what_was_masked_for_ever(make: Callable[[], Exception]) -> None:
+    """However often it is read after, by whoever prints it, an error says what was looked at."""
+    error = make()
+    shown, masked = _masked(error)
+    read = [str(shown) for _ in range(40)] + ["".join(traceback.format_exception(shown)) for _ in range(40)]
+    assert MAIL not in "".join(read)
+    assert set(read[:40]) == {masked.value}
+    assert isinstance(shown, (type(error), ToolFailed))
+
+
+def test_an_error_with_words_of_its_own_stays_itself() -> None:
+    """The very object, with its type, for whoever catches it; one whose code makes its text is held to that text."""
+    error = subprocess.CalledProcessError(3, ["ls"])
+    said = str(error)
+    shown, _ = _masked(error)
+    assert shown is error
+    assert isinstance(shown, subprocess.CalledProcessError)
+    assert (str(shown), shown.returncode, type(shown).__name__) == (said, 3, "CalledProcessError")
+
+
+class Sealed(BaseException):
+    """Stops a program, and can't be made without its address."""
+
+    def __new__(cls, *, address: str) -> Sealed:
+        return super().__new__(cls, address)
+
+    def __init__(self, *, address: str) -> None:
+        super().__init__()
+        self.holder = lambda: address
+
+    def __str__(self) -> str:
+        return f"stopped by {self.holder()}"
+
+
+class SealedExit(Sealed, SystemExit):
+    """The same, with a status to exit with."""
+
+
+def _exit_of_its_own() -> BaseException:
+    error = SealedExit(address=MAIL)
+    error.code = 4
+    return error
+
+
+def _many() -> BaseException:
+    return BaseExceptionGroup("many", [KeyboardInterrupt(f"{number} {MAIL}") for number in range(100)])
+
+
+def _deep() -> BaseException:
+    error: BaseException = KeyboardInterrupt(MAIL)
+    for _ in range(50):
+        error = BaseExceptionGroup("deep", [error])
+    return error
+
+
+STOPS: dict[str, tuple[Callable[[], BaseException], type[BaseException]]] = {
+    "exit": (lambda: SystemExit(MAIL), SystemExit),
+    "sealed": (lambda: Sealed(address=MAIL), BaseException),
+    "sealed exit": (_exit_of_its_own, SystemExit),
+    "group": (lambda: BaseExceptionGroup(MAIL, [SystemExit(MAIL), ValueError(MAIL)]), BaseExceptionGroup),
+    "many": (_many, BaseExceptionGroup),
+    "deep": (_deep, BaseExceptionGroup),
+}
+
+
+@pytest.mark.parametrize(("make", "kind"), STOPS.values(), ids=STOPS.keys())
+def test_t26_what_stops_a_program_still_does(make: Callable[[], BaseException], kind: type[BaseException]) -> None:
+    """What is no `Exception` stays none, and what it is of those that Python has."""
+    error = make()
+    shown, _ = _masked(error)
+    assert isinstance(shown, kind)
+    assert not isinstance(shown, Exception)
+    assert MAIL not in "".join(map(_told, _all(shown)))
+    assert getattr(shown, "code", None) in (None, 4, TOKEN)
+
+
+@pytest.mark.parametrize(("make", "kind"), STOPS.values(), ids=STOPS.keys())
+def test_t26_of_what_can_not_be_masked_the_kind_is_left(
+    make: Callable[[], BaseException], kind: type[BaseException]
+) -> None:
+    """Where masking fails, the program stops all the same, and nothing is told."""
+    shown = bare_error(make(), "its text can't be shown")
+    assert isinstance(shown, kind)
+    assert MAIL not in "".join(map(_told, _all(shown)))
+
+
+def test_the_members_of_a_group_that_stops_a_program_are_told_apart() -> None:
+    """`except*` finds what it looks for."""
+    shown, _ = _masked(_deep())
+    assert isinstance(shown, BaseExceptionGroup)
+    assert [type(one) for one in shown.exceptions] == [KeyboardInterrupt]
+
+
+def test_a_cancellation_of_a_scope_keeps_its_words() -> None:
+    """A scope of anyio knows its own cancellations by their text, however much it looks like a number of somebody."""
+    error = asyncio.CancelledError("Cancelled by cancel scope 202-555-0147")
+    error.__cause__ = ValueError(MAIL)
+    shown, _ = _masked(error)
+    assert type(shown) is asyncio.CancelledError
+    assert shown.args == error.args
+    assert MAIL not in "".join(map(_told, _all(shown)))

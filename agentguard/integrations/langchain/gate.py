@@ -295,8 +295,8 @@ async def _settled_error(guard: Guard, permit: Permit, error: BaseException) -> 
     """Settle a run that ended with `error`: what to raise in its place."""
     if isinstance(error, Exception) and not is_signal(error):
         return raisable(error, await guard.settle_error(permit, error))
-    await guard.settler.interrupted(permit)
-    return error
+    stopping = await guard.settler.interrupted(permit, error)
+    return error if is_signal(error) else stopping
 
 
 def _not_entered(tool: BaseTool, running: Running, error: BaseException, shown: BaseException) -> Any:

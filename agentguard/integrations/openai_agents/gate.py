@@ -46,6 +46,7 @@ from agentguard.guard.permit import Permit, Settled
 from agentguard.guard.pipeline import Guard
 from agentguard.integrations.answers import Unrun, answer
 from agentguard.integrations.openai.calls import WrittenCall
+from agentguard.integrations.openai_agents.stopping import Stopping, carrying
 from agentguard.integrations.openai_agents.tool import AgentsTool
 from agentguard.integrations.openai_agents.words import with_word
 from agentguard.integrations.readable import readable
@@ -215,6 +216,8 @@ class Gate:
         """The tool without words of its own for errors: they come as they are."""
         bare = copy.copy(self.seen.tool)
         bare.timeout_behavior = "raise_exception"
+        if bare.timeout_seconds is not None:
+            bare.on_invoke_tool = carrying(bare.on_invoke_tool)
         return set_function_tool_failure_error_function(bare, None)
 
     async def _result(self, context: ToolContext[Any], permit: Permit) -> Any:
@@ -226,6 +229,9 @@ class Gate:
                 )
             except ToolTimeoutError:
                 raise _TimedOut from None
+            except Stopping as carried:
+                stopping = carried.error
+        raise stopping
 
     def _shown(self, context: ToolContext[Any], settled: Settled) -> Any:
         """A result, behind the word on what people changed; one of a declared type, or that the model's program reads, alone."""
