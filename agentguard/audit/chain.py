@@ -43,20 +43,35 @@ def key_named(keys: Sequence[bytes], name: str) -> bytes | None:
     return next((key for key in keys if key_id(key) == name), None)
 
 
-def payload(body: bytes, *, kind: str, seq: int, time_ms: int, writer: str) -> bytes:
-    """A line without its MAC and closing brace. `kind` and `writer` are plain names, `body` is compact JSON."""
-    said = f',"kind":"{kind}","seq":{seq},"time_ms":{time_ms},"writer":"{writer}"'
-    return b"".join((b'{"body":', body, said.encode()))
+class Chaining:
+    """Makes the lines and heads of the chain called `name` under one key."""
+
+    __slots__ = ("_heads", "_key_id", "_lines", "_name")
+
+    def __init__(self, key: bytes, name: str) -> None:
+        self._name = name
+        self._key_id = key_id(key)
+        self._lines, self._heads = _keyed(key), _keyed_head(key, name)
+
+    def line(self, body: bytes, *, kind: str, seq: int, time_ms: int, before: bytes) -> tuple[bytes, bytes]:
+        """A line that follows the one with MAC `before`, newline included, and its own MAC.
+
+        `kind` is a plain name, `body` is compact JSON.
+        """
+        said = f',"kind":"{kind}","seq":{seq},"time_ms":{time_ms},"writer":"{self._name}"'
+        unsigned = b"".join((b'{"body":', body, said.encode()))
+        mac = self._lines.digest(before + unsigned)
+        return b"".join((unsigned, _MAC, mac.hex().encode(), _END, b"\n")), mac
+
+    def head(self, *, seq: int, segment: int, mac: bytes) -> bytes:
+        """The head of a chain whose last line has this number and MAC, and stands in this segment."""
+        said = f"{seq:020d} {segment:06d} {self._key_id} {mac.hex()}"
+        return f"{said} {self._heads.digest(said.encode()).hex()}\n".encode()
 
 
 def link(key: bytes, before: bytes, unsigned: bytes) -> bytes:
     """The MAC of a line that follows the line with MAC `before`."""
     return _keyed(key).digest(before + unsigned)
-
-
-def line(unsigned: bytes, mac: bytes) -> bytes:
-    """The whole line, newline included."""
-    return b"".join((unsigned, _MAC, mac.hex().encode(), _END, b"\n"))
 
 
 class Parts(NamedTuple):
@@ -101,16 +116,6 @@ class Head:
     key_id: str
     mac: bytes
 
-    def text(self, key: bytes, name: str) -> bytes:
-        """The head as it stands in the file of the chain called `name`."""
-        return head_text(key, name, seq=self.seq, segment=self.segment, key_id=self.key_id, mac=self.mac)
-
-
-def head_text(key: bytes, name: str, *, seq: int, segment: int, key_id: str, mac: bytes) -> bytes:
-    """A head as it stands in the file of the chain called `name`."""
-    said = b"%020d %06d %b %b" % (seq, segment, key_id.encode(), mac.hex().encode())
-    return b"%b %b\n" % (said, _head_mac(key, name, said).hex().encode())
-
 
 def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:
     """The head of the chain called `name`, or None where its form, its key or its MAC is wrong."""
@@ -119,13 +124,13 @@ def read_head(text: bytes, keys: Sequence[bytes], name: str) -> Head | None:
         return None
     seq, segment, key_name, mac, said_mac = (found.decode() for found in match.groups())
     key = key_named(keys, key_name)
-    if key is None or not hmac.compare_digest(_head_mac(key, name, text[:-66]).hex(), said_mac):
+    if key is None or not hmac.compare_digest(_keyed_head(key, name).digest(text[:-66]).hex(), said_mac):
         return None
     return Head(seq=int(seq), segment=int(segment), key_id=key_name, mac=bytes.fromhex(mac))
 
 
-def _head_mac(key: bytes, name: str, said: bytes) -> bytes:
-    return _keyed(key).digest(b"agentguard journal head\n%b\n%b" % (name.encode(), said))
+def _keyed_head(key: bytes, name: str) -> KeyedHash:
+    return KeyedHash(key, f"agentguard journal head\n{name}\n".encode())
 
 
 _keyed = lru_cache(maxsize=32)(KeyedHash)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import errno
 import os
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
-from agentguard.audit.chain import head_text, key_id, line, link, payload
+from agentguard.audit.chain import Chaining
 from agentguard.audit.disk import Disk
 from agentguard.errors import GuardUnavailable
 
@@ -36,9 +36,7 @@ class ChainFile:
         self.lost = False
         self.fd = fd
         self._disk = disk
-        self._key = key
-        self._key_id = key_id(key)
-        self._name = name
+        self._chaining = Chaining(key, name)
         self.head_fd = head_fd
         self._torn = False
         self._closed = False
@@ -59,7 +57,14 @@ class ChainFile:
         if self._torn:
             self._roll_back()
         try:
-            self._write(body, kind, time_ms)
+            before, mac_before, size, _ = self._tip
+            seq = before + 1
+            text, mac = self._chaining.line(body, kind=kind, seq=seq, time_ms=time_ms, before=mac_before)
+            head = self._chaining.head(seq=seq, segment=self.number, mac=mac)
+            if self._disk.write(self.fd, text) != len(text) or self._disk.rewrite(self.head_fd, head) != len(head):
+                _no_room()
+            # One assignment, last: an interrupt before it is rolled back, one after it finds nothing to roll back.
+            self._tip = (seq, mac, size + len(text), head)
         except OSError as error:
             self._roll_back()
             raise unwritable(error) from None
@@ -82,24 +87,13 @@ class ChainFile:
                 self._closed = True
                 os.close(self.fd)
 
-    def _write(self, body: bytes, kind: str, time_ms: int) -> None:
-        before, mac_before, size, _ = self._tip
-        seq = before + 1
-        unsigned = payload(body, kind=kind, seq=seq, time_ms=time_ms, writer=self._name)
-        mac = link(self._key, mac_before, unsigned)
-        text = line(unsigned, mac)
-        head = head_text(self._key, self._name, seq=seq, segment=self.number, key_id=self._key_id, mac=mac)
-        _must_be_whole(self._disk.write(self.fd, text), text)
-        _must_be_whole(self._disk.rewrite(self.head_fd, head), head)
-        # One assignment, last: an interrupt before it is rolled back, one after it finds nothing to roll back.
-        self._tip = (seq, mac, size + len(text), head)
-
     def _roll_back(self) -> None:
         self._torn = True
         try:
             tip = self.tip
             self._disk.cut(self.fd, tip.size)
-            _must_be_whole(self._disk.rewrite(self.head_fd, tip.head), tip.head)
+            if self._disk.rewrite(self.head_fd, tip.head) != len(tip.head):
+                _no_room()
         except OSError as error:
             raise unwritable(error) from None
         self._torn = False
@@ -118,6 +112,5 @@ def unwritable(error: OSError) -> GuardUnavailable:
     return GuardUnavailable("journal", f"can't be written ({error.strerror or 'unknown error'})")
 
 
-def _must_be_whole(taken: int, data: bytes) -> None:
-    if taken != len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def _no_room() -> NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from agentguard.audit.chain import HEAD_BYTES, START, Head, Parts, key_id, link, parts, read_head
+from agentguard.audit.chain import HEAD_BYTES, START, Chaining, Head, Parts, link, parts, read_head
 from agentguard.audit.chainfile import ChainFile, Tip
 from agentguard.audit.disk import Disk
 from agentguard.audit.files import INDEX, head_path, index_path
@@ -71,13 +71,13 @@ def _one_further(head: Head, last: Parts | None, keys: Sequence[bytes]) -> bytes
     """The head that a crash kept from being written: `last` is exactly the line that follows."""
     for key in keys if last is not None else ():
         if last is not None and hmac.compare_digest(link(key, head.mac, last.unsigned), last.mac):
-            return Head(seq=head.seq + 1, segment=1, key_id=key_id(key), mac=last.mac).text(key, INDEX)
+            return Chaining(key, INDEX).head(seq=head.seq + 1, segment=1, mac=last.mac)
     raise _refusal("it does not end where its head says")
 
 
 def _begin(head_fd: int, disk: Disk, key: bytes) -> Tip:
     """The head stands on the disk before the first line: lines without a head are never a crash."""
-    text = Head(seq=0, segment=1, key_id=key_id(key), mac=START).text(key, INDEX)
+    text = Chaining(key, INDEX).head(seq=0, segment=1, mac=START)
     disk.rewrite(head_fd, text)
     disk.sync(head_fd)
     return Tip(0, START, 0, text)

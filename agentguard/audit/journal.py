@@ -21,7 +21,7 @@ from threading import Lock
 from typing import Literal
 
 from agentguard.audit import index
-from agentguard.audit.chain import START, Head, key_id
+from agentguard.audit.chain import START, Chaining, key_id
 from agentguard.audit.chainfile import ChainFile, Tip, unwritable
 from agentguard.audit.disk import Disk
 from agentguard.audit.files import head_path, segment_path
@@ -113,27 +113,25 @@ class Journal:
         if self._closed:
             raise GuardUnavailable("journal", "it is closed")
         file = self._file
+        is_young = now_ms - self._started_ms < self._segment_ms
+        if file is not None and is_young and file.size < self._segment_bytes and not file.lost:
+            return file
         try:
-            if file is None:
-                return self._start(now_ms)
-            cause = self._full(file, now_ms)
-            return file if cause is None else self._next(file, cause, now_ms)
+            return self._start(now_ms) if file is None else self._next(file, self._ended_by(file), now_ms)
         except OSError as error:
             raise unwritable(error) from None
 
-    def _full(self, file: ChainFile, now_ms: int) -> Cause | None:
-        """Why a new segment must begin, if so."""
+    def _ended_by(self, file: ChainFile) -> Cause:
+        """Why no line goes to this file any more."""
         if file.lost:
             return "fsync failed"
-        if file.size >= self._segment_bytes:
-            return "size"
-        return "age" if now_ms - self._started_ms >= self._segment_ms else None
+        return "size" if file.size >= self._segment_bytes else "age"
 
     def _start(self, now_ms: int) -> ChainFile:
         """Begin this writer's chain. Each step that succeeded is not done again by the next try."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         key_name = key_id(self._keys[0])
-        head = Head(seq=0, segment=1, key_id=key_name, mac=START).text(self._keys[0], self._writer)
+        head = Chaining(self._keys[0], self._writer).head(seq=0, segment=1, mac=START)
         if self._head_fd is None:
             self._head_fd = self._disk.open_rewrite(head_path(self._directory, self._writer))
         if not self._listed:

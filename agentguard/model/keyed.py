@@ -9,13 +9,16 @@ _INNER, _OUTER = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C fo
 
 
 class KeyedHash:
-    """HMAC-SHA256 (RFC 2104). The key's two blocks are hashed once, which for a short message is most of the work."""
+    """HMAC-SHA256 (RFC 2104) of `prefix` and a message.
+
+    The key's two blocks and the prefix are hashed once, which for a short message is most of the work.
+    """
 
     __slots__ = ("_inner", "_outer")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, prefix: bytes = b"") -> None:
         block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
-        self._inner, self._outer = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
+        self._inner, self._outer = sha256(block.translate(_INNER) + prefix), sha256(block.translate(_OUTER))
 
     def digest(self, message: bytes) -> bytes:
         """The hash of a message: 32 bytes."""
