@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import NamedTuple
 
 from agentguard.model.calls import Principal
-from agentguard.model.tokens import Known
+from agentguard.model.tokens import Known, Token
 
 SESSIONS_KEPT = 1_024
 TOKENS_KEPT = 10_000
@@ -29,8 +29,9 @@ class _Dated(NamedTuple):
     since_ms: int
 
 
-Look = tuple[dict[str, Known], tuple[str, ...], bool]
-"""Tokens that are known, labels that are not, and whether the session's keys are due to get their time to live again."""
+Look = tuple[list[tuple[Token, Known | None]], tuple[str, ...], bool]
+"""Tokens that are not known just so, with what is known of each; labels that are not; and whether the session's keys are due to get
+their time to live again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,18 +70,21 @@ class Memory:
         with self._lock:
             return tuple(self._session(principal, now_ms).labels)
 
-    def look(self, principal: Principal, texts: Iterable[str], labels: Collection[str], now_ms: int) -> Look:
-        """What of this is known, under one lock."""
+    def look(
+        self, principal: Principal, tokens: Sequence[Token], labels: tuple[str, ...], origin: str, now_ms: int
+    ) -> Look:
+        """What of a result's tokens and labels is not known just so, with this origin and all of these labels; under one lock."""
         stale = now_ms - self._fresh_ms
+        unsure: list[tuple[Token, Known | None]] = []
         with self._lock:
             session = self._session(principal, now_ms)
-            known = {}
-            for text in texts:
-                if (dated := session.tokens.get(text)) is not None and dated.since_ms > stale:
-                    known[text] = dated.known
-            wanted = dict.fromkeys(labels) if labels else ()
-            new = tuple([label for label in wanted if session.labels.get(label, stale) <= stale])
-            return known, new, session.touched_ms <= stale
+            for token in tokens:
+                dated = session.tokens.get(token.text)
+                known = dated.known if dated is not None and dated.since_ms > stale else None
+                if known is None or known.token is not token or known.labels != labels or origin not in known.origins:
+                    unsure.append((token, known))
+            new = [label for label in labels if session.labels.get(label, stale) <= stale]
+            return unsure, tuple(dict.fromkeys(new)) if new else (), session.touched_ms <= stale
 
     def learn(self, principal: Principal, known: Iterable[Known], labels: Sequence[str], now_ms: int) -> None:
         """These are in Redis as of now, and its keys have their full time to live."""

@@ -82,11 +82,9 @@ class Sessions:
 
     def unseen(self, principal: Principal, tokens: Sequence[Token], labels: Sequence[str], origin: str) -> News | None:
         """What of this must be remembered, or None: nothing. Raises GuardUnavailable for two values under one token."""
-        now_ms = self._now_ms()
-        wanted = _one_value_each(tokens) if tokens else {}
-        known, new_labels, due = self._memory.look(principal, wanted, labels, now_ms)
-        labels = tuple(labels)
-        new = tuple([token for text, token in wanted.items() if not _is_known(token, known.get(text), origin, labels)])
+        now_ms, labels = self._now_ms(), tuple(labels)
+        unsure, new_labels, due = self._memory.look(principal, tokens, labels, origin, now_ms)
+        new = _new_among(unsure, origin, labels) if unsure else ()
         if due:
             return News(new, tuple(dict.fromkeys((*self._memory.labels(principal, now_ms), *labels))))
         return News(new, new_labels) if new or new_labels else None
@@ -188,14 +186,15 @@ class Sessions:
         return [["PEXPIRE", key, self._ttl_ms] for key in self._keys(principal)]
 
 
-def _one_value_each(tokens: Iterable[Token]) -> dict[str, Token]:
-    """The tokens by text, each as it was spelled first."""
+def _new_among(tokens: Iterable[tuple[Token, Known | None]], origin: str, labels: tuple[str, ...]) -> tuple[Token, ...]:
+    """Those that must be stored, each as it was spelled first. Raises GuardUnavailable for two values under one text."""
     found: dict[str, Token] = {}
-    for token in tokens:
-        other = found.setdefault(token.text, token)
-        if other is not token and other.identity != token.identity:
-            raise Collided([token.text])
-    return found
+    for token, known in tokens:
+        if not _is_known(token, known, origin, labels):
+            other = found.setdefault(token.text, token)
+            if other is not token and other.identity != token.identity:
+                raise Collided([token.text])
+    return tuple(found.values())
 
 
 def _is_known(token: Token, known: Known | None, origin: str, labels: tuple[str, ...]) -> bool:
