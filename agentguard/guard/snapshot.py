@@ -68,8 +68,10 @@ def read_again(tool: Tool, input_text: str) -> Snapshot:
 
 
 def _snapshot(tool: Tool, parsed: Parsed, input_text: str) -> Snapshot:
+    if parsed.as_given:
+        return Snapshot(input_text, input_text, None, parsed.ready)
     shown = None if parsed.shown is None else _canonical(tool, parsed.shown)
-    return Snapshot(text=_canonical(tool, parsed.snapshot), input_text=input_text, shown_text=shown, ready=parsed.ready)
+    return Snapshot(_canonical(tool, parsed.snapshot), input_text, shown, parsed.ready)
 
 
 def _parsed(tool: Tool, arguments: Mapping[str, Any]) -> Parsed:

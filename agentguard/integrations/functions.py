@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, create_model
 
 from agentguard.errors import ConfigurationError
-from agentguard.integrations.parsing import parsed, validate
+from agentguard.integrations.parsing import parsed_values, validate
 from agentguard.model.calls import Parsed, Returns
 from agentguard.model.record import Json
 
@@ -63,7 +63,7 @@ class FunctionTool:
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments as the annotations read them. Raises InvalidArguments."""
         instance = validate(self.model, arguments, tool=self.name)
-        return parsed(instance, arguments, tool=self.name, ready=instance)
+        return parsed_values(self.model, vars(instance), arguments, tool=self.name, ready=instance)
 
     def call(self, arguments: dict[str, Json] | BaseModel) -> Any:
         """Run the function with parsed arguments, or with a dict to parse; an async function gives its coroutine."""

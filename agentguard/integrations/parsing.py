@@ -17,7 +17,7 @@ import base64
 import dataclasses
 import inspect
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -38,15 +38,16 @@ _UNSEEN = "a value that its type takes and shows in none of its fields"
 _NO_FORM = "an argument has no JSON form, can be read only once, or has the name of another"
 
 _BASE64 = "base64:"
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def validate(model: type[BaseModel], arguments: Mapping[str, Any], *, tool: str) -> BaseModel:
     """The model's instance. Raises InvalidArguments with paths and rules, never a value."""
     try:
-        return model.model_validate(dict(arguments))
+        instance: BaseModel = model.__pydantic_validator__.validate_python(dict(arguments))
     except ValidationError as error:
         raise invalid(error, tool=tool) from None
+    return instance
 
 
 def invalid(error: ValidationError, *, tool: str) -> InvalidArguments:
@@ -61,7 +62,7 @@ def parsed(instance: BaseModel, given: Mapping[str, Any], *, tool: str, ready: A
 
 def parsed_values(
     model: type[BaseModel] | None,
-    values: Iterable[tuple[str, Any]],
+    values: dict[str, Any] | list[tuple[str, Any]],
     given: Mapping[str, Any],
     *,
     tool: str,
@@ -70,6 +71,8 @@ def parsed_values(
     """The dump of validated values with their names; `model` is where they come from, if from any."""
     try:
         named = _by_name(values)
+        if _are_as_given(named, given):
+            return Parsed(snapshot=dict(named), ready=ready, as_given=True)
         secrets: list[_Secret] = []
         tree = {name: value if type(value) in _PLAIN else _dump(value, secrets) for name, value in named.items()}
         return Parsed(
@@ -129,7 +132,7 @@ def _dump(value: Any, secrets: list[_Secret], read: Callable[[bytes], str] = tex
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {name: _dump(inner, secrets, read) for name, inner in _by_name(_fields_of_dataclass(value)).items()}
     if isinstance(value, Mapping):
-        entries = _by_name((_dict_key(key), inner) for key, inner in value.items())
+        entries = _by_name([(_dict_key(key), inner) for key, inner in value.items()])
         return {name: _dump(inner, secrets, read) for name, inner in entries.items()}
     if isinstance(value, (set, frozenset)):
         return sorted((_dump(inner, secrets, read) for inner in value), key=_order)
@@ -153,19 +156,28 @@ def _order(tree: Any) -> str:
     return canonical_json(_told(tree, hide=False))
 
 
-def _by_name(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _are_as_given(named: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether parsing left all values as they were: the very same texts, numbers and nothings, and none besides."""
+    for name, value in named.items():
+        if type(value) not in _PLAIN or given.get(name, _PLAIN) is not value:
+            return False
+    return len(named) == len(given)
+
+
+def _by_name(values: dict[str, Any] | list[tuple[str, Any]]) -> dict[str, Any]:
     """Values by their names. Raises ValueError where two have one name."""
-    listed = pairs if isinstance(pairs, list) else list(pairs)
-    named = dict(listed)
-    if len(named) != len(listed):
+    if isinstance(values, dict):
+        return values
+    named = dict(values)
+    if len(named) != len(values):
         raise ValueError("two values have one name")
     return named
 
 
-def _fields(instance: BaseModel) -> list[tuple[str, Any]]:
-    known = [(name, getattr(instance, name)) for name in type(instance).__pydantic_fields__]
+def _fields(instance: BaseModel) -> dict[str, Any] | list[tuple[str, Any]]:
+    known = {name: getattr(instance, name) for name in type(instance).__pydantic_fields__}
     extra = instance.__pydantic_extra__
-    return [*known, *extra.items()] if extra else known
+    return [*known.items(), *extra.items()] if extra else known
 
 
 def _fields_of_dataclass(value: Any) -> list[tuple[str, Any]]:

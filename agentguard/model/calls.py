@@ -50,12 +50,14 @@ class Parsed(NamedTuple):
     (a default factory); put into the arguments they make parsing repeatable.
     `shown`: the snapshot with secrets hidden, for records and people; None where there are none.
     `ready`: the parsed arguments themselves, where the tool can be called with them; then nothing is parsed a second time.
+    `as_given`: whether the dump is value for value what was given, so that its text need not be made again.
     """
 
     snapshot: dict[str, Any]
     shown: dict[str, Any] | None = None
     ready: Any = None
     filled: Mapping[str, Any] = MappingProxyType({})
+    as_given: bool = False
 
 
 class Tool(Protocol):

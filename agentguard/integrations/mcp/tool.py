@@ -74,7 +74,7 @@ class McpTool:
             ) from None
         if problems:
             raise InvalidArguments(problems, tool=self.name)
-        return Parsed(snapshot=given)
+        return Parsed(snapshot=given, as_given=True)
 
     def check_given(self, structured: Any) -> None:
         """Hold what the server gave against the output schema that it listed. Raises ValueError."""

@@ -56,5 +56,5 @@ class AgentsTool:
     def parse(self, arguments: Mapping[str, Any]) -> Parsed:
         """The arguments as the function reads them; as they are, where that can't be known. Raises InvalidArguments."""
         if self.model is None:
-            return Parsed(snapshot=dict(arguments))
+            return Parsed(snapshot=dict(arguments), as_given=True)
         return parsed(validate(self.model, arguments, tool=self.name), arguments, tool=self.name)
