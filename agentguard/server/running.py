@@ -32,6 +32,7 @@ from agentguard.errors import ConfigurationError, Fault
 from agentguard.policy.layout import ROOT
 from agentguard.server import tokens
 from agentguard.server.app import Parts, SlackOffice, create_app
+from agentguard.server.lines import Line
 from agentguard.server.local_login import is_loopback, local_login
 from agentguard.server.oidc import provider_of
 from agentguard.server.records import Records
@@ -173,8 +174,8 @@ class Listener(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def listener(app: FastAPI, *, host: str, port: int, server: ServerSettings) -> Listener:
-    """What listens for `app`: HTTP/1.1 alone, and no word of a proxy's about who calls."""
+def listener(app: FastAPI, *, host: str, port: int, server: ServerSettings, line: type[Line] = Line) -> Listener:
+    """What listens for `app`: HTTP/1.1 alone, and no word of a proxy's about who calls. `line`: one caller's connection."""
     if (server.tls_certificate is None) != (server.tls_key is None):
         raise ConfigurationError("AGENTGUARD_SERVER_TLS_CERTIFICATE and AGENTGUARD_SERVER_TLS_KEY go together")
     return Listener(
@@ -182,7 +183,7 @@ def listener(app: FastAPI, *, host: str, port: int, server: ServerSettings) -> L
             app,
             host=host,
             port=port,
-            http="h11",
+            http=line,
             ws="none",
             lifespan="on",
             proxy_headers=False,

@@ -16,6 +16,7 @@ import httpx
 from agentguard.approval import Channel, RecordMac
 from agentguard.model.approvals import Request
 from agentguard.server.app import Parts, create_app
+from agentguard.server.lines import Line
 from agentguard.server.pace import Pace, Paces
 from agentguard.server.running import listener
 from agentguard.server.settings import ServerSettings
@@ -77,10 +78,10 @@ def parts(url: str, tenant: str, **changed: Any) -> Parts:
 
 
 @contextmanager
-def serving(made: Parts) -> Iterator[str]:
+def serving(made: Parts, kind: type[Line] = Line) -> Iterator[str]:
     """A server on a free port, in a thread and on a loop of its own. Gives its address."""
     line = socket.create_server(("127.0.0.1", 0))
-    server = listener(create_app(made), host="127.0.0.1", port=0, server=ServerSettings())
+    server = listener(create_app(made), host="127.0.0.1", port=0, server=ServerSettings(), line=kind)
     server.config.log_config = None
     thread = threading.Thread(target=server.run, kwargs={"sockets": [line]}, daemon=True)
     thread.start()
