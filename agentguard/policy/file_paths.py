@@ -5,6 +5,8 @@ Rules:
   a link inside the folder that leads out of it is not seen;
 - where the folder is a Windows one (`C:\work`), paths are read as Windows reads them: both separators, case doesn't count;
 - a relative path under an absolute folder, or the other way round, could be anywhere;
+- so could the links of Linux that lead wherever a process stands (`/proc/self/root`, `/proc/1/cwd`, `/dev/fd/3`, ...), and what goes up
+  from an entry of `/proc`, which may be a link;
 - whatever two programs could read differently is an error, and a condition that fails counts as met: escapes (`%2e`), `~`, `$HOME`,
   backslashes in a POSIX path, wildcards, characters that turn into dots or separators, names that differ from the folder in case alone.
 """
@@ -15,6 +17,10 @@ import re
 import unicodedata
 
 LENGTH_MAX = 4096
+_LINK = re.compile(
+    r"proc/(?:self|thread-self|[0-9]+)(?:/task/[0-9]+)?/(?:root|cwd|exe|fd|map_files)|dev/(?:fd|stdin|stdout|stderr)"
+)
+_LINK_STEPS = 5
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _DISPUTED = re.compile(r"[\x00-\x1f\x7f*?<>|\"`$]|%[0-9A-Fa-f]{2}|%[A-Za-z_]+%|\A~|\A[A-Za-z][A-Za-z0-9+.-]+:")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -45,8 +51,28 @@ def _posix(path: str) -> tuple[bool, list[str]]:
     _check(path)
     if "\\" in path:
         raise ValueError(_DISPUTED_PATH)
-    absolute = path.startswith("/")
-    return absolute, _steps(path.split("/"), absolute=absolute)
+    absolute, parts = path.startswith("/"), path.split("/")
+    if _leads_anywhere(parts, absolute=absolute):
+        raise ValueError(_DISPUTED_PATH)
+    return absolute, _steps(parts, absolute=absolute)
+
+
+def _leads_anywhere(parts: list[str], *, absolute: bool) -> bool:
+    """Whether a path goes over a link that the kernel makes for each process; what is relative may have gone up to the root."""
+    way: list[str] = []
+    from_root = absolute
+    for part in parts:
+        if part == ".." and way:
+            if from_root and way[0] == "proc" and len(way) > 1:
+                return True
+            way.pop()
+        elif part == "..":
+            from_root = True
+        elif part not in ("", "."):
+            way.append(part)
+            if from_root and len(way) <= _LINK_STEPS and _LINK.fullmatch("/".join(way)):
+                return True
+    return False
 
 
 def _windows(path: str) -> tuple[str, list[str]]:
