@@ -15,6 +15,8 @@ from agentguard.masking.masked import Masked
 from agentguard.masking.tokens import TokenIds
 from agentguard.model.tokens import Token
 
+_BLOCK = "PRIVATE_KEY"
+
 
 class Acting:
     """Carries out actions on the findings of one value, in order, and tells what came of it.
@@ -49,6 +51,8 @@ class Acting:
             return Masked(value, (), {}, changed)
         gone = list(dict.fromkeys([found[:2] for found, new in self._acted.items() if new is not None]))
         self.known.learn(gone)
+        if _BLOCK in self._counted:
+            gone += self._inside(gone)
         hidden: tuple[Token, ...] = ()
         if self.kept.everywhere or len(self._made) < len(gone):
             hidden = tuple({token.text: token for token in self._hidden(gone) if token.text not in self._made}.values())
@@ -67,6 +71,15 @@ class Acting:
             made.setdefault(given.text, given)
             return given.text
         return token.text
+
+    def _inside(self, gone: Sequence[Value]) -> list[Value]:
+        """What is known of what stood in blocks that went as a whole: a key that is cut off takes the names after it with it."""
+        return [
+            (seen.entity_type, seen.value)
+            for entity_type, text in gone
+            if entity_type == _BLOCK
+            for seen in self.known.find(text)
+        ]
 
     def _hidden(self, gone: Sequence[Value]) -> Iterator[Token]:
         """The tokens of what was replaced, where it can be found again."""

@@ -83,6 +83,16 @@ async def test_what_is_redacted_is_known_elsewhere_too(world: World) -> None:
     assert told == "[PERSON redacted] called"
 
 
+async def test_a_name_behind_a_key_that_is_cut_off_is_known_elsewhere_too(world: World) -> None:
+    """The key is masked to the end of its text; the name in there is found again all the same."""
+    text = "-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n\nFull name: Anna Kowalska"
+    with world.open() as first, first.session(user=ANN, id="thread"):
+        assert "KOWALSKA" not in (await world.call(first, "echo", value=text)).upper()
+    with world.open() as second, second.session(user=ANN, id="thread"):
+        told = await world.call(second, "echo", value="Anna Kowalska called")
+    assert "Kowalska" not in told
+
+
 async def test_another_user_and_another_session_know_nothing_of_it(world: World) -> None:
     """What is known is the session's, on this user's behalf."""
     with world.open() as first, first.session(user=ANN, id="thread"):

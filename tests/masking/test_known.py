@@ -170,6 +170,25 @@ def test_what_is_redacted_is_known_too(action: str) -> None:
     assert "Kowalska" not in masker.mask("kowalska, anna called", ids).value
 
 
+@pytest.mark.parametrize("action", ["token", "redact"])
+def test_what_a_key_that_is_cut_off_takes_with_it_is_known_too(action: str) -> None:
+    """A field behind an unfinished key is masked as part of it, and told of as `hidden`, for the session's other processes."""
+    masker = Masker(actions={"PRIVATE_KEY": action})
+    ids = TokenIds([b"k" * 32], "t", "s", KnownValues())
+    text = "-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n\nFull name: Anna Kowalska\nCity: Springfield"
+    first = masker.mask(text, ids)
+    assert [(token.entity_type, token.value) for token in first.hidden] == [("PERSON", "Anna Kowalska")]
+    assert first.entities == {"PRIVATE_KEY": 1}
+    assert "Kowalska" not in masker.mask("kowalska, anna called", ids).value
+
+
+def test_a_whole_key_hides_nothing_but_itself() -> None:
+    """Nothing of its letters is taken for anybody."""
+    ids = session()
+    whole = "-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END PRIVATE KEY-----"
+    assert MASKER.mask(f"{whole}\nFull name: Bo Ray", ids).hidden == ()
+
+
 def test_people_are_shown_a_part_of_a_known_name() -> None:
     """A card shows no more of a name in prose than of one under a field."""
     assert MASKER.for_people({"text": "for Anna Kowalska"}, known=IDS.known) == {"text": "for A. K."}
