@@ -153,6 +153,32 @@ def test_a_value_inside_a_form_is_found_in_plain_form() -> None:
     assert masked("street=12+Mill+Lane&n=1") == f"street={token('ADDRESS', '12 Mill Lane')}&n=1"
 
 
+UNESCAPED = {
+    "the last words": ("https://a.example/x?full_name={}", "Ann Lee"),
+    "before prose": ("see https://a.example/x?n=1&full_name={} today", "Ann Lee"),
+    "before a sentence": ("see /x?full_name={}. Then he left", "Ann Lee"),
+    "with particles": ("/x?full_name={}, Oslo", "Anna-Lena von der Heide"),
+    "with an initial": ("/x?full_name={}.", "Ann J. Lee"),
+    "in quotes": ('<a href="/x?full_name={}">', "Ann Lee"),
+    "before a protocol": ("GET /x?n=1&full_name={} HTTP/1.1", "Ann Lee"),
+    "one word before a protocol": ("GET /x?n=1&full_name={} HTTP/1.1", "Ann"),
+    "before a word of its own": ("/x?full_name={} Status=1", "Ann"),
+    "before brackets": ("/x?full_name={} (admin)", "Ann"),
+    "before a number": ("/x?full_name={} 2 times", "Ann"),
+}
+
+
+@pytest.mark.parametrize(("text", "name"), UNESCAPED.values(), ids=UNESCAPED.keys())
+def test_a_name_that_ends_a_query_is_masked_whole(text: str, name: str) -> None:
+    """Where nobody escaped its spaces too; what follows it stays."""
+    assert masked(text.format(name)) == text.format(token("PERSON", name))
+
+
+def test_a_number_whose_spaces_nobody_escaped_is_one_number() -> None:
+    """What its pattern finds is not cut where the query ends."""
+    assert masked("/x?phone=+1 (202) 555-0147") == f"/x?phone={token('PHONE_NUMBER', '+1 (202) 555-0147')}"
+
+
 def test_a_hidden_value_inside_json_is_found() -> None:
     """Ways to hide a value are undone inside structured text as well."""
     assert (
@@ -190,6 +216,7 @@ CRAFTED = {
     "columns": "columns: a,b (",
     "insert": "INSERT INTO t (a) VALUES (1",
     "query": "?a=",
+    "names in queries": "?full_name=Ann Lee ",
     "cards": "BEGIN:VCARD\nN:a;b\nEND:VCARD\n",
     "mailboxes": "Ann Lee <a@b>,",
     "pipes": "a|b\n",

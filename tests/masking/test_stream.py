@@ -79,6 +79,7 @@ FORMS = {
     "insert-in-one-line": "INSERT INTO t (id, full_name) VALUES (1, 'Ann Lee'), (2, 'Bo Ray')",
     "yaml": "customer:\n  name: Ann Lee\n  since: 2020\nother:\n  full_name: Bo Ray\n\ntext: bye",
     "query": "GET /a?full_name=Ann+Lee&n=1&other=Blue%20Moon HTTP/1.1",
+    "query-with-spaces": "see https://shop.example/a?n=1&full_name=Ann Lee today, or a?full_name=Bo Ray.",
     "mail": 'From: "Ann Lee" <ann@acme.example>\nTo: Bo Ray <bo@acme.example>\nSubject: x\n\nHello Ann Lee and Bo Ray.',
     "hidden": f"%61nn%40acme.example a\u200bnn@ac\u00adme.example {''.join(f'&#{ord(c)};' for c in 'ann@acme.example')} {HIDDEN} end",
     "groups": "Pay 4111 1111 1111 1111 or GB29 NWBK 6016 1331 9268 19. Call +1 (202) 555-0147 ext. 12 or 202 555 0148 (mobile).",

@@ -27,9 +27,11 @@ _WORD_VALUE = re.compile(r"[^\s,;&|<>\"'`\x1f]+")
 _DATE_VALUE = re.compile(
     r"[0-9]{1,4}[./\- ](?:[0-9]{1,2}|[A-Za-z]{3,9})[./\- ,]{1,2}[0-9]{2,4}|[A-Za-z]{3,9} [0-9]{1,2},? [0-9]{4}"
 )
-_NAME_VALUE = re.compile(
+NAME_VALUE = re.compile(
     r"[^\W\d_][\w'’.\-]*(?: (?:(?:de|da|del|van|von|bin|al|la|der|den|di) )*[^\W\d_a-z][\w'’.\-]*){0,4}"
 )
+"""A name as running text holds it, from its first letter on."""
+
 _LONGEST_VALUE = 200
 _AFTER_MARK = 2
 """How far the pattern of a mark looks at what stands behind it."""
@@ -132,7 +134,7 @@ def _cut(value: str, start: int, key: Key) -> tuple[int, int] | None:
     if key.policy:
         return start, start + len(value)
     if key.entity == "PERSON":
-        match = _NAME_VALUE.match(value)
+        match = NAME_VALUE.match(value)
         if match is None or (match.end() < len(value) and not looks_like_a_name(match.group())):
             return None
         if match.group().islower() and " " not in match.group():
