@@ -10,6 +10,7 @@ import typer
 from agentguard import __version__
 from agentguard.cli.lazily import lazily
 from agentguard.cli.screen import complain, say
+from agentguard.cli.trouble import told
 from agentguard.errors import AgentGuardError, ConfigurationError
 
 _COMMANDS = {
@@ -131,7 +132,7 @@ def main() -> None:
         complain(str(error))
         sys.exit(2)
     except AgentGuardError as error:
-        complain(str(error))
+        complain(told(error))
         sys.exit(1)
     except OSError as error:
         if error.filename is None:

@@ -14,6 +14,7 @@ import typer
 from agentguard.audit import Keeping, keeping, read, verify
 from agentguard.cli.options import DEFAULT_FOLDER, Policies
 from agentguard.cli.screen import say
+from agentguard.cli.trouble import told
 from agentguard.config import Settings, journal_keys, open_connection, people_of, read_policies
 from agentguard.errors import AgentGuardError, ConfigurationError
 from agentguard.server.outbox import Outbox, all_counts
@@ -54,7 +55,7 @@ def _checked(name: str, check: Callable[[], str]) -> bool:
     try:
         say(f"ok     {name}: {check()}", style="green")
     except AgentGuardError as error:
-        say(f"wrong  {name}: {error}", style="red")
+        say(f"wrong  {name}: {told(error)}", style="red")
         return False
     return True
 

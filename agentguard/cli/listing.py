@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import anyio
 import typer
@@ -31,12 +34,32 @@ def listings(servers: list[str] | None, modules: list[str] | None, files: list[P
     """All tools of all these sources, by name. Raises ConfigurationError."""
     if not (servers or modules or files):
         raise ConfigurationError("which tools? give --mcp, --tools or --json-file")
-    found = [each for server in servers or () for each in _of_server(server)]
+    found = [each for number, server in enumerate(servers or (), 1) for each in _of_one(server, number, servers or ())]
     found += [each for name in modules or () for each in _of_module(name)]
     found += [each for file in files or () for each in tool_files.listed(file)]
     if not found:
         raise ConfigurationError("there is no tool in these sources")
     return sorted(found, key=lambda each: each.name)
+
+
+def _of_one(server: str, number: int, servers: Sequence[str]) -> list[Listing]:
+    """The tools of one of several servers, whose number an error tells."""
+    try:
+        return _of_server(server)
+    except ConfigurationError as error:
+        if len(servers) == 1:
+            raise
+        raise ConfigurationError(f"--mcp number {number} of {len(servers)}{_known_by(server)}: {error}") from None
+
+
+def _known_by(server: str) -> str:
+    """What a person knows a server by: its host, or its program. Whatever else stands there may be a secret."""
+    try:
+        words = shlex.split(server)
+        name = urlsplit(server).hostname if "://" in server else words[0] if words else ""
+    except ValueError:
+        name = ""
+    return f" ({name})" if name else ""
 
 
 def _of_server(server: str) -> list[Listing]:

@@ -27,13 +27,20 @@ not erased, since nothing here can:
   what tools were given or hold themselves, what the model was shown in clear, and backups of Redis"""
 
 
+_WRITTEN = (
+    "a value is never written on the command line, which the shell's history and other users see: give --value alone, and it is asked"
+    " for, or read from standard input; and take that line out of the history"
+)
+
+
 @app.callback()
 def options() -> None:
     """Erase what stands for a person's values."""
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})  # which are refused: typer would print them
 def erase(
+    ctx: typer.Context,
     value: Annotated[
         bool, typer.Option("--value", help="A value: it is asked for, or read from standard input.")
     ] = False,
@@ -47,6 +54,8 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask again.")] = False,
 ) -> None:
     """Erase from the vaults what stands for a value, in every session of the tenant or in one. Exit code 1: nothing was found."""
+    if ctx.args:
+        raise ConfigurationError(_WRITTEN)
     named = _named(value, token, session)
     found = anyio.run(_found, named, tenant)
     say(_told("would be erased" if dry_run else "to be erased", found))

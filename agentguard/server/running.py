@@ -71,15 +71,13 @@ def serve(
         parts = replace(parts, local=local)
         announce(f"log in as {local.person}, on this machine alone: {local.link(public_url)}")
     app = create_app(parts)
-    _warn(server, settings, host)
-    if settings.redis_url:
-        try:
-            asyncio.run(_reach(parts))
-        except Fault as error:
-            raise Fault(
-                f"the server did not start on {host}:{port}: {error}; AGENTGUARD_REDIS_URL says where"
-            ) from None
     listening = listener(app, host=host, port=port, server=server)
+    _warn(server, settings, host)
+    try:
+        asyncio.run(_reach(parts))
+    except Fault as error:
+        where = "; AGENTGUARD_REDIS_URL says where" if settings.redis_url else ""
+        raise Fault(f"the server did not start on {host}:{port}: {error}{where}") from None
     with suppress(SystemExit):  # uvicorn's way to say that it could not start
         listening.run()
     if not listening.started:
@@ -87,7 +85,10 @@ def serve(
 
 
 async def _reach(parts: Parts) -> None:
-    """Raise Fault where Redis does not answer: uvicorn, which connects as it starts, would tell that with a traceback."""
+    """Raise Fault where Redis does not answer, and ConfigurationError where the embedded one has no place to be.
+
+    Uvicorn, which connects as it starts, would tell that with a traceback.
+    """
     async with parts.connect():
         pass
 

@@ -22,7 +22,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from agentguard.approval.roster import Roster
-from agentguard.errors import ConfigurationError
+from agentguard.errors import ConfigurationError, DecisionRefused
 from agentguard.model.record import Record
 from agentguard.store.keys import read_private, write_private
 
@@ -93,10 +93,10 @@ def create(
 
 
 def revoke(path: Path, token_id: str) -> Token:
-    """Take a token out of the file; from then on it opens nothing. Raises ConfigurationError where there is no such id."""
+    """Take a token out of the file; from then on it opens nothing. Raises DecisionRefused ("not_found") where there is no such id."""
     gone = [token for token in read(path) if token.id == token_id]
     if not gone:
-        raise ConfigurationError(f"no token {token_id[:80]!r}; `agentguard token list` shows their ids")
+        raise DecisionRefused("not_found", f"no token {token_id[:80]!r}; `agentguard token list` shows their ids")
     _change(path, lambda tokens: [token for token in tokens if token.id != token_id])
     return gone[0]
 

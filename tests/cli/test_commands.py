@@ -220,6 +220,53 @@ def test_wrong_use_is_told_what_to_do_instead(started: Run, words: list[str], to
     assert "Traceback" not in done.stderr
 
 
+ASKING_REDIS = [
+    "approvals list",
+    "approvals show abc",
+    "grants list",
+    "freezes",
+    "unfreeze abc",
+    "webhooks dead",
+    "doctor",
+]
+
+
+@pytest.mark.parametrize("command", ASKING_REDIS)
+def test_a_redis_that_does_not_answer_is_told_with_its_setting(
+    commands: Commands, started: Run, state_dir: Path, env: dict[str, str], command: str
+) -> None:
+    """Whichever command finds out."""
+    away = {**env, "AGENTGUARD_REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = commands.run(tuple(command.split()), folder=state_dir, env=away)
+    assert done.returncode == 1
+    assert "redis: it can't be reached" in done.stderr + done.stdout
+    assert "AGENTGUARD_REDIS_URL says where it is" in done.stderr + done.stdout
+
+
+UNKNOWN = {
+    "approvals show": "no request 'abc'",
+    "approvals approve --card x": "no request 'abc'",
+    "approvals reject --card x": "no request 'abc'",
+    "approvals edit --card x --set a=1": "no request 'abc'",
+    "approvals turn show": "no request 'abc'",
+    "approvals turn approve --card x": "no request 'abc'",
+    "approvals settle --happened": "nothing of 'abc' began to run",
+    "grants revoke": "no one grant is 'abc'",
+    "unfreeze": "no one freeze is 'abc'",
+    "token revoke": "no token 'abc'",
+    "webhooks redeliver": "no message of this id",
+    "vault erase --yes --session": "to be erased: 0",
+}
+
+
+@pytest.mark.parametrize(("command", "told"), UNKNOWN.items(), ids=UNKNOWN)
+def test_an_id_that_names_nothing_is_an_answer_of_no(started: Run, command: str, told: str) -> None:
+    """Exit code 1 in every command that takes one, with a word on where ids are shown."""
+    done = started(*command.split(), "abc")
+    assert done.returncode == 1
+    assert told in done.stderr + done.stdout
+
+
 def test_a_first_policy_that_has_no_place_leaves_no_key(started: Run) -> None:
     """`init` makes the folder before the key of whoever it is for."""
     done = started("init", "tool_policies/policy.yaml/new", "--name", "dan")

@@ -175,6 +175,20 @@ def test_a_server_that_does_not_answer_is_told(commands: Commands, folder: Path,
     assert "the MCP server can't be reached" in ran.stderr
 
 
+@pytest.mark.slow
+def test_of_several_servers_the_one_that_does_not_answer_is_named(commands: Commands, folder: Path) -> None:
+    """By its number and its program or host, and by nothing else of what was written, which may hold a secret."""
+    (folder / "server.py").write_text(SERVER)
+    servers = (f"{sys.executable} server.py", "http://user:s3cret@127.0.0.1:9/mcp?key=s3cret")
+    words = ("policy", "pin", "p", *(word for server in servers for word in ("--mcp", server)))
+    ran = commands.run(words, folder=folder, env=os.environ)
+
+    assert ran.returncode == 2
+    assert "--mcp number 2 of 2 (127.0.0.1): the MCP server can't be reached" in ran.stderr
+    assert "s3cret" not in ran.stderr
+    assert not (folder / "p" / "tools.lock.json").exists()
+
+
 def _pin(commands: Commands, folder: Path, server: str) -> subprocess.CompletedProcess[str]:
     """The command as a process of its own: a server that it starts writes to its real stderr."""
     return commands.run(("policy", "pin", "p", "--mcp", server), folder=folder, env=os.environ)

@@ -175,10 +175,16 @@ WRONG = {
     "nothing": [],
     "two at once": ["--value", "--token", "[EMAIL_k3q7xz2m4c]"],
     "an empty value": ["--value", "--yes"],
+    "the value on the command line": ["--value", MAIL, "--yes"],
+    "the value alone": [MAIL, "--yes"],
+    "a value of several words": ["--yes", "--value", "Anna", "Kowalska"],
 }
 
 
 @pytest.mark.parametrize("words", WRONG.values(), ids=WRONG.keys())
 def test_wrong_use_erases_nothing(world: World, words: list[str]) -> None:
-    """It says what to write."""
-    assert isinstance(command(world, *words).exception, ConfigurationError)
+    """It says what to write, and not what was written."""
+    said = command(world, *words)
+    assert isinstance(said.exception, ConfigurationError)
+    assert "kowalska" not in f"{said.output}{said.exception}".lower()
+    assert "value" in str(said.exception)

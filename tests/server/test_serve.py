@@ -362,6 +362,20 @@ class TestStarting:
             serve(home.policies, settings=settings, server=ServerSettings(), port=_free_port())
         assert "Traceback" not in caplog.text + capsys.readouterr().err
 
+    def test_a_state_folder_that_can_not_be_used_is_one_line(
+        self, home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The embedded server has no place there: which setting names it is said, and nothing with a traceback."""
+        (tmp_path / "file").write_text("no folder")
+        settings = home.settings.model_copy(update={"redis_url": "", "state_dir": tmp_path / "file" / "state"})
+        server = ServerSettings(tokens=home.token_file)
+        with (
+            caplog.at_level(logging.INFO),
+            pytest.raises(ConfigurationError, match=r"can't be used.*AGENTGUARD_STATE_DIR"),
+        ):
+            serve(home.policies, settings=settings, server=server, port=_free_port())
+        assert "Traceback" not in caplog.text + capsys.readouterr().err
+
     def test_no_tokens_yet_is_said(self, home: Home, caplog: pytest.LogCaptureFixture) -> None:
         """With the command that makes one."""
         home.token_file.unlink()

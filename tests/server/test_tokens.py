@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agentguard.errors import ConfigurationError
+from agentguard.errors import ConfigurationError, DecisionRefused
 from agentguard.server.tokens import PREFIX, create, holder, read, revoke
 from tests.approval.people import ROSTER
 
@@ -107,7 +107,7 @@ def test_a_revoked_token_is_gone(file: Path) -> None:
 
 def test_an_unknown_id_cannot_be_revoked(file: Path) -> None:
     """The error says where ids are shown."""
-    with pytest.raises(ConfigurationError, match="agentguard token list"):
+    with pytest.raises(DecisionRefused, match="agentguard token list"):
         revoke(file, "00000000")
 
 
