@@ -56,14 +56,14 @@ class Binding:
 
     def value(self, text: str | bytes) -> str:
         """The keyed digest of one value or text, in hex."""
-        return self._digest(b"value", text if isinstance(text, bytes) else text.encode(errors="surrogatepass"))
+        return self._values.digest(text if isinstance(text, bytes) else text.encode(errors="surrogatepass")).hex()
 
     def _over(self, purpose: bytes, value: object) -> str:
-        return self._digest(purpose, canonical_json(value).encode())
-
-    def _digest(self, purpose: bytes, message: bytes) -> str:
-        return self._keyed.digest(b"agentguard %b 1\n%b" % (purpose, message)).hex()
+        return self._keyed(purpose).digest(canonical_json(value).encode()).hex()
 
     @cached_property
-    def _keyed(self) -> KeyedHash:
-        return KeyedHash(self.key)
+    def _values(self) -> KeyedHash:
+        return self._keyed(b"value")
+
+    def _keyed(self, purpose: bytes) -> KeyedHash:
+        return KeyedHash(self.key, b"agentguard %b 1\n" % purpose)
