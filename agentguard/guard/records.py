@@ -89,7 +89,9 @@ class Records:
             revealed=revealed,
             kept=kept,
         )
-        await self._write("judged", line, durable=verdict.effect is not _ALLOW or bool(revealed))
+        pending = self.journal.append("judged", line, durable=verdict.effect is not _ALLOW or bool(revealed))
+        if pending is not None:
+            await wait_for(pending)
 
     async def refused(self, principal: Principal, call: ToolCall, refusal: CallRefused) -> None:
         """A call that did not run."""
@@ -180,7 +182,9 @@ class Records:
             over_in_shadow=counted.noted,
             duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,
         )
-        await self._write("settled", line, durable=permit.claim is not None or bool(counted.withholding))
+        pending = self.journal.append("settled", line, durable=permit.claim is not None or bool(counted.withholding))
+        if pending is not None:
+            await wait_for(pending)
 
     async def answered(self, principal: Principal, shown: Mapping[str, int], kept: Mapping[str, int]) -> None:
         """What the user is shown in clear of an answer, before it is."""
@@ -271,7 +275,7 @@ class Records:
         with suppress(GuardUnavailable):
             self.journal.append("faulted", line, durable=True)
 
-    async def _write(self, kind: str, line: Record | bytes, *, durable: bool) -> None:
+    async def _write(self, kind: str, line: Record, *, durable: bool) -> None:
         pending = self.journal.append(kind, line, durable=durable)
         if pending is not None:
             await wait_for(pending)
