@@ -8,7 +8,7 @@ from agentguard.audit.kept import Kept, KeptCall, KeptCalls, counted
 from agentguard.audit.reading import UNREADABLE, Entry, read
 from agentguard.audit.report import Bad, Report, What, WriterReport
 from agentguard.audit.shadow import ShadowClause, ShadowReport, shadow_report
-from agentguard.audit.stencil import Stencil
+from agentguard.audit.stencil import Stencil, json_of
 from agentguard.audit.verification import verify
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "WriterReport",
     "counted",
     "finding_counts",
+    "json_of",
     "keeping",
     "read",
     "shadow_report",

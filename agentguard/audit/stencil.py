@@ -7,46 +7,50 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from pydantic_core import to_json
 
 from agentguard.errors import GuardUnavailable
-from agentguard.model.record import Json, Record
+from agentguard.model.record import Record
 
 
 class Stencil:
-    """The JSON of records like `sample`, in which the members named by `varying` differ."""
+    """The JSON of records like `sample`: first a member that differs, then those that don't, and last those named by `varying`."""
 
-    __slots__ = ("_form", "_kind")
+    __slots__ = ("_begin", "_kind", "_same")
 
     def __init__(self, sample: Record, varying: Collection[str]) -> None:
         self._kind = type(sample).__name__
-        members = [_member(sample, name, varies=name in varying) for name in type(sample).model_fields]
-        self._form = b"{%b}" % b",".join(members)
+        first = next(iter(type(sample).model_fields))
+        same = sample.__pydantic_serializer__.to_json(sample, exclude={first, *varying})
+        self._begin = f'{{"{first}":'.encode()
+        self._same = b",%b," % same[1:-1]
 
-    def filled(self, *members: Json | bytes) -> bytes:
-        """The record with these as its varying members, in the order of its fields; bytes are JSON already.
+    def filled(self, first: bytes, varying: Mapping[str, object]) -> bytes:
+        """The record with this JSON as its first member, and these as its last, in the order of its fields.
 
         Raises GuardUnavailable("journal", ...).
         """
-        line: bytes | None
         try:
-            line = self._form % tuple([one if type(one) is bytes else to_json(one) for one in members])
+            return b"".join((self._begin, first, self._same, to_json(varying)[1:]))
         except ValueError:
-            line = None
-        if line is None:
-            raise no_json_form(self._kind)
-        return line
+            pass  # its text may hold a value: it is no context of what is raised
+        raise _no_json_form(self._kind)
 
 
-def no_json_form(kind: str) -> GuardUnavailable:
+def json_of(body: Record) -> bytes:
+    """Compact JSON of a record, straight from pydantic's serialiser: an eighth of the time that canonical JSON costs per call.
+
+    Raises GuardUnavailable("journal", ...).
+    """
+    try:
+        return body.__pydantic_serializer__.to_json(body)
+    except ValueError:
+        pass  # its text may hold a value: it is no context of what is raised
+    raise _no_json_form(type(body).__name__)
+
+
+def _no_json_form(kind: str) -> GuardUnavailable:
     """The fault for a record that can't be written."""
     return GuardUnavailable("journal", f"a record ({kind}) has no JSON form")
-
-
-def _member(sample: Record, name: str, *, varies: bool) -> bytes:
-    """One member as `%` takes it."""
-    if varies:
-        return b'"%b":%%b' % name.encode()
-    return sample.__pydantic_serializer__.to_json(sample, include={name})[1:-1].replace(b"%", b"%%")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from agentguard.audit import Stencil
+from agentguard.audit import Stencil, json_of
 from agentguard.model.calls import Principal
 from agentguard.model.events import Ended, Judged, Settled
 from agentguard.model.verdicts import Verdict
@@ -21,12 +21,10 @@ V = TypeVar("V")
 KEPT = 512
 """Verdicts, principals and kinds of ends of which the JSON is kept."""
 
-_JUDGED = frozenset({"principal", "call_id", "arguments", "snapshot_digest", "entities", "revealed", "kept"})
-_SETTLED = frozenset(
-    {
-        "principal", "call_id", "request", "result_digest", "result_bytes", "entities", "labels_added", "over",
-        "over_in_shadow", "duration_ms",
-    }
+_JUDGED = ("call_id", "arguments", "snapshot_digest", "entities", "revealed", "kept")
+_SETTLED = (
+    "call_id", "request", "result_digest", "result_bytes", "entities", "labels_added", "over", "over_in_shadow",
+    "duration_ms",
 )  # fmt: skip
 _NOBODY = Principal(tenant="", agent="", user=None, session="")
 
@@ -56,12 +54,14 @@ class Lines:
         stencil = known[1] if known is not None and known[0] is verdict else self._of_verdict(verdict)
         return stencil.filled(
             self._written(principal),
-            call_id,
-            arguments,
-            snapshot_digest,
-            dict(entities) if entities else b"{}",
-            dict(revealed) if revealed else b"{}",
-            kept or b'""',
+            {
+                "call_id": call_id,
+                "arguments": arguments,
+                "snapshot_digest": snapshot_digest,
+                "entities": entities,
+                "revealed": revealed,
+                "kept": kept,
+            },
         )
 
     def settled(
@@ -85,22 +85,24 @@ class Lines:
         stencil = self._ends.get((policy_version, tool, id(ended))) or self._of_end(policy_version, tool, ended)
         return stencil.filled(
             self._written(principal),
-            call_id,
-            b"null" if request is None else request,
-            result_digest,
-            result_bytes,
-            dict(entities) if entities else b"{}",
-            labels or b"[]",
-            over or b"[]",
-            over_in_shadow or b"[]",
-            duration_ms,
+            {
+                "call_id": call_id,
+                "request": request,
+                "result_digest": result_digest,
+                "result_bytes": result_bytes,
+                "entities": entities,
+                "labels_added": labels,
+                "over": over,
+                "over_in_shadow": over_in_shadow,
+                "duration_ms": duration_ms,
+            },
         )
 
     def _written(self, principal: Principal) -> bytes:
         known = self._principals.get(id(principal))
         if known is not None and known[0] is principal:
             return known[1]
-        text = Stencil(principal, ()).filled()
+        text = json_of(principal)
         _keep(self._principals, id(principal), (principal, text))
         return text
 

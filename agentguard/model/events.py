@@ -4,6 +4,7 @@ Rules:
 - nothing in clear: masked text, keyed digests, counts, ids, and words of the policy;
 - a name, never a list of names, says what kind a line is (`KINDS`);
 - each says which policy was in force when it was written (`policy_version`);
+- what differs from call to call stands last in the two that every call writes: all before it is written once (`audit.Stencil`);
 - digests are keyed (HMAC), because a bare hash of a short value is reversed in minutes.
 """
 
@@ -60,18 +61,18 @@ class Judged(Record):
     """
 
     principal: Principal
-    call_id: str | None
     tool: str
     risk: Risk
     effect: Effect
     clauses: tuple[Spoke, ...]
     needs: tuple[str, ...]
     policy_version: str
+    shadow: Shadowed | None = None
+    call_id: str | None
     arguments: str
     snapshot_digest: str
     entities: dict[str, int] = Field(default_factory=dict)
     revealed: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    shadow: Shadowed | None = None
     kept: str = ""
 
     @classmethod
@@ -90,18 +91,18 @@ class Judged(Record):
         """The record of a verdict on one call."""
         return cls(
             principal=principal,
-            call_id=call_id,
             tool=verdict.tool,
             risk=verdict.risk,
             effect=verdict.effect,
             clauses=verdict.spoke,
             needs=tuple(need.name for need in verdict.needs),
             policy_version=verdict.policy_version,
+            shadow=None if verdict.shadow is None else Shadowed.of(verdict.shadow),
+            call_id=call_id,
             arguments=arguments,
             snapshot_digest=snapshot_digest,
             entities=entities,
             revealed=revealed,
-            shadow=None if verdict.shadow is None else Shadowed.of(verdict.shadow),
             kept=kept,
         )
 
@@ -230,9 +231,9 @@ class Settled(Record):
 
     principal: Principal
     policy_version: str
-    call_id: str | None
     tool: str
     outcome: Ended
+    call_id: str | None
     request: str | None = None
     result_digest: str = ""
     result_bytes: int = 0
