@@ -61,13 +61,11 @@ class Freezing:
 
     async def check(self, principal: Principal, tool: str) -> None:
         """Return if nothing stops this call now. Raises CallRefused (frozen), or GuardUnavailable where nobody knows."""
-        if self._pid != inherited.pid:
-            self._forget()
-        self._asked_at = now = time.monotonic()
-        if now - self._read_at > FRESH_SECONDS:
-            await self.background.hop(self._read)
-        if not self._is_kept_fresh:
-            self._reading, self._is_kept_fresh = self.background.start(self._keep_fresh), True
+        if not self._is_fresh():
+            if time.monotonic() - self._read_at > FRESH_SECONDS:
+                await self.background.hop(self._read)
+            if not self._is_kept_fresh:
+                self._reading, self._is_kept_fresh = self.background.start(self._keep_fresh), True
         for freeze in self._known.values():
             if freeze.stops(principal.tenant, principal.agent, tool):
                 raise refusals.frozen(tool, freeze, self.masked_words(principal, freeze.reason))
@@ -75,6 +73,8 @@ class Freezing:
     async def begin(self, permit: Permit) -> None:
         """The same for a call that Redis would know nothing of; noted before that, so that whoever sees a freeze meanwhile lists it."""
         self.under_way.began(permit)
+        if self._is_fresh() and not self._known:
+            return
         try:
             await self.check(permit.principal, permit.call.tool)
         except BaseException:
@@ -90,6 +90,13 @@ class Freezing:
         """Read no more."""
         if self._reading is not None and self._pid == inherited.pid:
             self._reading.cancel()
+
+    def _is_fresh(self) -> bool:
+        """Whether what is known is new enough for a call that is made now, and kept so."""
+        if self._pid != inherited.pid:
+            self._forget()
+        self._asked_at = now = time.monotonic()
+        return self._is_kept_fresh and now - self._read_at <= FRESH_SECONDS
 
     async def _keep_fresh(self) -> None:
         try:

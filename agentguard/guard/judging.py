@@ -79,11 +79,11 @@ class Judging:
 
         `is_new`: the call is counted.
         """
+        if not (entities or known) and policy.goes_by_arguments(tool.name) and policy.pin_state(tool) is _SAME:
+            return self._nothing
         count = tool.name if is_new else ""
         seen, pin = await self._seen(policy, tool.name, principal, count=count), policy.pin_state(tool)
         is_timed = policy.reads(tool.name, "time")
-        if seen is _UNREAD and not entities and not known and not is_timed and pin is _SAME:
-            return self._nothing
         facts = Facts(
             entities=tuple(sorted({*entities, *(entry.token.entity_type for entry in known.values())})),
             origins=tuple(sorted({origin for entry in known.values() for origin in entry.origins})),
@@ -113,7 +113,7 @@ class Judging:
         verdict = policy.classify(tool, arguments, principal, facts, words)
         if verdict.effect is _DENY:
             return Judgement(verdict=verdict, facts=facts, words=words)
-        charges = policy.charges(tool, arguments, principal)
+        charges = policy.charges(tool, arguments, principal) if policy.has_limits else ()
         if verdict.effect is _ALLOW and not charges:
             return Judgement(verdict, facts, NO_BILL, words)
         bill = self.budgets.bill(tool, snapshot.text, charges)

@@ -243,7 +243,7 @@ class Guard:
 
     async def settle(self, permit: Permit, result: Any) -> Any:
         """Step 8 for a tool that returned: what the model may see of the result. Raises ResultWithheld."""
-        return (await self.settled(permit, result)).told
+        return (await self.settler.returned(permit, result)).told
 
     async def settled(self, permit: Permit, result: Any) -> Settled:
         """The same, for who tells the model in a message of its own what people changed of the call."""
@@ -319,14 +319,14 @@ class Guard:
         rules = self.in_force()
         policy, terms = rules.policy, rules.policy.terms(tool.name)
         self.tokens.expect(tool, terms.reveal)
-        await self.tokens.recall(principal)
+        ids = await self.tokens.recall(principal)
         if rules.maskers.arguments:
             call = await rules.maskers.outgoing(call, self.tokens, principal)
         restored = await restore_call(call, tool, terms.reveal, self.tokens, principal)  # 1
         snapshot = snapshot_of(tool, restored)  # 2
         arguments = snapshot.arguments
         shown = arguments if snapshot.shown_text is None else snapshot.shown
-        masked = rules.masker.mask(restored.veil(shown), self.tokens.ids(principal))
+        masked = rules.masker.mask(restored.veil(shown), ids)
         evidence = await self.judging.evidence(policy, tool, principal, masked.entities, restored.known)
         judged = await self.judging.judge(policy, tool.name, snapshot, arguments, principal, evidence)  # 3
         verdict = judged.verdict

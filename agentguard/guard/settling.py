@@ -16,13 +16,13 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from agentguard.errors import AgentGuardError, Fault, GuardUnavailable, ResultRefused, ResultWithheld
 from agentguard.guard import refusals
 from agentguard.guard.asking import Asking
-from agentguard.guard.budgets import Budgets
-from agentguard.guard.in_force import Now
+from agentguard.guard.budgets import NOT_COUNTED, Budgets
+from agentguard.guard.in_force import InForce, Now
 from agentguard.guard.once import Once
 from agentguard.guard.permit import Permit, Settled
 from agentguard.guard.raising import raise_alone
@@ -30,12 +30,13 @@ from agentguard.guard.records import Records
 from agentguard.guard.streaming import TextMasking
 from agentguard.guard.tokens import TokenBook
 from agentguard.guard.words import WordBook
-from agentguard.masking import Masked, Masker, SaidAgain, bare_error, fitted, says_nothing
+from agentguard.masking import Masked, Masker, SaidAgain, TokenIds, bare_error, fitted, says_nothing
 from agentguard.model.approvals import State
 from agentguard.model.calls import Principal
 from agentguard.model.events import Ended
 from agentguard.model.limits import IfOver
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _KEPT_BACK = "its text can't be shown"
@@ -61,13 +62,13 @@ class Settling:
         """
         _once(permit)
         try:
-            await self.tokens.recall(permit.principal)
-            masked = _readable(lambda: self._masked(permit, result))
+            ids, rules = await self.tokens.recall(permit.principal), self.in_force()
+            masked = _readable(self._masked, permit, result, ids, rules)
             settled = Settled(masked.value)
             if permit.changes:
-                settled, masked = self._with_word(permit, masked)
-            counted = await self.budgets.counted(permit.bill, masked.tokens)
-            labels = () if counted.withholding else await self._keep(permit, masked)
+                settled, masked = self._with_word(permit, masked, ids, rules)
+            counted = await self.budgets.counted(permit.bill, masked.tokens) if permit.bill.charges else NOT_COUNTED
+            labels = () if counted.withholding else await self._keep(permit, masked, rules)
             await self.records.settled(permit, _DONE, masked, counted, labels=labels)
         except GuardUnavailable as broken:
             await self._give_up(permit, Ended.DONE)
@@ -83,8 +84,8 @@ class Settling:
 
     async def shown(self, principal: Principal, value: Any, origin: str) -> Any:
         """What the model may see of a value that no call gave. Its tokens are kept first."""
-        await self.tokens.recall(principal)
-        masked = _readable(lambda: self.in_force().masker.mask(value, self.tokens.ids(principal)))
+        ids = await self.tokens.recall(principal)
+        masked = _readable(self.in_force().masker.mask, value, ids)
         await self.tokens.remember(principal, (*masked.tokens, *masked.hidden), (), origin)
         return masked.value
 
@@ -130,12 +131,12 @@ class Settling:
         """Record how a text in pieces ended: what to raise after it."""
         shown, masked, labels = None, masking.whole, masking.labels
         if failed is not None:
-            masker, ids = self._masker(permit), self.tokens.ids(permit.principal)
-            shown, error = _readable(lambda: masker.mask_error(failed, ids))
+            masker, ids = self._masker(permit, self.in_force()), self.tokens.ids(permit.principal)
+            shown, error = _readable(masker.mask_error, failed, ids)
             masked = masked._replace(tokens=(*masked.tokens, *error.tokens), hidden=error.hidden)
         counted = await self.budgets.counted(permit.bill, masked.tokens)
         if not counted.withholding:
-            labels = await self._keep(permit, masked)
+            labels = await self._keep(permit, masked, self.in_force())
         ended = Ended.DONE if failed is None else Ended.FAILED
         await self.records.settled(permit, ended, masked, counted, labels=labels)
         permit.trace.masked(masked.entities)
@@ -153,9 +154,10 @@ class Settling:
 
     def _text(self, permit: Permit, *, at_once: bool) -> TextMasking:
         async def keep(masked: Masked) -> tuple[str, ...]:
-            return await self._keep(permit, masked) if at_once else ()
+            return await self._keep(permit, masked, self.in_force()) if at_once else ()
 
-        return TextMasking(principal=permit.principal, tokens=self.tokens, masker=self._masker(permit), keep=keep)
+        masker = self._masker(permit, self.in_force())
+        return TextMasking(principal=permit.principal, tokens=self.tokens, masker=masker, keep=keep)
 
     async def raised(self, permit: Permit, error: Exception) -> BaseException:
         """What to raise in the place of a tool's error: that, masked, or the Fault that kept it from being settled."""
@@ -168,10 +170,10 @@ class Settling:
     async def _raised(self, permit: Permit, error: BaseException, ended: Ended) -> BaseException:
         """The error that may be shown: the same type where it can carry the masked text, else what stands for it."""
         try:
-            await self.tokens.recall(permit.principal)
-            shown, masked = _readable(lambda: self._masker(permit).mask_error(error, self.tokens.ids(permit.principal)))
+            ids, rules = await self.tokens.recall(permit.principal), self.in_force()
+            shown, masked = _readable(self._masker(permit, rules).mask_error, error, ids)
             counted = await self.budgets.counted(permit.bill, masked.tokens)
-            labels = () if counted.withholding else await self._keep(permit, masked)
+            labels = () if counted.withholding else await self._keep(permit, masked, rules)
             await self.records.settled(permit, ended, masked, counted, labels=labels)
         except GuardUnavailable as broken:
             await self._give_up(permit, ended)
@@ -200,14 +202,13 @@ class Settling:
         stops = not isinstance(error, Exception)
         return bare_error(error, _KEPT_BACK) if stops and isinstance(shown, Exception) else shown
 
-    def _masked(self, permit: Permit, result: Any) -> Masked:
+    def _masked(self, permit: Permit, result: Any, ids: TokenIds, rules: InForce) -> Masked:
         """The result, masked, and still what the tool says it gives."""
-        ids = self.tokens.ids(permit.principal)
-        return fitted(self._masker(permit).mask(result, ids), result, permit.returns, ids)
+        return fitted(self._masker(permit, rules).mask(result, ids), result, permit.returns, ids)
 
-    def _with_word(self, permit: Permit, masked: Masked) -> tuple[Settled, Masked]:
+    def _with_word(self, permit: Permit, masked: Masked, ids: TokenIds, rules: InForce) -> tuple[Settled, Masked]:
         """A masked result with a word on what people changed: as the model may see them, and as one, to be kept and recorded."""
-        word = self._masker(permit).mask(permit.word_on_changes, self.tokens.ids(permit.principal))
+        word = self._masker(permit, rules).mask(permit.word_on_changes, ids)
         settled = Settled(masked.value, str(word.value))
         return settled, Masked(
             value=settled.told,
@@ -217,14 +218,14 @@ class Settling:
             hidden=(*word.hidden, *masked.hidden),
         )
 
-    def _masker(self, permit: Permit) -> Masker:
+    def _masker(self, permit: Permit, rules: InForce) -> Masker:
         """What masks the results of this call: what the tool was given in clear too, however little it looks like anything."""
-        masker = self.in_force().maskers.of_result(permit.call.tool)
+        masker = rules.maskers.of_result(permit.call.tool)
         return masker.also(SaidAgain(permit.put)) if permit.put else masker
 
-    async def _keep(self, permit: Permit, masked: Masked) -> tuple[str, ...]:
+    async def _keep(self, permit: Permit, masked: Masked, rules: InForce) -> tuple[str, ...]:
         """Keep what the result brings into the session; its labels: those of its tool, and what masking found, where a clause asks."""
-        policy, principal, tool = self.in_force().policy, permit.principal, permit.call.tool
+        policy, principal, tool = rules.policy, permit.principal, permit.call.tool
         labels = permit.verdict.labels
         if found := policy.found_labels(masked.entities):
             labels = tuple(sorted({*labels, *found}))
@@ -251,10 +252,10 @@ class Settling:
             await self._finish(permit, ended, "ResultWithheld" if ended is not Ended.UNKNOWN else "OutcomeUnknown")
 
 
-def _readable(mask: Callable[[], T]) -> T:
-    """What `mask` gives. Reading a tool's own objects runs their code: what that raises is not shown either."""
+def _readable(mask: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    """What `mask` gives for these. Reading a tool's own objects runs their code: what that raises is not shown either."""
     try:
-        return mask()
+        return mask(*values, **named)
     except AgentGuardError:
         raise
     except Exception as error:  # noqa: BLE001 - its text may hold a value

@@ -54,8 +54,7 @@ class TextMasking:
 
     async def _masked(self, step: Callable[[MaskedStream], Masked]) -> str:
         if self._stream is None:
-            await self.tokens.recall(self.principal)
-            self._stream = self.masker.stream(self.tokens.ids(self.principal))
+            self._stream = self.masker.stream(await self.tokens.recall(self.principal))
         masked = step(self._stream)
         self._labels.update(await self.keep(masked))
         self._found.update(masked.entities)

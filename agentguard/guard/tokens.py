@@ -79,24 +79,28 @@ class TokenBook:
         self.ids(principal)
         self._keep_recalled(principal, _Recalled(time.monotonic(), Seen(), inherited.pid))
 
-    async def recall(self, principal: Principal) -> None:
-        """Know what other processes have seen in this session, and what was erased: as of RECALL_SECONDS ago at most."""
+    async def recall(self, principal: Principal) -> TokenIds:
+        """The token ids of this principal's session, which go by what other processes have seen in it and what was erased.
+
+        As of RECALL_SECONDS ago at most.
+        """
         key = (principal.session, principal.user)
         recalled, now = self._recalled.get(key), time.monotonic()
         if recalled is not None and recalled.pid == inherited.pid and now - recalled.at <= RECALL_SECONDS:
-            return
+            return self._ids.get(key) or self.ids(principal)
         before = recalled.seen if recalled is not None and key in self._ids else None
         at, reading = self._catching(key, principal, before, now)
         seen, found = await self.background.follow(reading)
         if self._recalled.get(key) is not recalled:
-            return  # another call that waited with this one was first
+            return self.ids(principal)  # another call that waited with this one was first
         self._reading.pop(key, None)
         if before is not None and before.erasures != seen.erasures:
             self._ids.pop(key, None)
-        known = self.ids(principal).known
-        if known is not None:
-            known.learn((entry.token.entity_type, entry.token.value) for entry in found)
+        ids = self.ids(principal)
+        if ids.known is not None:
+            ids.known.learn((entry.token.entity_type, entry.token.value) for entry in found)
         self._keep_recalled(principal, _Recalled(at, seen, inherited.pid))
+        return ids
 
     def _catching(
         self, key: tuple[str, str | None], principal: Principal, before: Seen | None, now: float

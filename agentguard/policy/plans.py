@@ -75,6 +75,11 @@ class Plan:
         enforced = [rule.condition for rule in self.rules if rule.condition is not None and not rule.in_shadow]
         return frozenset[SessionPart]().union(*(condition.needs for condition in enforced))
 
+    @cached_property
+    def only(self) -> Verdict | None:
+        """The verdict on every call, where neither a rule nor a limit concerns the tool."""
+        return None if self.rules or self.limits else self.verdict(())
+
     def verdict(self, met: tuple[Met | None, ...]) -> Verdict:
         """The verdict when each rule, then each limit, counted as `met`, in their order; None for one that did not speak."""
         verdict = self._verdicts.get(met)

@@ -45,7 +45,8 @@ from agentguard.policy.waits import defers
 NOT_A_NAME = "(not a tool name)"
 NAMES_KEPT = 1024
 NO_HINTS = Hints()
-_SAME = PinState.SAME  # Python 3.11 looks a member of an Enum up in Python each time that it is named
+# Python 3.11 looks a member of an Enum up in Python each time that it is named.
+_SAME, _COUNTS = PinState.SAME, SessionPart.COUNTS
 _FOUND = re.compile(r"\bfound:([A-Z][A-Z0-9_]*)?")
 """Labels that conditions ask for: an entity type, or none where they only look at how labels begin."""
 
@@ -70,6 +71,7 @@ class Policy:
         self._planner = Planner(layout=layout, conditions=conditions, titles=titles, pins=pins, version=self.version)
         self.kept = frozenset[SessionPart]().union(*(condition.needs for condition in conditions.values()))
         """What any condition needs of sessions, and must be kept for it."""
+        self.has_limits = bool(self.document.limits)
         tools, rules = self.document.tools.values(), self.document.rules
         self._has_deeds = any(each.once for each in tools) or any(each.once for each in rules)
         self._texts = {id: condition.text for id, condition in conditions.items()}
@@ -109,7 +111,9 @@ class Policy:
             return self._refuse_name(tool)
         if facts.pin is not _SAME:
             plan = self._plan(tool, facts.pin)
-        limits = tuple(each.limit.met(arguments, facts) for each in plan.limits) if plan.limits else ()
+        if plan.only is not None:
+            return plan.only
+        limits = tuple(each.limit.met(arguments, facts) for each in plan.limits)
         if not plan.rules:
             return plan.verdict(limits)
         reading = self._reading(tool, arguments, principal, facts, provenance, plan.reads)
@@ -179,6 +183,11 @@ class Policy:
         """Whether a clause that can match this tool may read a name."""
         plan = self._plan_of(tool)
         return plan is not None and name in plan.reads
+
+    def goes_by_arguments(self, tool: str) -> bool:
+        """Whether no clause that can match this tool asks for anything else: not the session, nor the time, nor a count of calls."""
+        plan = self._plan_of(tool)
+        return _COUNTS not in self.kept and (plan is None or not (plan.needs or "time" in plan.reads))
 
     def found_labels(self, entities: Iterable[str]) -> tuple[str, ...]:
         """`found:TYPE` for each of these entity types that a condition could ask for."""
