@@ -318,7 +318,8 @@ class Guard:
         """
         rules = self.in_force()
         policy, terms = rules.policy, rules.policy.terms(tool.name)
-        self.tokens.expect(tool, terms.reveal)
+        if terms.reveal:
+            self.tokens.expect(tool, terms.reveal)
         ids = await self.tokens.recall(principal)
         if rules.maskers.arguments:
             call = await rules.maskers.outgoing(call, self.tokens, principal)
