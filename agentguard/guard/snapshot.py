@@ -58,8 +58,9 @@ def take_snapshot(tool: Tool, restored: str) -> Snapshot:
     # A copy that nobody else holds: what is parsed now is what may run.
     fresh: dict[str, Json] = read_canonical(restored)
     parsed = _parsed(tool, fresh)
-    input_text = _canonical(tool, {**fresh, **parsed.filled}) if parsed.filled else restored
-    return _snapshot(tool, parsed, input_text)
+    if parsed.as_given:
+        return Snapshot(restored, restored, None, parsed.ready)
+    return _snapshot(tool, parsed, _canonical(tool, {**fresh, **parsed.filled}) if parsed.filled else restored)
 
 
 def read_again(tool: Tool, input_text: str) -> Snapshot:
@@ -68,8 +69,6 @@ def read_again(tool: Tool, input_text: str) -> Snapshot:
 
 
 def _snapshot(tool: Tool, parsed: Parsed, input_text: str) -> Snapshot:
-    if parsed.as_given:
-        return Snapshot(input_text, input_text, None, parsed.ready)
     shown = None if parsed.shown is None else _canonical(tool, parsed.shown)
     return Snapshot(_canonical(tool, parsed.snapshot), input_text, shown, parsed.ready)
 

@@ -70,7 +70,7 @@ def parsed_values(
 ) -> Parsed:
     """The dump of validated values with their names; `model` is where they come from, if from any."""
     try:
-        named = _by_name(values)
+        named = values if isinstance(values, dict) else _by_name(values)
         if _are_as_given(named, given):
             return Parsed(snapshot=dict(named), ready=ready, as_given=True)
         secrets: list[_Secret] = []
