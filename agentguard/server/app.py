@@ -258,8 +258,7 @@ async def _not_here(request: Request, error: NotHere) -> Response:
 
 async def _form_refused(request: Request, error: FormRefused) -> Response:
     _log.warning("a form that is none of ours was refused")
-    detail = "that form does not come from a page of this server that you have open; open the page anew"
-    return _shown(request, problems.problem(403, "form", detail))
+    return _shown(request, problems.problem(403, "form", str(error)))
 
 
 async def _not_signed(request: Request, error: NotSigned) -> Response:

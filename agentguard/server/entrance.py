@@ -4,11 +4,14 @@ Rules:
 - a login ends with a cookie, and nothing else keeps it: its person must stand in approvers.yaml at each request;
 - who logs out is out everywhere, whoever has a copy of the cookie;
 - where a login goes on is a page of ours, or the inbox;
-- a form is taken only from our own pages: by its token, and by the origin that the browser says.
+- a form is taken only from our own pages: by its token, by the key of its login where there is one, and by the origin that the browser
+  says; nothing is shown to another site's or port's page that asks by itself.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -31,6 +34,10 @@ SESSION_SECONDS = 12 * 3600
 LOGIN_SECONDS = 600
 SESSION, LOGIN = "agentguard", "agentguard-login"
 FIELDS_MAX = 20
+_NO_KEY = (
+    "over plain http a decision needs the key that the script of these pages keeps since you logged in, and this one came without; "
+    "let the script run, and log in again"
+)
 _OURS = re.compile(r"/(?![/\\])[A-Za-z0-9/_.~?=&%-]{0,300}")
 
 
@@ -44,6 +51,11 @@ class NotHere(Exception):
 
 class FormRefused(Exception):
     """A form that does not come from our own page, for this session and purpose."""
+
+    def __init__(
+        self, told: str = "that form does not come from a page of this server that you have open; open the page anew"
+    ) -> None:
+        super().__init__(told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +78,13 @@ class Entrance:
         await office.pacing.take("reading", identity.person)
         return identity
 
-    def enter(self, reply: Response, person: str, **more: object) -> None:
-        """Log a person in with this reply."""
-        identity = Identity.model_validate({"person": person, "session": secrets.token_hex(16), **more})
-        self.cookies.give(reply, SESSION, identity, seconds=SESSION_SECONDS, same_site="strict")
+    def enter(self, person: str, next_page: str, **more: object) -> Response:
+        """The page that logs a person in and goes on."""
+        key = "" if self.cookies.is_secure else secrets.token_hex(16)
+        given = {"person": person, "session": secrets.token_hex(16), "key_sha256": _hash(key), **more}
+        reply = page("going_on.html.j2", next=next_page, key=key)
+        self.cookies.give(reply, SESSION, Identity.model_validate(given), seconds=SESSION_SECONDS, same_site="strict")
+        return reply
 
     async def leave(self, reply: Response, identity: Identity, office: Office) -> None:
         """Log a person out, this browser and every copy of its cookie."""
@@ -77,9 +92,16 @@ class Entrance:
         await office.channel.connection.execute("SET", name, "1", "EX", SESSION_SECONDS)
         self.cookies.take_back(reply, SESSION)
 
-    def check_form(self, fields: Mapping[str, str], session: str, *purpose: str) -> None:
-        """Return if these are the fields of a form that we gave this session for this purpose. Raises FormRefused."""
-        if not self.cookies.is_form_token(fields.get("form", ""), session, *purpose):
+    def check_form(self, fields: Mapping[str, str], viewer: Identity, *purpose: str) -> None:
+        """Return if these are the fields of a form that we gave this login for this purpose, and its own page sent. Raises FormRefused."""
+        self.check_given(fields, viewer, *purpose)
+        shown = _hash(fields.get("key", ""))
+        if viewer.key_sha256 and not hmac.compare_digest(shown, viewer.key_sha256):
+            raise FormRefused(_NO_KEY)
+
+    def check_given(self, fields: Mapping[str, str], viewer: Identity, *purpose: str) -> None:
+        """The same, whoever sent it: enough for what harms nobody. Raises FormRefused."""
+        if not self.cookies.is_form_token(fields.get("form", ""), viewer.session, *purpose):
             raise FormRefused
 
 
@@ -89,7 +111,11 @@ def the_entrance(request: Request) -> Entrance:
 
 
 async def the_viewer(request: Request) -> Identity:
-    """Who looks. Raises NotHere where that is nobody."""
+    """Who looks. Raises NotHere where that is nobody, and FormRefused."""
+    if request.method != "GET":
+        _check_origin(request)
+    elif _asks_by_itself(request):
+        raise NotHere("/")
     identity = await the_entrance(request).viewer(request, the_office(request))
     if identity is None:
         query = f"?{request.url.query}" if request.url.query else ""
@@ -141,8 +167,10 @@ async def from_provider(
         claims = await entrance.provider.finish(begun, state, code, entrance.roster())
     except NotLoggedIn as error:
         return await _failed(request, entrance, office, str(error))
-    reply = page("going_on.html.j2", next=begun.next)
-    entrance.enter(reply, claims.person, how="oidc", authenticated_ms=claims.authenticated_ms, groups=claims.groups)
+    proved_ms = min(
+        claims.authenticated_ms, entrance.now_ms()
+    )  # a provider whose clock is ahead makes no login that stays fresh
+    reply = entrance.enter(claims.person, begun.next, how="oidc", authenticated_ms=proved_ms, groups=claims.groups)
     entrance.cookies.take_back(reply, LOGIN)
     office.metrics.count("agentguard_logins_total", how="oidc", outcome="in")
     return reply
@@ -167,8 +195,7 @@ async def enter_locally(request: Request, entrance: TheEntrance, office: TheOffi
         await office.pacing.take("failing", request.client.host if request.client else "")
         told = "open the link that `agentguard serve` printed last; this one is not it"
         return page("local.html.j2", status=403, person=entrance.local.person, notice=told)
-    reply = RedirectResponse("/", status_code=303)
-    entrance.enter(reply, entrance.local.person, how="local", authenticated_ms=entrance.now_ms())
+    reply = entrance.enter(entrance.local.person, "/", how="local", authenticated_ms=entrance.now_ms())
     office.metrics.count("agentguard_logins_total", how="local", outcome="in")
     return reply
 
@@ -176,7 +203,7 @@ async def enter_locally(request: Request, entrance: TheEntrance, office: TheOffi
 @logins.post("/logout")
 async def logout(request: Request, entrance: TheEntrance, office: TheOffice, viewer: TheViewer) -> Response:
     """Out."""
-    entrance.check_form(await fields_of(request), viewer.session, "logout")
+    entrance.check_given(await fields_of(request), viewer, "logout")
     reply = RedirectResponse("/login", status_code=303)
     await entrance.leave(reply, viewer, office)
     return reply
@@ -196,6 +223,14 @@ def _check_origin(request: Request) -> None:
         raise FormRefused
 
 
+def _asks_by_itself(request: Request) -> bool:
+    """Whether a page of another site or port asks, as far as the browser says, and not a person who goes here."""
+    if request.headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
+        return False
+    how = (request.headers.get("sec-fetch-mode"), request.headers.get("sec-fetch-dest"))
+    return how != ("navigate", "document")
+
+
 async def fields_of(request: Request) -> dict[str, str]:
     """The fields of a form that comes from a page of this origin, each named once. Raises FormRefused."""
     _check_origin(request)
@@ -208,6 +243,11 @@ async def fields_of(request: Request) -> dict[str, str]:
     if len({name for name, _ in pairs}) != len(pairs):
         raise FormRefused
     return dict(pairs)
+
+
+def _hash(key: str) -> str:
+    """What a cookie holds of a key; nothing of none."""
+    return hashlib.sha256(key.encode()).hexdigest() if key else ""
 
 
 def written(fields: Mapping[str, str]) -> str:

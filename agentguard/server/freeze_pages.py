@@ -40,7 +40,7 @@ async def freezes(
 async def freeze(request: Request, entrance: TheEntrance, office: TheOffice, viewer: TheViewer) -> Response:
     """Stop calls at once."""
     fields = await fields_of(request)
-    entrance.check_form(fields, viewer.session, "freeze")
+    entrance.check_form(fields, viewer, "freeze")
     query = FreezeQuery(scope=fields.get("scope", "")[:10], name=fields.get("name", "")[:200])
     try:
         await office.freeze(viewer, *_meant(query), reason=written(fields))
@@ -55,7 +55,7 @@ async def lift(
 ) -> Response:
     """Let calls go on, as a second person."""
     fields = await fields_of(request)
-    entrance.check_form(fields, viewer.session, "lift", freeze_id)
+    entrance.check_form(fields, viewer, "lift", freeze_id)
     try:
         await office.lift(viewer, freeze_id, reason=written(fields))
     except DecisionRefused as refused:

@@ -27,7 +27,7 @@ async def revoke(
 ) -> Response:
     """End a grant at once."""
     fields = await fields_of(request)
-    entrance.check_form(fields, viewer.session, "revoke", request_id)
+    entrance.check_form(fields, viewer, "revoke", request_id)
     try:
         await office.revoke(viewer, request_id, reason=written(fields))
     except RequestNotFound:

@@ -77,7 +77,7 @@ async def edit(
     """Change an argument before anybody approves; the changed call is shown as a new card."""
     fields = await fields_of(request)
     digest = fields.get("card_digest", "")
-    entrance.check_form(fields, viewer.session, "edit", request_id, digest)
+    entrance.check_form(fields, viewer, "edit", request_id, digest)
     try:
         changes = {fields.get("name", ""): _value(fields.get("value", ""))}
         await office.edit(request_id, viewer, changes, card_digest=digest, comment=written(fields))
@@ -93,7 +93,7 @@ async def unmask(
 ) -> Response:
     """Show the real value of one argument, on record."""
     fields = await fields_of(request)
-    entrance.check_form(fields, viewer.session, "unmask", request_id)
+    entrance.check_form(fields, viewer, "unmask", request_id)
     name = fields.get("name", "")
     try:
         value = await office.unmask(request_id, viewer, name)
@@ -109,7 +109,7 @@ async def settle(
 ) -> Response:
     """Say whether a call that may have run did."""
     fields = await fields_of(request)
-    entrance.check_form(fields, viewer.session, "settle", request_id)
+    entrance.check_form(fields, viewer, "settle", request_id)
     try:
         found = Found.HAPPENED if fields.get("found") == Found.HAPPENED else Found.DID_NOT
         await office.settle(request_id, viewer, found, comment=written(fields))
@@ -123,7 +123,7 @@ async def _decide(
 ) -> Response:
     fields = await fields_of(request)
     digest = fields.get("card_digest", "")
-    entrance.check_form(fields, viewer.session, decision.value, request_id, digest)
+    entrance.check_form(fields, viewer, decision.value, request_id, digest)
     try:
         resolution = await office.decide(
             request_id, viewer, decision, card_digest=digest, comment=written(fields), grant=chosen(fields)

@@ -74,7 +74,7 @@ async def _decide(
 ) -> Response:
     fields = await fields_of(request)
     cards = _cards(fields)
-    entrance.check_form(fields, viewer.session, f"{decision.value} turn", request_id, digest_of(cards))
+    entrance.check_form(fields, viewer, f"{decision.value} turn", request_id, digest_of(cards))
     try:
         await office.decide_together(cards, viewer, decision, comment=written(fields))
     except DecisionRefused as refused:

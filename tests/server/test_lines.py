@@ -61,6 +61,14 @@ async def _hang_up(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
+async def _port_of_one_request(client: httpx.AsyncClient) -> int:
+    async with client.stream("GET", "/healthz") as reply:
+        await reply.aread()
+        _, port = reply.extensions["network_stream"].get_extra_info("client_addr")
+    await asyncio.sleep(0.1)
+    return int(port)
+
+
 async def _trickle(writer: asyncio.StreamWriter, more: bytes) -> None:
     while True:
         await asyncio.sleep(0.05)
@@ -103,12 +111,7 @@ async def test_t9_silent_connections_keep_nobody_out(hurried: str) -> None:
 async def test_a_connection_is_used_for_many_requests(hurried: str) -> None:
     """Pauses between them that are shorter than the limit end nothing, though all together are longer."""
     async with httpx.AsyncClient(base_url=hurried, trust_env=False, limits=httpx.Limits(max_connections=1)) as client:
-        ports = set()
-        for _ in range(8):
-            async with client.stream("GET", "/healthz") as reply:
-                ports.add(reply.extensions["network_stream"].get_extra_info("client_addr"))
-                await reply.aread()
-            await asyncio.sleep(0.1)
+        ports = {await _port_of_one_request(client) for _ in range(8)}
     assert len(ports) == 1
 
 

@@ -20,12 +20,14 @@ from starlette.requests import Request
 from agentguard.approval import Person, Roster
 from agentguard.approval.roster_file import read_roster
 from agentguard.errors import ConfigurationError, PolicyError
+from agentguard.server.entrance import SESSION
+from agentguard.server.identity import Identity
 from agentguard.server.local_login import LocalLogin, local_login
 from agentguard.server.oidc import NotLoggedIn, Provider, Terms, person_of, provider_of
 from agentguard.server.settings import ServerSettings
 from tests.approval.people import ROSTER
-from tests.server.serving import parts, serving
-from tests.server.visiting import form, visitor
+from tests.server.serving import now_ms, parts, serving
+from tests.server.visiting import COOKIES, form, visitor
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +60,7 @@ def provider() -> Iterator[str]:
         ),
         User(sub="2", claims={"email": "bob@acme.example", "email_verified": False}),
         User(sub="3", claims={"email": "mallory@evil.example", "email_verified": True}),
+        User(sub="5", claims={"email": "eve@acme.example", "email_verified": True, "auth_time": now + 10**6}),
         User(sub="4", claims={"email": "CAT@acme.example", "email_verified": True, "auth_time": now - 4000}),
     ]
     with run_server_in_thread(user_claims=people, require_nonce=True) as server:
@@ -129,6 +132,14 @@ class TestProvider:
         async with visitor(base, None) as client:
             begun = await client.get("/login/oidc?fresh=1")
         assert parse_qs(urlsplit(begun.headers["location"]).query)["max_age"] == ["300"]
+
+    async def test_t8_a_login_is_never_fresher_than_now(self, base: str) -> None:
+        """A provider whose clock is ahead would else make one that approves what is critical for as long as it lasts."""
+        async with visitor(base, None) as client:
+            await client.get(await to_provider(client, "5"))
+            identity = Identity.read(COOKIES._serializer(SESSION).loads(client.cookies[SESSION]))
+        assert identity.person == "eve"
+        assert identity.authenticated_ms <= now_ms()
 
     @pytest.mark.parametrize(
         "next_page",

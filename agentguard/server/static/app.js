@@ -199,6 +199,15 @@ document.addEventListener("submit", (event) => { // one press, one decision
   event.target.dataset.sent = "1";
 });
 
+const stored = (act) => { try { return act(localStorage); } catch { return null; } }; // a browser may keep nothing
+
+document.addEventListener("submit", (event) => { // over plain http other ports have the cookie of this login; its key they don't
+  const key = stored((kept) => kept.getItem("agentguard-key"));
+  if (event.defaultPrevented || event.target.method !== "post" || !key) return;
+  const field = event.target.querySelector("input[name=key]") || event.target.appendChild(document.createElement("input"));
+  Object.assign(field, { type: "hidden", name: "key", value: key });
+});
+
 // --- listening -----------------------------------------------------------------------------------------------------------
 
 function listen() {
@@ -259,6 +268,9 @@ switch (body.dataset.live) {
     break;
   case "login": // a link from elsewhere came without the cookie of this site; from here it goes along
     fetch("/session", { credentials: "same-origin" }).then((reply) => { if (reply.status === 204) location.replace(body.dataset.next); });
+    break;
+  case "entered":
+    if (body.dataset.key) stored((kept) => kept.setItem("agentguard-key", body.dataset.key));
     break;
   case "local":
     byId("secret").value = location.hash.slice(1);
