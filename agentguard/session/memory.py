@@ -81,7 +81,7 @@ class Memory:
             for token in tokens:
                 dated = session.tokens.get(token.text)
                 known = dated.known if dated is not None and dated.since_ms > stale else None
-                if known is None or known.token is not token or known.labels != labels or origin not in known.origins:
+                if known is None or known.token != token or known.labels != labels or origin not in known.origins:
                     unsure.append((token, known))
             new = [label for label in labels if session.labels.get(label, stale) <= stale]
             return unsure, tuple(dict.fromkeys(new)) if new else (), session.touched_ms <= stale
