@@ -44,13 +44,13 @@ def key_named(keys: Sequence[bytes], name: str) -> bytes | None:
 
 
 class Chaining:
-    """Makes the lines and heads of the chain called `name` under one key."""
+    """Makes the lines and heads of one segment of the chain called `name` under one key."""
 
-    __slots__ = ("_heads", "_key_id", "_lines", "_name")
+    __slots__ = ("_heads", "_lines", "_place", "_writer")
 
-    def __init__(self, key: bytes, name: str) -> None:
-        self._name = name
-        self._key_id = key_id(key)
+    def __init__(self, key: bytes, name: str, segment: int) -> None:
+        self._writer = f',"writer":"{name}"'
+        self._place = f" {segment:06d} {key_id(key)} "
         self._lines, self._heads = _keyed(key), _keyed_head(key, name)
 
     def line(self, body: bytes, *, kind: str, seq: int, time_ms: int, before: bytes) -> tuple[bytes, bytes]:
@@ -58,14 +58,14 @@ class Chaining:
 
         `kind` is a plain name, `body` is compact JSON.
         """
-        said = f',"kind":"{kind}","seq":{seq},"time_ms":{time_ms},"writer":"{self._name}"'
+        said = f',"kind":"{kind}","seq":{seq},"time_ms":{time_ms}{self._writer}'
         unsigned = b"".join((b'{"body":', body, said.encode()))
         mac = self._lines.digest(before + unsigned)
         return b"".join((unsigned, _MAC, mac.hex().encode(), _END, b"\n")), mac
 
-    def head(self, *, seq: int, segment: int, mac: bytes) -> bytes:
+    def head(self, seq: int, mac: bytes) -> bytes:
         """The head of a chain whose last line has this number and MAC, and stands in this segment."""
-        said = f"{seq:020d} {segment:06d} {self._key_id} {mac.hex()}"
+        said = str(seq).zfill(20) + self._place + mac.hex()
         return f"{said} {self._heads.digest(said.encode()).hex()}\n".encode()
 
 

@@ -36,7 +36,7 @@ class ChainFile:
         self.lost = False
         self.fd = fd
         self._disk = disk
-        self._chaining = Chaining(key, name)
+        self._chaining = Chaining(key, name, number)
         self.head_fd = head_fd
         self._torn = False
         self._closed = False
@@ -60,7 +60,7 @@ class ChainFile:
             before, mac_before, size, _ = self._tip
             seq = before + 1
             text, mac = self._chaining.line(body, kind=kind, seq=seq, time_ms=time_ms, before=mac_before)
-            head = self._chaining.head(seq=seq, segment=self.number, mac=mac)
+            head = self._chaining.head(seq, mac)
             if self._disk.write(self.fd, text) != len(text) or self._disk.rewrite(self.head_fd, head) != len(head):
                 _no_room()
             # One assignment, last: an interrupt before it is rolled back, one after it finds nothing to roll back.

@@ -71,13 +71,13 @@ def _one_further(head: Head, last: Parts | None, keys: Sequence[bytes]) -> bytes
     """The head that a crash kept from being written: `last` is exactly the line that follows."""
     for key in keys if last is not None else ():
         if last is not None and hmac.compare_digest(link(key, head.mac, last.unsigned), last.mac):
-            return Chaining(key, INDEX).head(seq=head.seq + 1, segment=1, mac=last.mac)
+            return Chaining(key, INDEX, 1).head(head.seq + 1, last.mac)
     raise _refusal("it does not end where its head says")
 
 
 def _begin(head_fd: int, disk: Disk, key: bytes) -> Tip:
     """The head stands on the disk before the first line: lines without a head are never a crash."""
-    text = Chaining(key, INDEX).head(seq=0, segment=1, mac=START)
+    text = Chaining(key, INDEX, 1).head(0, START)
     disk.rewrite(head_fd, text)
     disk.sync(head_fd)
     return Tip(0, START, 0, text)

@@ -131,7 +131,7 @@ class Journal:
         """Begin this writer's chain. Each step that succeeded is not done again by the next try."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         key_name = key_id(self._keys[0])
-        head = Chaining(self._keys[0], self._writer).head(seq=0, segment=1, mac=START)
+        head = Chaining(self._keys[0], self._writer, 1).head(0, START)
         if self._head_fd is None:
             self._head_fd = self._disk.open_rewrite(head_path(self._directory, self._writer))
         if not self._listed:
