@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentguard.errors import NotCanonical
-from agentguard.model.canonical import DEPTH_MAX, canonical_json
+from agentguard.model.canonical import DEPTH_MAX, INTEGER_BITS_MAX, canonical_json, read_canonical
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -47,6 +47,32 @@ def test_reading_the_text_gives_the_value_and_its_types_again(value: Any) -> Non
     text = canonical_json(value)
     assert canonical_json(json.loads(text)) == text
     assert repr(json.loads(text)) == repr(json.loads(json.dumps(value, sort_keys=True)))
+    assert repr(read_canonical(text)) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(nested(DEPTH_MAX), id="depth"),
+        pytest.param((1 << INTEGER_BITS_MAX) - 1, id="largest integer"),
+        pytest.param(1 - (1 << INTEGER_BITS_MAX), id="smallest integer"),
+        pytest.param([2**63 - 1, 2**63, 2**64, -(2**63), -(2**63) - 1], id="integers of a machine"),
+        pytest.param(
+            [5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 9007199254740993.0], id="ends of floats"
+        ),
+        pytest.param({"": "", "\x00\x7f\u2028": '"\\'}, id="control characters"),
+    ],
+)
+def test_what_has_a_text_is_read_from_it(value: Any) -> None:
+    """At the ends of what may be written too."""
+    assert repr(read_canonical(canonical_json(value))) == repr(value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "1 2", '{"a":1}x', "nil"], ids=repr)
+def test_what_is_no_value_or_more_than_one_is_not_read(text: str) -> None:
+    """Stored text that was cut off or added to stops whoever reads it."""
+    with pytest.raises(ValueError, match="line 1"):
+        read_canonical(text)
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers(), max_size=6))
