@@ -34,6 +34,7 @@ from agentguard.server.decision_routes import incoming
 from agentguard.server.deliveries import Deliveries
 from agentguard.server.door import API, Credentials, Door
 from agentguard.server.entrance import Entrance, FormRefused, NotHere, logins
+from agentguard.server.failures import Failures, where
 from agentguard.server.freeze_pages import freeze_pages
 from agentguard.server.grant_pages import grant_pages
 from agentguard.server.headers import SecurityHeaders
@@ -136,6 +137,7 @@ def create_app(parts: Parts) -> FastAPI:
     for router in (health, logins, pages, request_pages, turn_pages, freeze_pages, grant_pages, slack_router):
         app.include_router(router, include_in_schema=False)
     app.add_middleware(Door, credentials=credentials)
+    app.add_middleware(Failures, reply=_failed)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Measured, metrics=parts.metrics)
     app.state.entrance = Entrance(
@@ -218,8 +220,9 @@ async def _beside(office: Office, work: Coroutine[Any, Any, None]) -> AsyncItera
 
 
 def _say_if_broken(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.critical("a part of the server broke; restart it", exc_info=task.exception())
+    broke = None if task.cancelled() else task.exception()
+    if broke is not None:
+        _log.critical("a part of the server broke; restart it: %s", where(broke))
 
 
 async def _refused(request: Request, error: DecisionRefused) -> Response:
@@ -270,8 +273,8 @@ async def _too_many(request: Request, error: TooMany) -> Response:
     return _shown(request, problems.too_many(error))
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    return _shown(request, problems.problem(500, "failed", "the server failed; its log says why"))
+def _failed(request: Request) -> Response:
+    return _shown(request, problems.problem(500, "failed", "the server failed; its log says where"))
 
 
 def _shown(request: Request, reply: Response) -> Response:
@@ -280,7 +283,9 @@ def _shown(request: Request, reply: Response) -> Response:
     if path.startswith(f"{API}/") or "text/html" not in request.headers.get("accept", ""):
         return reply
     told = json.loads(bytes(reply.body))
-    return page("problem.html.j2", status=reply.status_code, title=told["title"], detail=told["detail"])
+    shown = page("problem.html.j2", status=reply.status_code, title=told["title"], detail=told["detail"])
+    shown.headers.update({name: reply.headers[name] for name in ("allow", "retry-after") if name in reply.headers})
+    return shown
 
 
 _PARTS = frozenset({"/live", "/session"})
@@ -297,5 +302,4 @@ _REPLIES: Mapping[type[Exception], Any] = {
     FormRefused: _form_refused,
     TooMany: _too_many,
     NotSigned: _not_signed,
-    Exception: _failed,
 }

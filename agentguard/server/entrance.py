@@ -69,13 +69,19 @@ class Entrance:
     local: LocalLogin | None = None
 
     async def viewer(self, request: Request, office: Office) -> Identity | None:
-        """Who looks at our pages with this browser. Raises ConfigurationError, GuardUnavailable, TooMany."""
+        """Who looks at our pages with this browser, counted. Raises ConfigurationError, GuardUnavailable, TooMany."""
+        identity = await self.logged_in(request, office)
+        if identity is not None:
+            await office.pacing.take("reading", identity.person)
+        return identity
+
+    async def logged_in(self, request: Request, office: Office) -> Identity | None:
+        """Who is logged in with this browser. Raises ConfigurationError, GuardUnavailable."""
         identity = self.cookies.read(request, SESSION, Identity, seconds=SESSION_SECONDS)
         if identity is None or identity.person not in self.roster().people:
             return None
         if await office.channel.connection.execute("EXISTS", office.channel.names.logged_out(identity.session)):
             return None
-        await office.pacing.take("reading", identity.person)
         return identity
 
     def enter(self, person: str, next_page: str, **more: object) -> Response:

@@ -42,7 +42,7 @@ class Live:
     connection: Connection
     names: Names
     told: Told
-    _listeners: set[asyncio.Queue[str | None]] = field(default_factory=set)
+    _listeners: dict[asyncio.Queue[str | None], str] = field(default_factory=dict)
     _last: str | None = None
     _is_over: bool = False
 
@@ -50,6 +50,10 @@ class Live:
     def listeners(self) -> int:
         """How many screens are open."""
         return len(self._listeners)
+
+    def listeners_of(self, person: str) -> int:
+        """How many of them are this person's."""
+        return sum(each == person for each in self._listeners.values())
 
     async def tell(self) -> None:
         """One round: read what happened, and tell it."""
@@ -65,9 +69,9 @@ class Live:
             self._last = None
             raise
 
-    async def messages(self) -> AsyncIterator[str]:
-        """What one listener is sent, until it goes or the server stops."""
-        with self._listening() as queue:
+    async def messages(self, person: str) -> AsyncIterator[str]:
+        """What one listener of this person's is sent, until it goes or the server stops."""
+        with self._listening(person) as queue:
             yield ANEW
             while not self._is_over:
                 try:
@@ -104,10 +108,10 @@ class Live:
             queue.put_nowait(message)
 
     @contextmanager
-    def _listening(self) -> Iterator[asyncio.Queue[str | None]]:
+    def _listening(self, person: str) -> Iterator[asyncio.Queue[str | None]]:
         queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING_MAX)
-        self._listeners.add(queue)
+        self._listeners[queue] = person
         try:
             yield queue
         finally:
-            self._listeners.discard(queue)
+            del self._listeners[queue]

@@ -14,10 +14,11 @@ from starlette.responses import Response, StreamingResponse
 from agentguard.approval import Cursor, Stored
 from agentguard.cards import Brief, brief_of, face_of, line
 from agentguard.cards.outcome import ending_of
+from agentguard.errors import ConfigurationError, GuardUnavailable
 from agentguard.model.approvals import State
 from agentguard.server.entrance import Entrance, TheEntrance, TheViewer
 from agentguard.server.frame import framed
-from agentguard.server.live import Live
+from agentguard.server.live import ANEW
 from agentguard.server.office import Office, TheOffice
 from agentguard.server.pace import TooMany
 from agentguard.server.records import Records, TheRecords
@@ -28,8 +29,12 @@ from agentguard.server.rows import rows_of
 ROWS = 50
 RECORDS_SHOWN = 200
 LISTENERS_MAX = 1_000
-LOOKED_AFTER_SECONDS = 20
-"""How often an open screen must show again that its person is logged in."""
+LISTENERS_EACH_MAX = 100
+"""Open screens of one person, so that nobody takes those of all."""
+
+FULL_SECONDS = 20
+LOOKED_AFTER_SECONDS = 1.0
+"""For so long nobody looks again whether an open screen's person is logged in still."""
 
 _OVER = tuple(set(State) - {State.PENDING})
 
@@ -140,10 +145,10 @@ async def journal(entrance: TheEntrance, office: TheOffice, viewer: TheViewer, r
 async def live(request: Request, entrance: TheEntrance, office: TheOffice, viewer: TheViewer) -> Response:
     """What happens to requests, as server-sent events, for as long as this login lasts."""
     listening = the_live(request)
-    if listening.listeners >= LISTENERS_MAX:
-        raise TooMany(LOOKED_AFTER_SECONDS)
+    if listening.listeners >= LISTENERS_MAX or listening.listeners_of(viewer.person) >= LISTENERS_EACH_MAX:
+        raise TooMany(FULL_SECONDS)
     return StreamingResponse(
-        _while_here(request, entrance, office, listening),
+        _while_here(request, entrance, office, listening.messages(viewer.person)),
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )
@@ -155,14 +160,26 @@ async def static(version: str, name: str) -> Response:
     return static_file(version, name) or Response(status_code=404)
 
 
-async def _while_here(request: Request, entrance: Entrance, office: Office, listening: Live) -> AsyncIterator[str]:
+async def _while_here(
+    request: Request, entrance: Entrance, office: Office, messages: AsyncIterator[str]
+) -> AsyncIterator[str]:
     looked = time.monotonic()
-    async for message in listening.messages():
+    async for message in messages:
+        is_here: bool | None = True
         if time.monotonic() - looked > LOOKED_AFTER_SECONDS:
-            looked = time.monotonic()
-            if await entrance.viewer(request, office) is None:
-                return
-        yield message
+            is_here = await _is_here(request, entrance, office)
+            looked = time.monotonic() if is_here else looked
+        if is_here is False:
+            return
+        yield message if is_here else ANEW
+
+
+async def _is_here(request: Request, entrance: Entrance, office: Office) -> bool | None:
+    """Whether the person of an open screen is logged in still; None where Redis or approvers.yaml can't tell now."""
+    try:
+        return await entrance.logged_in(request, office) is not None
+    except (GuardUnavailable, ConfigurationError):
+        return None
 
 
 def _briefs(found: Sequence[Stored]) -> list[Brief]:

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from agentguard.approval import Channel
+from agentguard.approval import Channel, Roster
 from agentguard.model.approvals import Request, State
 from agentguard.server.app import create_app
 from agentguard.server.door import BODY_BYTES_MAX, Door
 from agentguard.store.redis import Connection
 from tests.approval.server import Server
 from tests.server.serving import TOKENS, agents_side, caller, opened, parts, serving
+from tests.server.visiting import visitor
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +25,8 @@ SAFE = ["GET", "HEAD", "OPTIONS"]
 ALL_PATHS = sorted(create_app(parts("unix:///nowhere", "nobody")).openapi()["paths"])
 PATHS = [path for path in ALL_PATHS if path.startswith("/api/")]
 BOTS = ["Slackbot-LinkExpanding 1.0", "Mozilla/5.0 (compatible; Microsoft Safe Links)", "facebookexternalhit/1.1"]
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "x-frame-options": "DENY"}
+CARD = "4111 1111 1111 1111"
 HIDDEN = [
     "/docs",
     "/redoc",
@@ -293,6 +296,29 @@ class TestFaults:
 
         # then
         assert reply.status_code == 503
+
+    @pytest.mark.parametrize("accept", ["text/html", "application/json"])
+    @pytest.mark.parametrize("path", ["/", "/freezes", "/api/v1/requests", "/live"])
+    async def test_t26_what_nobody_expected_is_a_reply_like_any_other_and_its_text_is_nowhere(
+        self, valkey_url: str, tenant: str, caplog: pytest.LogCaptureFixture, path: str, accept: str
+    ) -> None:
+        """With all headers, on a connection that goes on; the log says where it happened, and not the value in it."""
+
+        def broken() -> Roster:
+            raise ZeroDivisionError(CARD)
+
+        with serving(parts(valkey_url, tenant, roster=broken)) as base:
+            async with visitor(base, "ann") as ann:
+                headers = {"accept": accept, "authorization": f"Bearer {TOKENS['ann']}"}
+                first, second = [await ann.get(path, headers=headers) for _ in range(2)]
+                counted = (await ann.get("/metrics")).text
+        assert (first.status_code, second.status_code) == (500, 500)
+        assert {name: first.headers.get(name) for name in HEADERS} == HEADERS
+        assert "frame-ancestors 'none'" in first.headers["content-security-policy"]
+        assert 'status="500"} 2' in counted
+        assert "ZeroDivisionError" in caplog.text
+        assert "in broken" in caplog.text
+        assert CARD not in caplog.text + first.text
 
     async def test_t5_without_redis_nothing_is_decided_and_it_recovers_alone(self) -> None:
         """503 for decisions and readiness; the process lives, and is ready again when Redis is."""

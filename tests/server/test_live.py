@@ -15,12 +15,13 @@ import pytest
 from agentguard.approval import Channel
 from agentguard.model.approvals import State
 from agentguard.server.live import ANEW, AT_ONCE_MAX, WAITING_MAX, Live
+from agentguard.server.pages import LISTENERS_EACH_MAX, LOOKED_AFTER_SECONDS
 from agentguard.store.names import Names
 from agentguard.store.redis import Connection
 from tests.approval.people import ONE
 from tests.cards.faces import a_card
 from tests.server.serving import opened, parts, serving
-from tests.server.visiting import decide, visitor
+from tests.server.visiting import decide, form, visitor
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +111,38 @@ async def test_a_screen_is_let_go_when_its_person_is_gone_and_when_the_server_st
             await nobody.get("/live")
 
 
+async def test_t31_who_logged_out_hears_nothing_more(base: str, agent: Channel) -> None:
+    """Nor does whoever has a copy of their cookie open; who is logged in goes on."""
+    own = visitor(base, "ann", session="e" * 32)
+    async with own as ann, visitor(base, "bob") as bob, screen(ann) as heard, screen(bob) as other:
+        # given
+        assert [(await anext(each))[0] for each in (heard, other)] == ["anew", "anew"]
+        await ann.post("/logout", data=form((await ann.get("/")).text, "/logout"))
+        await asyncio.sleep(1.1 * LOOKED_AFTER_SECONDS)
+
+        # when
+        request = await opened(agent, ONE, card=a_card())
+        await until(other, request.id, State.PENDING)
+        told = [data async for _, data in heard]
+
+    # then
+    assert told == []
+
+
+async def test_nobody_takes_the_screens_of_all(base: str) -> None:
+    """Who has many open is refused one more, and nobody else is."""
+    async with AsyncExitStack() as stack:
+        ann = await stack.enter_async_context(visitor(base, "ann"))
+        open_ = [await stack.enter_async_context(screen(ann)) for _ in range(LISTENERS_EACH_MAX)]
+        heard = [(await anext(each))[0] for each in open_]
+        refused = await ann.get("/live")
+        bob = await stack.enter_async_context(visitor(base, "bob"))
+        other = await stack.enter_async_context(screen(bob))
+        assert (await anext(other))[0] == "anew"
+    assert heard == ["anew"] * LISTENERS_EACH_MAX
+    assert (refused.status_code, "retry-after" in refused.headers) == (429, True)
+
+
 class TestListeners:
     """One reader, many listeners."""
 
@@ -131,7 +164,7 @@ class TestListeners:
 
     async def test_one_who_is_slow_is_told_to_read_anew_and_holds_up_nobody(self, live: Live) -> None:
         """Messages for it are dropped; the other gets each."""
-        slow, quick = live.messages(), live.messages()
+        slow, quick = live.messages("ann"), live.messages("ann")
         assert [await anext(slow), await anext(quick)] == [ANEW, ANEW]
         for number in range(WAITING_MAX + 5):
             live._send(f"{number}")
@@ -141,7 +174,7 @@ class TestListeners:
     async def test_many_at_once_are_told_as_one(self, live: Live) -> None:
         """Whoever listens reads the list anew."""
         await self.happen(live, "before")
-        listening = live.messages()
+        listening = live.messages("ann")
         await anext(listening)
         await self.happen(live, *(f"r{number}" for number in range(AT_ONCE_MAX + 1)))
         live._last = "0-0"
@@ -151,7 +184,7 @@ class TestListeners:
     async def test_what_happens_is_told_once_for_all(self, live: Live) -> None:
         """A request that several events name is read once."""
         await self.happen(live, "before")
-        listening = live.messages()
+        listening = live.messages("ann")
         await anext(listening)
         live._last = (await live.connection.execute("XREVRANGE", live.names.events, "+", "-", "COUNT", 1))[0][
             0
@@ -165,9 +198,9 @@ class TestListeners:
 
     async def test_stopping_lets_all_go(self, live: Live) -> None:
         """Also those that come later."""
-        listening = live.messages()
+        listening = live.messages("ann")
         await anext(listening)
         live.stop()
         assert [message async for message in listening] == []
-        assert [message async for message in live.messages()] == [ANEW]
+        assert [message async for message in live.messages("ann")] == [ANEW]
         assert live.listeners == 0
