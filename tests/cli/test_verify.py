@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -16,12 +17,13 @@ from agentguard.approval import Opened, Restraint
 from agentguard.cli.app import app
 from agentguard.cli.verifying import VERIFIERS, Outcome, Verified, open_ground, present, verified
 from agentguard.guard.in_force import InForce, Now
-from agentguard.guard.judging import Judgement, Judging
+from agentguard.guard.judging import Evidence, Judgement, Judging
 from agentguard.guard.maskers import Maskers
 from agentguard.guard.pipeline import Guard
 from agentguard.guard.requests import Requests
 from agentguard.masking import DEFAULT_DETECTORS, Masker
 from agentguard.model.approvals import Request
+from agentguard.model.calls import Tool
 from agentguard.model.verdicts import Effect, Need, Verdict
 from agentguard.policy import Case, Policy, Source, load, read_cases
 from agentguard.policy.document import Fragment, Root
@@ -144,6 +146,33 @@ class Lenient(Judging):
     async def judge(self, *args: Any, **kwargs: Any) -> Judgement:
         judged = await super().judge(*args, **kwargs)
         return judged._replace(verdict=self.change(judged.verdict))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Judging):
+    """Takes its time over calls of one tool, as a busy machine does."""
+
+    async def evidence(self, policy: Policy, tool: Tool, *args: Any, **kwargs: Any) -> Evidence:
+        await asyncio.sleep(0.3 if tool.name == "read_page" else 0)
+        return await super().evidence(policy, tool, *args, **kwargs)
+
+
+def slow(guard: Guard) -> Guard:
+    """A guard on such a machine."""
+    return replace(
+        guard, judging=Slow(**{each.name: getattr(guard.judging, each.name) for each in fields(guard.judging)})
+    )
+
+
+@pytest.mark.slow
+async def test_a_call_that_takes_long_is_not_told_as_waiting_for_the_request_of_another() -> None:
+    """Another call of the same session waits meanwhile; what is told of this one is how it ended."""
+    document = policy_of(POLICY).document.model_dump(mode="json", exclude_none=True, by_alias=True)
+    async with open_ground(slow) as ground, ground.trial({**document, "rules": []}) as trial:
+        waits = await trial.call("refund", {"customer": "one"})
+        ended = await trial.call("read_page", {})
+        assert waits.stored is not None
+        assert (ended.stored, ended.ran) == (None, True)
 
 
 def by_verdict(change: Callable[[Verdict], Verdict]) -> Callable[[Guard], Guard]:

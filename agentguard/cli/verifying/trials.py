@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -120,10 +120,11 @@ class Trial:
         """Make a call, until it ended or waits for people."""
         probe = ProbeTool(tool, result)
         who = None if user is None else f"{user}@agentguard.example"
+        others = {each.request.id for each in await self.desk.list()}
         with self.guard.session(user=who, id=session, autonomous=user is None, asked=said or ""):
             task = asyncio.create_task(self.guard.run(ToolCall(tool=tool, arguments=arguments), probe))
         self.calls.append(task)
-        stored = await self._ended_or_waits(task, session)
+        stored = await self._ended_or_waits(task, session, others)
         if stored is None:
             return _ended(probe, task, self._judged(session))
         return Observed(probe=probe, task=task, judged=self._judged(session), stored=stored)
@@ -181,12 +182,13 @@ class Trial:
         )
         return set(await self.guard.tokens.labels(principal))
 
-    async def _ended_or_waits(self, task: asyncio.Task[Any], session: str) -> Stored | None:
-        """The request that the call waits for; None where it ended."""
+    async def _ended_or_waits(self, task: asyncio.Task[Any], session: str, others: Collection[str]) -> Stored | None:
+        """The request that the call waits for; None where it ended. `others`: those of earlier calls, however long this one takes."""
         async with asyncio.timeout(_GIVE_UP_SECONDS):
             while not task.done():
                 await asyncio.wait([task], timeout=_LOOK_SECONDS)
-                waiting = [each for each in await self.desk.list() if each.request.principal.session == session]
+                new = [each for each in await self.desk.list() if each.request.id not in others]
+                waiting = [each for each in new if each.request.principal.session == session]
                 if waiting and not task.done():
                     return waiting[0]
         return None
