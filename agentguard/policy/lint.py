@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
 
@@ -28,6 +28,8 @@ from agentguard.policy.roles import KNOWN_ROLES, roles_in
 from agentguard.policy.soundness import Check, Found
 from agentguard.policy.terms import UNTRUSTED
 
+HINTS_MAX = 50
+"""For how many patterns that no pinned tool has a name is looked for that was meant: each takes a look at every tool."""
 _LABEL = re.compile(r"""(['"])([a-z][a-z0-9-]*)\1\s+in\s+session\.labels\b""")
 
 
@@ -136,15 +138,14 @@ def _unpinned(pins: Pins, document: Document) -> Iterator[Found]:
         for name, limit in document.limits.items()
         for i, each in enumerate(limit.tools)
     ]
-    known: dict[str, bool] = {}
+    index, hints = Overlapping(pins.tools), 0
     for path, pattern in where:
-        if pattern not in known:
-            known[pattern] = _is_pinned(pattern, pins.tools)
-        if not known[pattern]:
-            near = get_close_matches(pattern, pins.tools, n=1, cutoff=0.75)
+        if not _is_pinned(pattern, pins, index):
+            near = get_close_matches(pattern, pins.tools, n=1, cutoff=0.75) if hints < HINTS_MAX else []
+            hints += 1
             instead = f"did you mean {near[0]}? " if near else ""
             yield path, f"no pinned tool matches {pattern!r}", f"{instead}correct it, remove it, or pin the tool"
 
 
-def _is_pinned(pattern: str, names: Iterable[str]) -> bool:
-    return any(matches(pattern, name) for name in names)
+def _is_pinned(pattern: str, pins: Pins, index: Overlapping) -> bool:
+    return pattern in pins.tools or bool(index.of(pattern))

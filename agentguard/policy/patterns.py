@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 
 NAME_LENGTH_MAX = 64
@@ -89,8 +89,7 @@ class Overlapping:
         """Those that overlap with this one; itself too, if it is one of them."""
         found = self._found.get(pattern)
         if found is None:
-            head, tail = _head(pattern), _tail(pattern)
-            near = self._by_head.near(head) if len(head) >= len(tail) else self._by_tail.near(tail)
+            near = min(self._by_head.near(_head(pattern)), self._by_tail.near(_tail(pattern)), key=len)
             found = self._found[pattern] = tuple(each for each in near if overlap(pattern, each))
         return found
 
@@ -104,14 +103,15 @@ class _Heads:
         for head, pattern in self._sorted:
             self._by_head.setdefault(head, []).append(pattern)
 
-    def near(self, head: str) -> Iterator[str]:
+    def near(self, head: str) -> list[str]:
         """Those that begin as `head` begins, or as which it begins."""
-        for length in range(len(head)):
-            yield from self._by_head.get(head[:length], ())
-        for other, pattern in self._sorted[bisect_left(self._sorted, (head, "")) :]:
-            if not other.startswith(head):
-                return
-            yield pattern
+        shorter = [pattern for length in range(len(head)) for pattern in self._by_head.get(head[:length], ())]
+        first, end = bisect_left(self._sorted, (head, "")), bisect_left(self._sorted, (head + _LAST, ""))
+        return shorter + [pattern for _, pattern in self._sorted[first:end]]
+
+
+_LAST = "\U0010ffff"
+"""Comes after every character of a name."""
 
 
 def _head(pattern: str) -> str:
@@ -126,20 +126,38 @@ def _tail(pattern: str) -> str:
 
 def overlap(one: str, other: str) -> bool:
     """Whether some name could match both patterns."""
-    seen: set[tuple[int, int]] = set()
-    pending = [(0, 0)]
-    while pending:
-        i, j = pending.pop()
-        if (i, j) == (len(one), len(other)):
-            return True
-        if (i, j) in seen:
-            continue
-        seen.add((i, j))
-        left, right = one[i : i + 1], other[j : j + 1]
-        if left == "*":
-            pending += [(i + 1, j)] + ([(i, j + 1)] if right else [])
-        if right == "*":
-            pending += [(i, j + 1)] + ([(i + 1, j)] if left else [])
-        if left and right and "*" not in (left, right) and (left == right or "?" in (left, right)):
-            pending.append((i + 1, j + 1))
-    return False
+    if "*" in one and "*" in other:
+        # What stands between stars finds room in those of the other: only the ends are in each other's way.
+        return _agree(_before_star(one), _before_star(other)) and _agree(
+            _before_star(one[::-1]), _before_star(other[::-1])
+        )
+    if "*" in one:
+        return _compiled(one).fullmatch(other) is not None
+    if "*" in other:
+        return _compiled(other).fullmatch(one) is not None
+    return len(one) == len(other) and _agree(one, other)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether two beginnings, as far as both go, could be of one name."""
+    if "?" not in one and "?" not in other:
+        return one.startswith(other) or other.startswith(one)
+    return all(left == right or "?" in (left, right) for left, right in zip(one, other, strict=False))
+
+
+def _before_star(pattern: str) -> str:
+    return pattern.partition("*")[0]
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """What matches the names, and the patterns without a star, that overlap with a pattern that has one.
+
+    Each part between stars stands as early as it can, and is never looked for again: that takes linear time.
+    """
+    first, *between, last = map(_written, pattern.split("*"))
+    return re.compile("".join([first, *(f"(?>.*?{part})" for part in between if part), ".*", last]))
+
+
+def _written(part: str) -> str:
+    return "".join("." if each == "?" else f"[{each}?]" for each in part)

@@ -16,7 +16,7 @@ from typing import Any
 from agentguard.model.record import Json
 from agentguard.policy.document import Document, RuleEntry
 from agentguard.policy.limits import paths_of
-from agentguard.policy.patterns import is_exact, literals, matches
+from agentguard.policy.patterns import Overlapping, is_exact, literals
 from agentguard.policy.pins import Pin
 from agentguard.policy.soundness import Found
 
@@ -29,8 +29,9 @@ _TEXT = re.compile(r"""[rRbB]{0,2}(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\])*'
 
 def check_pinned(pins: Mapping[str, Pin], document: Document) -> Iterator[Found]:
     """Everything in a document that reads an argument which the pinned tools lack."""
+    names_of = Overlapping(pins)
     for index, rule in enumerate(document.rules):
-        yield from _check_rule(pins, index, rule)
+        yield from _check_rule(pins, names_of, index, rule)
     for pattern, names in _spoken_for(pins, document).items():
         entry = document.tools[pattern]
         for role, paths in entry.params.items():
@@ -67,10 +68,11 @@ def arguments_of(pin: Pin) -> Mapping[str, Json] | None:
     return named if closed and not schema.keys() & {"anyOf", "oneOf", "allOf", "$ref"} else None
 
 
-def _check_rule(pins: Mapping[str, Pin], index: int, rule: RuleEntry) -> Iterator[Found]:
+def _check_rule(pins: Mapping[str, Pin], names_of: Overlapping, index: int, rule: RuleEntry) -> Iterator[Found]:
     if rule.when is None and rule.once is None:
         return
-    about = {name: arguments_of(pin) for name, pin in pins.items() if any(matches(each, name) for each in rule.tools)}
+    names = {name for each in rule.tools for name in names_of.of(each)}
+    about = {name: arguments_of(pins[name]) for name in sorted(names)}
     known = {name: arguments for name, arguments in about.items() if arguments is not None}
     read, asked = reads(rule.when or "")
     for argument in sorted(read):
@@ -99,11 +101,11 @@ def _check_paths(
 def _spoken_for(pins: Mapping[str, Pin], document: Document) -> dict[str, list[str]]:
     """The pinned tools that each pattern of `tools` wins."""
     order = sorted(document.tools, key=lambda each: (literals(each), document.tools[each].risk.rank, is_exact(each)))
-    found: dict[str, list[str]] = {}
+    rank = {pattern: number for number, pattern in enumerate(order)}
+    patterns, found = Overlapping(order), dict[str, list[str]]()
     for name in sorted(pins):
-        won = next((pattern for pattern in reversed(order) if matches(pattern, name)), None)
-        if won is not None:
-            found.setdefault(won, []).append(name)
+        if speaking := patterns.of(name):
+            found.setdefault(max(speaking, key=rank.__getitem__), []).append(name)
     return found
 
 

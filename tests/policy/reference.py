@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, NamedTuple
 
 ORDER = ["low", "medium", "high", "critical"]
@@ -62,3 +63,15 @@ def told(answer: Answer, tool: str) -> list[str]:
     words = {"allow": "is allowed", "ask": "must be asked about", "deny": "is denied"}
     clauses = ["unlisted" if clause == "(unlisted)" else clause for clause in answer.clauses]
     return [f"{tool} {words[answer.effect]}; risk {answer.risk}", *clauses, *(f"needs {need}" for need in answer.needs)]
+
+
+@cache
+def meet(one: str, other: str) -> bool:
+    """Whether some name could match both patterns, by reading them in every way."""
+    if not one or not other:
+        return not (one + other).strip("*")
+    if one[0] == "*":
+        return meet(one[1:], other) or meet(one, other[1:])
+    if other[0] == "*":
+        return meet(one, other[1:]) or meet(one[1:], other)
+    return (one[0] == other[0] or "?" in (one[0], other[0])) and meet(one[1:], other[1:])

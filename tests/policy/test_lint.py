@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -149,6 +150,23 @@ LETTERS = st.text(alphabet="ab_*?", min_size=1, max_size=8).filter(lambda text: 
 def test_the_index_finds_what_trying_all_finds(patterns: list[str], one: str) -> None:
     """It leaves out no pattern that overlaps, and finds none that doesn't."""
     assert sorted(Overlapping(patterns).of(one)) == sorted(each for each in patterns if overlap(one, each))
+
+
+def _large(tools: int) -> str:
+    """A policy with so many tools, and rules of which each looks for a part of their names."""
+    names = ", ".join(f"server{number % 40}_tool_{number}: low" for number in range(tools))
+    globs = ", ".join(f"'get_?{number}': low" for number in range(tools // 2))
+    rules = ", ".join(f"{{id: r{number}, tools: ['*_{number}_*'], deny: true}}" for number in range(tools // 4))
+    return f"tools: {{{names}, {globs}}}\nrules: [{rules}]\n"
+
+
+def test_t28_a_policy_with_a_thousand_tools_is_read_and_looked_through_in_seconds() -> None:
+    """Patterns are tried where they can meet, and each pair in one step; so are pins, of which none has the names."""
+    text = _large(1_000)
+    started = time.process_time()
+    found = told(text, pins=pinned(*(f"server{number % 40}_tol_{number}" for number in range(1_000))))
+    assert time.process_time() - started < 4
+    assert len(found) == 1_000 + 500 + 2 * 250
 
 
 @pytest.mark.parametrize(

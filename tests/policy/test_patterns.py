@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentguard.policy.patterns import check_pattern, literals, matches, overlap
+from tests.policy.reference import meet
 
 globs = st.text("ab*?", min_size=1, max_size=8)
 names = st.text("ab", min_size=1, max_size=8)
@@ -25,6 +26,12 @@ def test_matching_is_that_of_globs(pattern: str, name: str) -> None:
 def test_patterns_that_match_one_name_overlap(one: str, other: str, name: str) -> None:
     """No overlap is missed."""
     assert overlap(one, other) or not (matches(one, name) and matches(other, name))
+
+
+@given(globs, globs)
+def test_overlap_is_what_reading_both_in_every_way_finds(one: str, other: str) -> None:
+    """No more and no less, and in either order."""
+    assert overlap(one, other) == overlap(other, one) == meet(one, other)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +55,9 @@ def test_t28_a_hostile_pattern_and_name_take_no_time() -> None:
     started = time.process_time()
 
     assert not matches("*a" * 31 + "*b", "a" * 64)
+    assert not overlap("*a" * 31 + "*b", "a" * 64)
+    assert not overlap("*?" * 31 + "*b", "?" * 63 + "a")
+    assert overlap("*a" * 31 + "*", "?" * 64)
 
     assert time.process_time() - started < 0.1
 
