@@ -471,6 +471,23 @@ async def test_t16_nothing_that_an_agent_writes_does_anything(base: str, slack: 
     assert "evil" not in posted["text"]
 
 
+async def test_t16_no_mention_stands_where_slack_reads_markdown(base: str, slack: FakeSlack, agent: Channel) -> None:
+    """In what a phone shows, below the card, and in what one person is told, though a record says so that was written by hand."""
+    evil = "<!channel> <https://evil.example|x> & *b*"
+    card = a_request(ONE).card.model_copy(update={"tool": evil})
+    request = await opened(agent, ONE.model_copy(update={"remind_seconds": 60}), card=card)
+    posted = await told(slack, "chat.postMessage")
+    await agent.connection.execute("ZADD", agent.names.steps, request.opened_ms, request.id)
+    await Steps(channel=agent).take_due()
+    reminder = await told(slack, "chat.postMessage", where=lambda body: "thread_ts" in body)
+    await agent.withdraw(request.id, evil)
+    await by_http(base, press(posted, APPROVE, "U0ANN", trigger="1"))
+    private = await told(slack, "chat.postEphemeral")
+
+    assert [any(sign in each["text"] for sign in "<>") for each in (posted, reminder, private)] == [False] * 3
+    assert "&lt;!channel&gt;" in posted["text"]
+
+
 async def test_slack_down_loses_nothing(slack: FakeSlack, valkey_url: str, agent: Channel) -> None:
     """The request is open all the same, and its card comes when Slack is back."""
     slack.failing = ["ratelimited"]

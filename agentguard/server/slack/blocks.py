@@ -1,7 +1,8 @@
 """The card in Block Kit: a message for the channel, and modals for what a message has no room for.
 
 Rules:
-- every text is of type plain_text: no markdown, link or mention in it does anything, whoever wrote it;
+- every text is of type plain_text: no markdown, link or mention in it does anything, whoever wrote it; what stands outside of blocks,
+  which Slack reads as markdown, has no character that could begin one (`inert`);
 - a message shows the beginning and the end of long arguments and says how much is hidden; then it has no Approve: "Read all" opens
   everything, with Approve at its end; what even that can't hold is decided on the request's page;
 - a button carries the id of the request and the digest of the card that was shown, and nothing that says who may press it.
@@ -34,9 +35,13 @@ Block = dict[str, Any]
 
 def push_text(face: Face) -> str:
     """What a notification says: the risk and the tool, and nothing that was written by anybody."""
-    return f"{face.shape} {face.risk.upper()}: {face.tool} ({'waits for a decision' if face.is_open else face.ending})"[
-        :PUSH_MAX
-    ]
+    waits = "waits for a decision" if face.is_open else face.ending
+    return inert(f"{face.shape} {face.risk.upper()}: {face.tool} ({waits})"[:PUSH_MAX])
+
+
+def inert(text: str) -> str:
+    """The text as Slack shows it in place of reading it: no link, no mention."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def message_blocks(face: Face, link: str) -> list[Block]:

@@ -26,7 +26,16 @@ from agentguard.model.approvals import Decision
 from agentguard.server.identity import Identity
 from agentguard.server.office import Office
 from agentguard.server.pace import TooMany
-from agentguard.server.slack.blocks import APPROVE, READ_ALL, REASON, REJECT, decided_of, everything_modal, reject_modal
+from agentguard.server.slack.blocks import (
+    APPROVE,
+    READ_ALL,
+    REASON,
+    REJECT,
+    decided_of,
+    everything_modal,
+    inert,
+    reject_modal,
+)
 from agentguard.server.slack.posts import BROKEN, SlackNotifier
 
 REPLAY_MS = 15 * 60_000
@@ -154,7 +163,7 @@ class Clicks:
         channel = payload.get("channel", {}).get("id") or self.notifier.channel
         try:
             async with asyncio.timeout(10):
-                await self.client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=_told(text))
+                await self.client.chat_postEphemeral(channel=channel, user=user, text=inert(text), blocks=_told(text))
         except Exception as error:  # noqa: BLE001 - whatever Slack's client raises, nothing more can be said
             _log.warning("somebody in Slack could not be told why nothing was decided (%s)", type(error).__name__)
 
