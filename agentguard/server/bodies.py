@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
@@ -14,6 +15,7 @@ from agentguard.model.canonical import canonical_json
 from agentguard.model.record import Json, Record
 
 LISTED_MAX = 200
+TWICE = "a key stands twice in an object of the body; say each thing once"
 
 CardDigest = Annotated[str, Field(pattern=f"^{CARD_DIGEST}$")]
 RequestName = Annotated[str, Field(pattern=f"^{REQUEST_ID}$")]
@@ -30,6 +32,26 @@ def _plain_json(value: T) -> T:
     except NotCanonical:
         raise ValueError("must be plain JSON: no NaN, no lone surrogates, at most 64 levels deep") from None
     return value
+
+
+def says_twice(body: bytes) -> bool:
+    """Whether a JSON text gives one key of an object two values: two readers could take one each. False also for what is no JSON."""
+    try:
+        json.loads(body, object_pairs_hook=_once_each)
+    except _Twice:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+class _Twice(Exception):
+    """A key stands twice."""
+
+
+def _once_each(pairs: list[tuple[str, Json]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise _Twice
 
 
 class DecideBody(Record):

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from agentguard.errors import DecisionRefused
 from agentguard.model.approvals import Resolution
-from agentguard.server.bodies import SignedBody, SignedDecision, SignedVote
+from agentguard.server.bodies import TWICE, SignedBody, SignedDecision, SignedVote, says_twice
 from agentguard.server.door import DECISIONS
 from agentguard.server.identity import Identity
 from agentguard.server.incoming import NotSigned, sender_of
@@ -60,6 +60,8 @@ Signed = Annotated[tuple[Identity, str, bytes], Depends(signed_body)]
 async def decide_from_outside(office: TheOffice, signed: Signed) -> Response:
     """Decide a request from another system, as the person whose key signed the message; with a `vote`, by that very vote."""
     identity, message_id, body = signed
+    if says_twice(body):
+        return problem(400, "said_twice", TWICE)
     given = _read(body)
 
     async def answer() -> Response:

@@ -5,7 +5,8 @@ Rules:
 - who the caller is comes from the token alone, and only if approvers.yaml still lists that person today;
 - a body is JSON there and where outside systems decide, and a plain form elsewhere; not compressed, at most 64 kB (1 MB where Slack
   sends back the modal that a person read to its end), and it arrives within 10 seconds. It is counted as it arrives, whatever its
-  header says.
+  header says;
+- a body that gives one name two values is refused: two readers could take one each.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentguard.approval import Roster
 from agentguard.errors import ConfigurationError, GuardUnavailable
+from agentguard.server.bodies import TWICE, says_twice
 from agentguard.server.identity import Identity
 from agentguard.server.pace import Pacing, TooMany
 from agentguard.server.problems import not_authenticated, problem, too_many, unavailable
@@ -123,6 +125,8 @@ class Door:
         body = await _body(Headers(scope=scope), receive, kind, at_most)
         if isinstance(body, Response):
             await body(scope, receive, send)
+        elif _inside(scope["path"]) and says_twice(body):
+            await problem(400, "said_twice", TWICE)(scope, receive, send)
         else:
             await self.app(scope, _replay(body, receive), send)
 

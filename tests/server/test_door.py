@@ -221,6 +221,26 @@ class TestBodies:
         assert reply.headers["content-type"] == "application/problem+json"
         assert request_.card.digest() not in reply.text
 
+    @pytest.mark.parametrize(
+        ("path", "content"),
+        [
+            ("requests/{id}/approve", b'{"card_digest": "%(other)s", "card_digest": "%(digest)s"}'),
+            ("requests/{id}/approve", b'{"card_digest": "%(digest)s", "card\\u005fdigest": "%(digest)s"}'),
+            ("requests/{id}/edit", b'{"card_digest": "%(digest)s", "changes": {"limit": 1, "limit": 9000}}'),
+            ("decisions", b'{"decision": "reject", "decision": "approve", "cards": {"%(id)s": "%(digest)s"}}'),
+        ],
+        ids=["a field", "written in two ways", "deep in it", "a decision"],
+    )
+    async def test_t1_a_body_that_gives_one_name_two_values_decides_nothing(
+        self, ann: httpx.AsyncClient, request_: Request, path: str, content: bytes
+    ) -> None:
+        """What a proxy or a log reads of it could be the other one."""
+        names = {"digest": request_.card.digest(), "other": "0" * 64, "id": request_.id}
+        sent = content % {name.encode(): value.encode() for name, value in names.items()}
+        where = f"/api/v1/{path.format(id=request_.id)}"
+        reply = await ann.post(where, content=sent, headers={"content-type": "application/json"})
+        assert (reply.status_code, reply.json()["code"]) == (400, "said_twice")
+
     async def test_t26_what_was_sent_does_not_come_back(self, ann: httpx.AsyncClient, request_: Request) -> None:
         """Not a value, and not a name that is more than a name."""
         body = {"card_digest": "canary-1", "canary 2 +1-202-555-0147": 1, "comment": ["canary-3"]}

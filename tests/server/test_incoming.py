@@ -278,6 +278,18 @@ class TestDeciding:
             (409, "ended", "withdrawn")
         ] * 2
 
+    async def test_t1_a_decision_that_says_two_things_is_none(self, nobody: httpx.AsyncClient, agent: Channel) -> None:
+        """However well it is signed; who did not sign it is not told what is wrong with it."""
+        request = await opened(agent, ONE)
+        said = json.dumps(decision(request, "reject"))[:-1].encode()
+        body = said + b', "decision": "approve"}'
+        replies = [await send(nobody, body, KEYS[name]) for name in ("ann", "stranger")]
+        assert [(reply.status_code, reply.json()["code"]) for reply in replies] == [
+            (400, "said_twice"),
+            (401, "not_signed"),
+        ]
+        assert (await agent.read(request.id)).votes == ()
+
     @pytest.mark.parametrize(
         ("more", "status"),
         [({"content-type": "application/x-www-form-urlencoded"}, 415), ({"content-encoding": "gzip"}, 415)],
