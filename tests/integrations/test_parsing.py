@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     Base64Bytes,
     BaseModel,
@@ -210,6 +211,66 @@ def test_members_of_a_text_enumeration_are_keys_like_their_text() -> None:
     assert take_snapshot(FunctionTool.of(take), canonical_json({"amounts": {"a": 1}})).arguments == {
         "amounts": {"a": 1}
     }
+
+
+def _same(a: int, b: str, c: float, d: bool, e: None, f: str = "f") -> Any:
+    return a, b, c, d, e, f
+
+
+AS_GIVEN = {"a": 1, "b": "b", "c": 1.5, "d": True, "e": None, "f": "g"}
+
+
+def test_what_parsing_leaves_as_it_was_is_judged_by_the_text_that_was_given() -> None:
+    """No value is another, and none was made up."""
+    tool = FunctionTool.of(_same)
+    text = canonical_json(AS_GIVEN)
+
+    snapshot = take_snapshot(tool, text)
+
+    assert tool.parse(AS_GIVEN).as_given
+    assert (snapshot.text, snapshot.input_text, snapshot.shown_text) == (text, text, None)
+    assert tool.call(snapshot.ready) == tuple(AS_GIVEN.values())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"a": True}, id="true for 1"),
+        pytest.param({"a": 1.0}, id="1.0 for 1"),
+        pytest.param({"a": "1"}, id="text for 1"),
+        pytest.param({"c": 2}, id="2 for 2.0"),
+        pytest.param({"d": 1}, id="1 for true"),
+        pytest.param({"d": "yes"}, id="yes for true"),
+    ],
+)
+def test_t1_what_parsing_changes_is_judged_as_the_tool_gets_it(changes: dict[str, Any]) -> None:
+    """However much it looks like, or equals, what was given."""
+    tool = FunctionTool.of(_same)
+    given = {**AS_GIVEN, **changes}
+
+    snapshot = take_snapshot(tool, canonical_json(given))
+
+    assert not tool.parse(given).as_given
+    assert snapshot.text == canonical_json(vars(snapshot.ready))
+    assert snapshot.text != canonical_json(given)
+
+
+def test_t1_a_default_is_judged_with_what_was_given() -> None:
+    """All that was given is as it was, and the tool gets more."""
+    given = {name: value for name, value in AS_GIVEN.items() if name != "f"}
+
+    snapshot = take_snapshot(FunctionTool.of(_same), canonical_json(given))
+
+    assert snapshot.arguments == {**given, "f": "f"}
+
+
+def test_t1_a_validator_that_gives_something_else_is_believed() -> None:
+    """Even of the same type."""
+
+    def pay(amount: Annotated[int, AfterValidator(lambda amount: amount * 100)]) -> Any:
+        return amount
+
+    assert take_snapshot(FunctionTool.of(pay), canonical_json({"amount": 1_000})).arguments == {"amount": 100_000}
 
 
 # -- what default factories made up ---------------------------------------------------------------------------------

@@ -111,10 +111,11 @@ def test_t29_the_short_road_counts_as_well(value: Any, limits: Limits) -> None:
 
 
 @quick
-@given(st.binary(max_size=200), st.binary(max_size=200))
-def test_the_keyed_hash_is_hmac(key: bytes, message: bytes) -> None:
+@given(st.binary(max_size=200), st.binary(max_size=200), st.binary(max_size=200))
+def test_the_keyed_hash_is_hmac(key: bytes, prefix: bytes, message: bytes) -> None:
     """For keys of any length it gives what the standard library gives."""
     assert KeyedHash(key).digest(message) == hmac.digest(key, message, "sha256")
+    assert KeyedHash(key, prefix).digest(message) == hmac.digest(key, prefix + message, "sha256")
 
 
 def _of_other_types(value: Any) -> Any:

@@ -334,6 +334,26 @@ def test_only_a_clause_that_reads_the_session_needs_its_labels() -> None:
     assert [judged.reads_session(tool) for tool in ("a", "b", "c", "d", "e")] == [True, False, False, True, False]
 
 
+TIME = "rules:\n  - {id: r, tools: [a], when: 'time.getHours(\"UTC\") < 8', deny: true}\n"
+COUNTS = "rules:\n  - {id: r, tools: [a], when: 'session.counts[\"a\"] > 8', deny: true}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "tools"),
+    [
+        pytest.param(SESSION, ["b", "no tool"], id="the session"),
+        pytest.param("tools: {a: low, b: low}\n" + TIME, ["b", "no tool"], id="the time"),
+        pytest.param("tools: {a: low, b: low}\n" + COUNTS, [], id="counts, which every call is part of"),
+        pytest.param("tools: {a: low, b: low}\n", ["a", "b", "no tool"], id="nothing"),
+    ],
+)
+def test_calls_are_judged_by_arguments_alone_where_no_clause_looks_at_more(text: str, tools: list[str]) -> None:
+    """What is asked of the session, or of the clock, is asked for whoever needs it."""
+    judged = policy(text)
+
+    assert [tool for tool in ("a", "b", "no tool") if judged.goes_by_arguments(tool)] == tools
+
+
 @pytest.mark.parametrize(("labels", "effect"), [(["untrusted"], "deny"), ([], "allow"), (None, "deny")])
 def test_labels_that_were_not_read_count_as_met(labels: list[str] | None, effect: str) -> None:
     """A condition over labels that nobody read fails, and is met."""

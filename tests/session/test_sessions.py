@@ -158,6 +158,30 @@ async def test_two_values_under_one_token_stop_the_call(connection: Connection) 
     assert other.cached(ANN, [email(1).text]) == ({}, (email(1).text,))
 
 
+async def test_a_token_that_another_process_stored_is_known_once_it_was_read(connection: Connection) -> None:
+    """It is the same, though this process made it anew; with another origin or another label it is news."""
+    # given
+    other = sessions()
+    await sessions().remember(connection, ANN, News((email(1),), ("crm",)), TOOL, ("crm",))
+    await other.fetch(connection, ANN, [email(1).text])
+    await other.labels(connection, ANN)
+    # when, then
+    assert other.unseen(ANN, [email(1)], ["crm"], TOOL) is None
+    assert other.unseen(ANN, [email(1), email(1)], ["crm", "web"], TOOL) == News((email(1),), ("web",))
+    assert other.unseen(ANN, [email(1)], ["crm"], "read_page") == News((email(1),), ())
+
+
+async def test_another_spelling_of_a_known_value_is_known(connection: Connection) -> None:
+    """What counts is what it stands for."""
+    # given
+    known, spelled = sessions(), email(1)._replace(canonical="one")
+    await remember(known, connection, spelled)
+    # when, then
+    assert known.unseen(ANN, [spelled._replace(value="ONE")], [], TOOL) is None
+    with pytest.raises(GuardUnavailable, match="two values"):
+        known.unseen(ANN, [spelled, spelled._replace(canonical="two")], [], TOOL)
+
+
 async def test_two_values_under_one_token_are_seen_in_this_process_too(connection: Connection) -> None:
     """Against what is known, and within one result."""
     # given
