@@ -320,7 +320,7 @@ class Guard:
         policy, terms = rules.policy, rules.policy.terms(tool.name)
         if terms.reveal:
             self.tokens.expect(tool, terms.reveal)
-        ids = await self.tokens.recall(principal)
+        ids = self.tokens.fresh(principal) or await self.tokens.recall(principal)
         if rules.maskers.arguments:
             call = await rules.maskers.outgoing(call, self.tokens, principal)
         restored = await restore_call(call, tool, terms.reveal, self.tokens, principal)  # 1

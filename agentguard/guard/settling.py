@@ -62,7 +62,8 @@ class Settling:
         """
         _once(permit)
         try:
-            ids, rules = await self.tokens.recall(permit.principal), self.in_force()
+            ids = self.tokens.fresh(permit.principal) or await self.tokens.recall(permit.principal)
+            rules = self.in_force()
             masked = _readable(self._masked, permit, result, ids, rules)
             settled = Settled(masked.value)
             if permit.changes:

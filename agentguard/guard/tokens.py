@@ -58,6 +58,7 @@ class TokenBook:
             if len(self._ids) >= SESSIONS_KEPT:
                 self._ids.clear()
             ids = self._ids[key] = TokenIds(self.keys, principal.tenant, principal.scope, KnownValues(), self.forms)
+            self._recalled.pop(key, None)  # these know nothing yet: what was read for others is read anew
         return ids
 
     def expect(self, tool: Tool, reveals: tuple[Reveal, ...]) -> None:
@@ -79,15 +80,23 @@ class TokenBook:
         self.ids(principal)
         self._keep_recalled(principal, _Recalled(time.monotonic(), Seen(), inherited.pid))
 
+    def fresh(self, principal: Principal) -> TokenIds | None:
+        """What `recall` gives, where that needs no look."""
+        key = (principal.session, principal.user)
+        recalled = self._recalled.get(key)
+        if recalled is None or recalled.pid != inherited.pid or time.monotonic() - recalled.at > RECALL_SECONDS:
+            return None
+        return self._ids.get(key)
+
     async def recall(self, principal: Principal) -> TokenIds:
         """The token ids of this principal's session, which go by what other processes have seen in it and what was erased.
 
         As of RECALL_SECONDS ago at most.
         """
+        if (ids := self.fresh(principal)) is not None:
+            return ids
         key = (principal.session, principal.user)
         recalled, now = self._recalled.get(key), time.monotonic()
-        if recalled is not None and recalled.pid == inherited.pid and now - recalled.at <= RECALL_SECONDS:
-            return self._ids.get(key) or self.ids(principal)
         before = recalled.seen if recalled is not None and key in self._ids else None
         at, reading = self._catching(key, principal, before, now)
         seen, found = await self.background.follow(reading)

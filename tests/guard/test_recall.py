@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio
 
 from agentguard.errors import GuardUnavailable
-from agentguard.guard.tokens import RECALL_SECONDS
+from agentguard.guard.tokens import RECALL_SECONDS, SESSIONS_KEPT
 from tests.cli.commands import Running
 from tests.guard.world import POLICY, World
 
@@ -70,6 +70,16 @@ async def test_t27_tokens_are_stable_across_real_processes(world: World, elsewhe
     assert prose == f"{seen['full_name']} called"
     assert ["send_email", {"to": "anna.kowalska@mail.example", "body": ""}] in ran
     assert told == f"Ask {theirs['full_name']}"
+
+
+async def test_t27_a_session_that_was_let_go_of_is_read_anew(world: World) -> None:
+    """A process that saw more sessions than it keeps finds a name of an earlier one in prose all the same."""
+    with world.open() as guard, guard.session(user=ANN, id="thread") as principal:
+        seen = await world.call(guard, "find_customer", customer_id=7)
+        others = (principal.model_copy(update={"session": f"other-{number}"}) for number in range(SESSIONS_KEPT))
+        assert len(list(map(guard.tokens.ids, others))) == SESSIONS_KEPT
+        told = await world.call(guard, "echo", value="KOWALSKA, Anna called")
+    assert told == f"{seen['full_name']} called"
 
 
 async def test_what_is_redacted_is_known_elsewhere_too(world: World) -> None:
