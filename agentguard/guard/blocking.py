@@ -89,7 +89,7 @@ class BlockingGuard:
         """See Guard.settled."""
         return drive(self.guard.settled(permit, result))
 
-    def settle_error(self, permit: Permit, error: Exception) -> BaseException:
+    def settle_error(self, permit: Permit, error: BaseException) -> BaseException:
         """See Guard.settle_error."""
         return drive(self.guard.settle_error(permit, error))
 

@@ -249,10 +249,10 @@ class Guard:
         """The same, for who tells the model in a message of its own what people changed of the call."""
         return await self.settler.returned(permit, result)
 
-    async def settle_error(self, permit: Permit, error: Exception) -> BaseException:
+    async def settle_error(self, permit: Permit, error: BaseException) -> BaseException:
         """Step 8 for a tool that raised: what to raise in its place, outside of any handler of `error`.
 
-        The error, masked; or the Fault that kept it from being settled.
+        The error, masked; or the Fault that kept it from being settled. What is no Exception stays none, and its outcome is unknown.
         """
         return await self.settler.raised(permit, error)
 

@@ -160,8 +160,13 @@ class Settling:
         masker = self._masker(permit, self.in_force())
         return TextMasking(principal=permit.principal, tokens=self.tokens, masker=masker, keep=keep)
 
-    async def raised(self, permit: Permit, error: Exception) -> BaseException:
-        """What to raise in the place of a tool's error: that, masked, or the Fault that kept it from being settled."""
+    async def raised(self, permit: Permit, error: BaseException) -> BaseException:
+        """What to raise in the place of a tool's error: that, masked, or the Fault that kept it from being settled.
+
+        What stops a program is never replaced by something that doesn't: see `interrupted`.
+        """
+        if not isinstance(error, Exception):
+            return await self.interrupted(permit, error)
         _once(permit)
         try:
             return await self._raised(permit, error, Ended.FAILED)

@@ -20,7 +20,7 @@ from agentguard.integrations.openai import dispatch
 from agentguard.integrations.openai_agents import guarded
 from agentguard.model.calls import ToolCall
 from agentguard.store.doors import drive
-from tests.guard.world import World
+from tests.guard.world import POLICY, World
 from tests.integrations.agents_world import tool
 
 MAIL = "anna.kowalska@mail.example"
@@ -180,6 +180,50 @@ def test_t26_what_stops_a_program_shows_no_value(
     assert not isinstance(caught.value, Exception)
     assert "owalsk" not in _everything(caught.value)
     assert _ended(world) == ["unknown"]
+
+
+@EACH_STOP
+def test_who_runs_the_tool_themselves_gets_the_same(
+    make: Callable[[], BaseException], kind: type[BaseException], world: World, guard: Guard
+) -> None:
+    """`settle_error` gives what to raise: something that stops the program too."""
+    with guard.session(user=USER):
+        permit = guard.blocking.admit(ToolCall(tool="echo", arguments={}), world.tools.tool("echo"))
+        shown = guard.blocking.settle_error(permit, make())
+    assert isinstance(shown, kind)
+    assert not isinstance(shown, Exception)
+    assert "owalsk" not in _everything(shown)
+    assert _ended(world) == ["unknown"]
+
+
+@pytest.mark.parametrize("action", ["redis", "journal"])
+def test_what_can_not_be_settled_stops_the_program_all_the_same(action: str, world: World, guard: Guard) -> None:
+    """The journal is closed, or its token can't be kept: no fault in its place, and nothing of what it said."""
+    breaks: dict[str, Callable[[], object]] = {
+        "redis": guard.close,
+        "journal": guard.records.journal.close,
+    }
+
+    def echo() -> str:
+        breaks[action]()
+        raise SystemExit(f"no row for {MAIL}")
+
+    with guard.session(user=USER), pytest.raises(SystemExit) as caught:
+        guard.tool(echo)()
+    assert "owalsk" not in _everything(caught.value)
+
+
+def test_what_shows_more_people_than_a_limit_has_room_for_stops_the_program_without_them(world: World) -> None:
+    """Nothing is told of them, not by tokens either."""
+    limit = "limits: {people: {tools: [echo], distinct: EMAIL_ADDRESS, max: 1, per: session, deny: true}}\n"
+    (world.policies / "policy.yaml").write_text(POLICY.replace("DEADLINE", "20s") + limit, encoding="utf-8")
+
+    def echo() -> str:
+        raise SystemExit(f"no rows for {MAIL} and bo.ray@mail.example")
+
+    with world.open() as guard, guard.session(user=USER), pytest.raises(SystemExit) as caught:
+        guard.tool(echo)()
+    assert str(caught.value) == "its text can't be shown"
 
 
 @pytest.mark.parametrize("status", [0, 3, None], ids=["done", "failed", "none"])
