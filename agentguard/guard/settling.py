@@ -185,8 +185,10 @@ class Settling:
             await self._give_up(permit, ended)
             raise ResultWithheld(permit.call.tool, broken) from None
         except BaseException as broken:  # noqa: BLE001 - raised
+            broken.__context__ = (
+                None  # whoever prints it, or what is raised over it, must not print the tool's own error with it
+            )
             await self._give_up(permit, ended)
-            broken.__context__ = None  # whoever prints it must not print the tool's own error with it
             raise_alone(broken)
         permit.trace.masked(masked.entities)
         await self._finish(permit, ended, type(error).__name__ if ended is Ended.FAILED else "OutcomeUnknown")
