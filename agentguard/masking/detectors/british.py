@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
@@ -29,14 +28,16 @@ class InsuranceNumbers:
     name = "uk_nino"
     anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS})
 
-    def find(self, page: Page) -> Iterator[Finding]:
+    def find(self, page: Page) -> list[Finding]:
         """National insurance numbers around the runs of six digits."""
         text = page.text
+        found: list[Finding] = []
         for start, _, digits in page.digit_runs:
             if digits == 6:
                 match = _FORM.search(text, max(0, start - _BEFORE), start + 12)
                 if match is not None:
-                    yield Finding(*match.span(), "UK_NINO", _score(page, match), self.name)
+                    found.append(Finding(*match.span(), "UK_NINO", _score(page, match), self.name))
+        return found
 
 
 def _score(page: Page, match: re.Match[str]) -> float:

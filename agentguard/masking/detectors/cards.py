@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
@@ -36,16 +35,18 @@ class Cards:
     name = "cards"
     anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS})
 
-    def find(self, page: Page) -> Iterator[Finding]:
+    def find(self, page: Page) -> list[Finding]:
         """Card numbers among the runs of digits."""
         text = page.text
+        found: list[Finding] = []
         for start, end, digits in page.digit_runs:
             if digits < 12:
                 continue
             for match in _FORMS.finditer(text, start, end):
                 score = _score(page, match)
                 if score:
-                    yield Finding(match.start(), match.end(), "CREDIT_CARD", score, self.name)
+                    found.append(Finding(match.start(), match.end(), "CREDIT_CARD", score, self.name))
+        return found
 
 
 def _score(page: Page, match: re.Match[str]) -> float:

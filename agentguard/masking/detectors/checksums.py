@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-_DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 _BASE58 = {c: i for i, c in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
 _BECH32 = {c: i for i, c in enumerate("qpzry9x8gf2tvdw0s3jn54khce6mua7l")}
 _BECH32_STEPS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
@@ -12,9 +12,9 @@ _BECH32_STEPS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 def luhn(digits: str) -> bool:
     """ISO/IEC 7812-1, annex B: cards and many account numbers."""
-    backwards = digits.encode()[::-1]
-    single, doubled = backwards[::2], backwards[1::2].translate(_DOUBLED)
-    return (sum(single) - ord("0") * len(single) + sum(doubled)) % 10 == 0
+    written = digits.encode()
+    total = sum(written[-1::-2]) + sum(written[-2::-2].translate(_DOUBLED))
+    return (total - ord("0") * len(written)) % 10 == 0
 
 
 def mod97(iban: str) -> bool:

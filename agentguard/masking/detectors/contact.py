@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import ClassVar
 
 from agentguard.masking.anchors import Anchor
@@ -14,7 +13,7 @@ from agentguard.masking.page import Page
 _LOCAL_PART = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%*+^_}~-"
 _NOT_FIRST = ".-!#$%^}~+*"
 _LOCAL_LENGTH = 64
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})(?![^\W_])")
+_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}([^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})(?![^\W_])")
 _FILES = frozenset(
     {"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "html", "json", "js", "ts", "mp4", "pdf", "xml", "yaml", "yml"}
 )
@@ -26,16 +25,18 @@ class Emails:
     name = "email"
     anchors: ClassVar[frozenset[int]] = frozenset({Anchor.AT})
 
-    def find(self, page: Page) -> Iterator[Finding]:
+    def find(self, page: Page) -> list[Finding]:
         """Addresses around each @."""
         text = page.text
+        found: list[Finding] = []
         at = text.find("@")
         while at != -1:
             start = _local_start(text, at)
             domain = _DOMAIN.match(text, at + 1) if start < at else None
             if domain and not _is_not_mail(text, start, at, domain):
-                yield Finding(start, domain.end(), "EMAIL_ADDRESS", 0.95, self.name)
+                found.append(Finding(start, domain.end(), "EMAIL_ADDRESS", 0.95, self.name))
             at = text.find("@", at + 1)
+        return found
 
 
 def _local_start(text: str, at: int) -> int:
@@ -48,7 +49,6 @@ def _local_start(text: str, at: int) -> int:
 
 
 def _is_not_mail(text: str, start: int, at: int, domain: re.Match[str]) -> bool:
-    local = text[start:at]
-    if local == "git" or domain.group().rpartition(".")[2].lower() in _FILES:
+    if text[at - 1] == "." or text[start:at] == "git":
         return True
-    return text[at - 1] == "."
+    return domain.group(1).lower() in _FILES

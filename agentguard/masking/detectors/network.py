@@ -34,19 +34,21 @@ class IpAddresses:
     name = "ip"
     anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS, Anchor.COLONS})
 
-    def find(self, page: Page) -> Iterator[Finding]:
+    def find(self, page: Page) -> list[Finding]:
         """IP addresses of both versions."""
         text = page.text
+        found: list[Finding] = []
         for start, end, _ in page.digit_runs:
             if text.count(".", start, end) < 3:
                 continue
             for match in _V4.finditer(text, start, end):
                 score = _v4_score(page, match)
                 if score:
-                    yield Finding(match.start(), match.end(), "IP_ADDRESS", score, self.name)
+                    found.append(Finding(match.start(), match.end(), "IP_ADDRESS", score, self.name))
         for start, end in _around_colons(text) if Anchor.COLONS in page.anchors else ():
             if _is_v6(text[start:end]) and not _is_network(page, start, end):
-                yield Finding(start, end, "IP_ADDRESS", 0.9, self.name)
+                found.append(Finding(start, end, "IP_ADDRESS", 0.9, self.name))
+        return found
 
 
 class MacAddresses:

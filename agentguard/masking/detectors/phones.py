@@ -10,7 +10,6 @@ Digits without any of these (an epoch, an order id, an amount, a date) are not a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import ClassVar
 
@@ -75,9 +74,10 @@ class Phones:
     name = "phone"
     anchors: ClassVar[frozenset[int]] = frozenset({Anchor.DIGITS})
 
-    def find(self, page: Page) -> Iterator[Finding]:
+    def find(self, page: Page) -> list[Finding]:
         """Telephone numbers among the runs of digits."""
         text = page.text
+        found: list[Finding] = []
         for begin, end, digits in page.digit_runs:
             if digits < _LEAST:
                 continue
@@ -88,9 +88,12 @@ class Phones:
                 score = _score(page, form) if worth else 0.0
                 if score > 0:
                     extension = _EXTENSION.match(text, last) if text[last : last + 1] in _BEFORE_EXTENSION else None
-                    yield Finding(first, extension.end() if extension else last, "PHONE_NUMBER", score, self.name)
+                    found.append(
+                        Finding(first, extension.end() if extension else last, "PHONE_NUMBER", score, self.name)
+                    )
                 following = _GROUPS.search(text, max(last, start + 1), end) if last < end else None
                 start = following.start() if following else end
+        return found
 
 
 def _form(text: str, start: int, end: int) -> _Form:
