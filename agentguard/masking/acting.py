@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -25,54 +25,57 @@ class Acting:
     that stand in the value already.
     """
 
-    __slots__ = ("_acted", "_actions", "_counted", "_made", "_tokens", "kept", "known")
+    __slots__ = ("_acted", "_actions", "_counted", "_gone", "_made", "_stands_in", "_tokens", "kept", "known")
 
     def __init__(self, actions: Actions, tokens: TokenIds, known: KnownValues) -> None:
         self._actions, self._tokens, self.known = actions, tokens, known
+        self._stands_in = tokens.has_stand_ins
         # No method of this object: it would hold itself, and wait for the garbage collector.
-        self.kept = Kept(partial(_right_tokens, tokens), tokens.has_stand_ins)
+        self.kept = Kept(partial(_right_tokens, tokens), self._stands_in)
         self._made: dict[str, Token] = {}
+        self._gone: dict[Value, None] = {}
         self._counted: dict[str, int] = {}
-        self._acted: dict[tuple[str, str, Sequence[int]], str | None] = {}
+        self._acted: dict[tuple[str, str, tuple[int, ...]], str | None] = {}
 
-    def replacement(self, entity_type: str, text: str, under: Sequence[int]) -> str | None:
+    def replacement(self, entity_type: str, text: str, under: tuple[int, ...]) -> str | None:
         """What stands in the place of a finding; None: the text itself."""
         counted, acted = self._counted, self._acted
         counted[entity_type] = counted.get(entity_type, 0) + 1
         found = entity_type, text, under
         if found in acted:
             return acted[found]
-        new = acted[found] = self._replaced(entity_type, self.known.meant((entity_type, text)), under)
+        value = entity_type, text
+        meant = self.known.meant(value)
+        action = self._actions.found.get((entity_type, under)) or self._actions.of(entity_type, under)
+        if action == TOKEN:
+            token = self._tokens.token(entity_type, meant)
+            new: str | None = token.text
+            if token.text not in self._made:
+                self._made[token.text] = token
+            if self._stands_in and (given := self._tokens.stand_in(token)) is not None:
+                self._made.setdefault(given.text, given)
+                new = given.text
+        else:
+            new = carried_out(action, entity_type, meant, self._tokens)
+        acted[found] = new
+        if new is not None:
+            self._gone[value] = None
         return new
 
     def masked(self, value: Any, *, changed: bool) -> Masked:
         """The value in which these replacements stand. What was replaced is known from now on."""
         if not self._acted:
             return Masked(value, (), {}, changed)
-        gone = list(dict.fromkeys([found[:2] for found, new in self._acted.items() if new is not None]))
+        made, gone = self._made, list(self._gone)
         self.known.learn(gone)
         if _BLOCK in self._counted:
             gone += self._inside(gone)
         hidden: tuple[Token, ...] = ()
-        if self.kept.everywhere or len(self._made) < len(gone):
-            hidden = tuple({token.text: token for token in self._hidden(gone) if token.text not in self._made}.values())
-        return Masked(
-            value=value, tokens=tuple(self._made.values()), entities=self._counted, changed=changed, hidden=hidden
-        )
+        if self._stands_in or len(made) < len(gone):
+            hidden = tuple({token.text: token for token in self._hidden(gone) if token.text not in made}.values())
+        return Masked(value, tuple(made.values()), self._counted, changed, hidden)
 
-    def _replaced(self, entity_type: str, text: str, under: Sequence[int]) -> str | None:
-        tokens, made = self._tokens, self._made
-        action = self._actions.of(entity_type, under)
-        if action != TOKEN:
-            return carried_out(action, entity_type, text, tokens)
-        token = tokens.token(entity_type, text)
-        made.setdefault(token.text, token)
-        if self.kept.everywhere and (given := tokens.stand_in(token)) is not None:
-            made.setdefault(given.text, given)
-            return given.text
-        return token.text
-
-    def _inside(self, gone: Sequence[Value]) -> list[Value]:
+    def _inside(self, gone: Iterable[Value]) -> list[Value]:
         """What is known of what stood in blocks that went as a whole: a key that is cut off takes the names after it with it."""
         return [
             (seen.entity_type, seen.value)
@@ -81,7 +84,7 @@ class Acting:
             for seen in self.known.find(text)
         ]
 
-    def _hidden(self, gone: Sequence[Value]) -> Iterator[Token]:
+    def _hidden(self, gone: Iterable[Value]) -> Iterator[Token]:
         """The tokens of what was replaced, where it can be found again."""
         for found in gone:
             if is_findable(found[0]):

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from agentguard.masking.coarser import coarser
@@ -41,7 +41,7 @@ class PathRule(NamedTuple):
 
 
 class Actions:
-    """Which action applies to a finding. `layers`: the closest first."""
+    """Which action applies to a finding. `layers`: the closest first. `found`: what `of` has told already."""
 
     def __init__(self, *layers: Written) -> None:
         self._layers = layers
@@ -52,17 +52,17 @@ class Actions:
             {key: _action(there) for key, there in layer.items() if not is_path(key) and not isinstance(there, Mapping)}
             for layer in layers
         )
-        self._cache: dict[tuple[str, tuple[int, ...]], Action] = {}
+        self.found: dict[tuple[str, tuple[int, ...]], Action] = {}
         unknown = sorted({action.name for action in self._all()} - set(ACTIONS))
         if unknown:
             raise ValueError(f"unknown masking action {unknown[0]!r}; write one of: {', '.join(ACTIONS)}")
 
-    def of(self, entity_type: str, under: Sequence[int] = ()) -> Action:
+    def of(self, entity_type: str, under: tuple[int, ...] = ()) -> Action:
         """The action for a finding of this type under these of `paths`, by number."""
-        asked = entity_type, tuple(under)
-        found = self._cache.get(asked)
+        asked = entity_type, under
+        found = self.found.get(asked)
         if found is None:
-            found = self._cache[asked] = self._found(*asked)
+            found = self.found[asked] = self._found(*asked)
         return found
 
     def over(self, closer: Written) -> Actions:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from agentguard.masking.detectors import Detector
 from agentguard.masking.detectors.named_checksums import holds
-from agentguard.masking.fields import NO_KEY, Key
 from agentguard.masking.finding import Finding
+from agentguard.masking.keys import NO_KEY, Key
 from agentguard.masking.lists import DENIED
 from agentguard.masking.page import Page
 from agentguard.masking.recalled import KNOWN

@@ -13,76 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from agentguard.masking import words as known
+from agentguard.masking.keys import NO_KEY, Key, Plan, Said, Scope, Shape, planned
 from agentguard.masking.phrases import Kind, Meaning, is_of_people, label_of, meaning_of, split, table_of
-
-
-class Key(NamedTuple):
-    """What a field's name says: `entity` of the whole value (None: nothing), and its words as context.
-
-    `shaped`: only where the value looks like it: a person's name, a secret drawn at random. `policy`: named by the operator, no
-    questions asked.
-    `under`: which of the paths of actions lead here, by number.
-    """
-
-    entity: str | None = None
-    words: str = ""
-    shaped: bool = False
-    policy: bool = False
-    under: tuple[int, ...] = ()
-
-
-NO_KEY = Key()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Scope:
-    """Where in a value a key stands: what the keys above it said, and how far the policy's paths are matched.
-
-    `shapes`: the objects that were seen here, by their keys.
-    """
-
-    above: str = ""
-    inherited: Key = NO_KEY
-    states: frozenset[tuple[int, int]] = frozenset()
-    personal: bool = False
-    shapes: dict[tuple[Any, ...], Shape] = field(default_factory=dict, repr=False)
-
-
-Said = tuple[Key, Scope]
-"""What a key says, and the scope of what lies under it."""
-
-
-class Shape(NamedTuple):
-    """The keys of an object, in order: what each says, and by number those that may themselves be personal.
-
-    `plans`: how to walk such an object, by the types of its values. `label`: where the label of another value stands, and that value.
-    `table`: where the names of columns stand, and their rows.
-    """
-
-    said: tuple[Said, ...]
-    personal: tuple[int, ...]
-    plans: dict[tuple[type, ...], Plan]
-    label: tuple[int, int] | None = None
-    table: tuple[int, int] | None = None
-
-
-class Plan(NamedTuple):
-    """Which values of an object are text, which are numbers, and which may hold more, so that nobody asks each of them again.
-
-    `texts` says it for every value, `slots` counts the texts, `said` is theirs, and `telling` are those whose key says what
-    they are.
-    """
-
-    texts: tuple[bool, ...]
-    slots: tuple[int, ...]
-    said: tuple[Said, ...]
-    telling: tuple[int, ...]
-    numbers: tuple[int, ...]
-    deeper: tuple[int, ...]
 
 
 class _Around(NamedTuple):
@@ -119,7 +55,7 @@ class Fields:
             said = self._read(scope, tuple([str(name) if isinstance(name, str) else "" for name in names]))
             personal = tuple([i for i, name in enumerate(names) if _may_be_personal(name)])
             written = names if all(type(name) is str for name in names) else ()
-            found = Shape(said, personal, {}, label_of(written), table_of(written))
+            found = Shape(said=said, personal=personal, label=label_of(written), table=table_of(written))
             if len(names) <= _CACHED_KEYS:
                 self._keep(scope, names, found)
         return found
@@ -134,19 +70,29 @@ class Fields:
         changed[at[0]] = (NO_KEY, said[at[0]][1])
         return tuple(changed)
 
-    def plan(self, shape: Shape, kinds: tuple[type, ...]) -> Plan:
-        """How to walk an object of this shape whose values have these types."""
-        found = shape.plans.get(kinds)
+    def row_plan(self, shape: Shape, kinds: tuple[type, ...]) -> Plan:
+        """How to walk a row of values of these types, under the keys of this shape."""
+        found = shape.rows.get(kinds)
         if found is None:
-            found = _planned(shape.said, kinds)
-            if len(kinds) <= _CACHED_KEYS and len(shape.plans) < _CACHED_PLANS:
-                shape.plans[kinds] = found
+            found = planned(shape.said, kinds, tuple(range(len(kinds))))
+            if len(kinds) <= _CACHED_KEYS and len(shape.rows) < _CACHED_PLANS:
+                shape.rows[kinds] = found
+        return found
+
+    def dict_plan(self, scope: Scope, shape: Shape, names: tuple[str, ...], kinds: tuple[type, ...]) -> Plan:
+        """How to walk a dict with these keys, all of them plain, whose values have these types. It is at `scope.plans` from now on."""
+        found = shape.dicts.get(kinds)
+        if found is None:
+            found = planned(shape.said, kinds, names)
+            if len(kinds) <= _CACHED_KEYS and len(shape.dicts) < _CACHED_PLANS:
+                scope.plans[(*names, *kinds)] = shape.dicts[kinds] = found
         return found
 
     def _keep(self, scope: Scope, names: tuple[Any, ...], shape: Shape) -> None:
-        """Shapes hang on the scopes of shapes: where the first are let go, all are."""
+        """Shapes and plans hang on the scopes of shapes: where the first are let go, all are."""
         if self._shapes >= _CACHED_SHAPES:
             self.root.shapes.clear()
+            self.root.plans.clear()
             self._shapes = 0
         self._shapes += 1
         scope.shapes[names] = shape
@@ -181,7 +127,7 @@ class Fields:
         entity = next((self._globs[index][1] for index in ends if index < self._named), None)
         key = key if entity is None else Key(entity, phrase, policy=True)
         under = tuple([index - self._named for index in ends if index >= self._named])
-        return key if key.under == under else key._replace(under=under)
+        return key if key.under == under else replace(key, under=under)
 
     def _closed(self, states: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
         """States with those that follow without a key: `**` may stand for nothing."""
@@ -213,21 +159,6 @@ _CACHED_KEYS = 64
 
 _CACHED_SHAPES = 2048
 _CACHED_PLANS = 64
-_NEVER_DEEPER = frozenset({str, int, float, bool, type(None)})
-
-
-def _planned(said: tuple[Said, ...], kinds: tuple[type, ...]) -> Plan:
-    slots = tuple(slot for slot, kind in enumerate(kinds) if kind is str)
-    theirs = tuple(said[slot] for slot in slots)
-    numbers = tuple(slot for slot, kind in enumerate(kinds) if kind is int or kind is float)
-    return Plan(
-        texts=tuple(kind is str for kind in kinds),
-        slots=slots,
-        said=theirs,
-        telling=tuple(at for at, (key, _) in enumerate(theirs) if key.entity is not None),
-        numbers=numbers,
-        deeper=tuple(slot for slot, kind in enumerate(kinds) if kind not in _NEVER_DEEPER),
-    )
 
 
 def _may_be_personal(name: Any) -> bool:
@@ -247,7 +178,7 @@ def _key(scope: Scope, phrase: str, meaning: Meaning, around: _Around) -> Key:
     kind, entity = meaning
     inherited = scope.inherited.entity
     if kind is Kind.VALUE:
-        return scope.inherited._replace(words=f"{scope.inherited.words} {phrase}".strip())
+        return replace(scope.inherited, words=f"{scope.inherited.words} {phrase}".strip())
     if kind is Kind.NOTHING:
         return Key(None, phrase)
     counts, shaped = True, False

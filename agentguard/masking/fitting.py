@@ -11,7 +11,7 @@ from agentguard.masking.phrases import WORD
 from agentguard.masking.randomness import looks_random
 
 if TYPE_CHECKING:
-    from agentguard.masking.fields import Key
+    from agentguard.masking.keys import Key
 
 _PARTICLES = r"(?:(?:de|da|del|della|di|der|den|la|le|van|von|bin|al|el|y|e|zu|dos|das|du|ter|ten)\b ?)*"
 _NAME_SHAPE = re.compile(

@@ -8,13 +8,14 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from threading import Lock
 
 from agentguard.masking.known_names import KnownNames, parts_of, with_initial
 from agentguard.masking.known_rows import MOST_PARTS, PLACES, SECRETS, KnownRows, Sighting, Value
 from agentguard.masking.limits import refused
 from agentguard.masking.ordinary import MINOR
+from agentguard.masking.page import without
 from agentguard.masking.spelled import Words, spelled_out, words_of
 from agentguard.masking.tokens import canonical_value
 
@@ -50,22 +51,26 @@ class KnownValues:
     def meant(self, value: Value) -> str:
         """The value as it was seen first: another spelling of a known one is that one."""
         found = self._seen.get(value)
-        if found is None and is_findable(value[0]):
+        if found is None and value[0] not in _NOT_KEPT:
             return self._first(value, words_of(value[1]))
         return found or value[1]
 
     def learn(self, values: Iterable[Value]) -> None:
         """Know these from now on, those that can be found again. Raises GuardUnavailable where they are too many."""
-        new = [value for value in values if value not in self._seen and is_findable(value[0])]
+        seen, new = self._seen, []
+        for value in values:
+            if value not in seen and value[0] not in _NOT_KEPT:
+                new.append(value)
         if new:
             with self._lock:
                 for value in new:
                     self._learn(value)
 
-    def find(self, text: str) -> list[Sighting]:
-        """Where known values stand in a text, in order of place. Some may overlap."""
+    def find(self, text: str, apart: Sequence[tuple[int, int]] = ()) -> list[Sighting]:
+        """Where known values stand in a text, in order of place. Some may overlap. What stands in the spans `apart` is not looked at."""
         if not self._wanted:
             return []
+        text = without(text, apart)
         if len(text) <= _BLOCK:
             return self._found(Words(text))
         found: list[Sighting] = []
@@ -140,9 +145,9 @@ class KnownValues:
         return text if found is None else found
 
     def _found(self, words: Words) -> list[Sighting]:
-        text = words.text
         if self._wanted.isdisjoint(words.words):
             return []
+        text = words.text
         found: list[Sighting] = []
         done = -1
         numbers = words.among(self._wanted)

@@ -20,13 +20,14 @@ import enum
 import ipaddress
 import pathlib
 import uuid
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from itertools import compress, repeat
 from typing import Any
 
 from agentguard.masking.encodings import Reading, readings
-from agentguard.masking.fields import NO_KEY, Fields, Said, Scope, Shape
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import NO_KEY, Key, Plan, Said, Scope, Shape
 from agentguard.masking.leaf_texts import LONGEST_LABEL, column_name, number_or_text
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.looks import looks, plain_text, said_besides, shows_more
@@ -54,45 +55,46 @@ _Node = tuple[Any, int, int, tuple[Any, ...]]
 
 
 class Walk:
-    """The leaves of one value: `texts[i]` stands under what `said[i]` says; `rebuilt({i: new text})` is the value with those in place.
+    """The leaves of one value: `texts[i]` stands under `keys[i]`; `rebuilt({i: new text})` is the value with those in place.
 
-    `telling`: the leaves whose key says what they are. `shows_more`: something in it shows more of itself than its parts; walked
-    `by_looks`, all that such an object shows stands in its place, and becomes text where it is changed.
+    `scopes`: where stands what lies inside each text. `telling`: the leaves whose key says what they are. `shows_more`: something in it
+    shows more of itself than its parts; walked `by_looks`, all that such an object shows stands in its place, and becomes text where
+    it is changed.
     """
 
     def __init__(self, value: Any, fields: Fields, limits: Limits, *, by_looks: bool = False) -> None:
         self._value, self._fields, self._limits, self._by_looks = value, fields, limits, by_looks
         self._nodes: list[_Node] = []
-        self._spots: list[tuple[int, int]] = []
+        self._places: list[tuple[int, int, tuple[int, ...]]] = []
         self._made: dict[int, Callable[[str], Any]] = {}
         self._pending: list[tuple[Any, int, int, int, Said]] = [(value, -1, 0, 0, (NO_KEY, fields.root))]
         self._characters = 0
         self._count = 1
         self.texts: list[str] = []
-        self.said: list[Said] = []
+        self.keys: list[Key] = []
+        self.scopes: list[Scope] = []
         self.telling: list[int] = []
         self.shows_more = False
-        while self._pending:
-            part, node, slot, depth, said = self._pending.pop()
-            if type(part) is dict:
-                self._mapping(part, node, slot, depth, said[1])
-            else:
-                self._visit(part, node, slot, depth, said)
-        self._check_characters(sum(map(len, self.texts)))
+        self._walk()
+        characters = sum(map(len, self.texts))
+        if characters > limits.characters:
+            self._check_characters(characters)
 
     def rebuilt(self, texts: Mapping[int, str]) -> Any:
         """The value with the text of some leaves replaced; the same object where there are none."""
         if not texts:
             return self._value
         changes: dict[int, dict[int, Any]] = {}
-        spots, made = self._spots, self._made
+        places, made = self._places, self._made
+        first, end = 0, 0
+        slots: tuple[int, ...] = ()
+        inside: dict[int, Any] = {}
         for index, text in texts.items():
-            node, slot = spots[index]
-            new = made[index](text) if index in made else text
-            if node in changes:
-                changes[node][slot] = new
-            else:
-                changes[node] = {slot: new}
+            if not first <= index < end:
+                first, node, slots = places[bisect_left(places, (index + 1,)) - 1]
+                end = first + len(slots)
+                inside = changes.setdefault(node, {})
+            inside[slots[index - first]] = made[index](text) if index in made else text
         nodes = self._nodes
         for number in range(max(changes), -1, -1):
             if number in changes:
@@ -103,6 +105,23 @@ class Walk:
                 else:
                     changes[parent] = {slot: new}
         return changes[-1][0]
+
+    def _walk(self) -> None:
+        pending, nodes = self._pending, self._nodes
+        deepest, most = self._limits.depth, self._limits.nodes
+        while pending:
+            part, node, slot, depth, said = pending.pop()
+            if type(part) is not dict:
+                self._visit(part, node, slot, depth, said)
+                continue
+            plan = said[1].plans.get((*part, *map(type, part.values())))
+            count = self._count + len(part)
+            if plan is None or depth >= deepest or count > most:
+                self._mapping(part, node, slot, depth, said[1])
+                continue
+            self._count = count
+            nodes.append((part, node, slot, plan.names))
+            self._planned(part, plan, len(nodes) - 1, depth + 1)
 
     def _visit(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         kind = type(value)
@@ -180,11 +199,13 @@ class Walk:
     def _leaf(self, text: str, node: int, slot: int, said: Said) -> None:
         self._characters += len(text)
         self._check_characters(self._characters)
+        first = len(self.texts)
         if said[0].entity is not None:
-            self.telling.append(len(self.texts))
-        self._spots.append((node, slot))
+            self.telling.append(first)
+        self._places.append((first, node, (slot,)))
         self.texts.append(text)
-        self.said.append(said)
+        self.keys.append(said[0])
+        self.scopes.append(said[1])
 
     def _check_characters(self, characters: int) -> None:
         if characters > self._limits.characters:
@@ -201,25 +222,29 @@ class Walk:
 
     def _opened(self, value: Any, node: int, slot: int, depth: int, parts: tuple[Any, ...]) -> int:
         """The number of a container whose parts are looked at next; they count before they are touched."""
+        self._count += len(parts)
         if depth >= self._limits.depth:
             raise refused(f"nested deeper than {self._limits.depth} levels, or holding itself")
-        self._count += len(parts)
         if self._count > self._limits.nodes:
             raise refused(f"more than {self._limits.nodes} values in one, or one that holds itself")
-        self._nodes.append((value, node, slot, parts))
-        return len(self._nodes) - 1
+        nodes = self._nodes
+        nodes.append((value, node, slot, parts))
+        return len(nodes) - 1
 
     def _mapping(self, value: Mapping[Any, Any], node: int, slot: int, depth: int, scope: Scope) -> None:
         """Slots of a mapping: the value of key i is at i, the key itself at -1 - i."""
         names = tuple(value)
         at = self._opened(value, node, slot, depth, names)
-        shape = scope.shapes.get(names) or self._fields.shape(scope, names)
+        shape = self._fields.shape(scope, names)
         parts = tuple(value.values())
+        if shape.plain and type(value) is dict:
+            self._planned(value, self._fields.dict_plan(scope, shape, names, tuple(map(type, parts))), at, depth + 1)
+            return
         if shape.label is not None:
             shape = self._labelled(shape, parts, scope)
         if shape.table is not None:
             parts = self._table(parts, shape.table, at, depth + 1, scope)
-        self._planned(parts, shape, at, depth + 1)
+        self._row(parts, shape, at, depth + 1)
         for i in shape.personal:
             self._part(names[i], at, -1 - i, depth + 1, (NO_KEY, scope))
 
@@ -230,7 +255,7 @@ class Walk:
         if at is None or not isinstance(label, str) or len(label) > LONGEST_LABEL:
             return shape
         said = self._fields.labelled(scope, shape.said, at, str(label))
-        return shape if said is shape.said else Shape(said, shape.personal, {})
+        return shape if said is shape.said else Shape(said=said, personal=shape.personal)
 
     def _table(
         self, parts: tuple[Any, ...], at: tuple[int, int], node: int, depth: int, scope: Scope
@@ -246,7 +271,7 @@ class Walk:
         under = self._opened(rows, node, at[1], depth, tuple(rows))
         for i, row in enumerate(rows):
             if type(row) in _LISTS and len(row) == len(names):
-                self._planned(tuple(row), shape, self._opened(row, under, i, depth + 1, tuple(row)), depth + 2)
+                self._row(tuple(row), shape, self._opened(row, under, i, depth + 1, tuple(row)), depth + 2)
             else:
                 self._part(row, under, i, depth + 1, (NO_KEY, scope))
         return (*parts[: at[1]], None, *parts[at[1] + 1 :])
@@ -254,12 +279,16 @@ class Walk:
     def _sequence(self, value: Iterable[Any], node: int, slot: int, depth: int, said: Said) -> None:
         parts = tuple(value)
         at = self._opened(value, node, slot, depth, parts)
-        names = getattr(type(value), "_fields", None)
+        names = None if type(value) is list else getattr(type(value), "_fields", None)
         if names is not None and isinstance(value, tuple):
-            self._planned(parts, self._fields.shape(said[1], names), at, depth + 1)
+            self._row(parts, self._fields.shape(said[1], names), at, depth + 1)
             return
+        pending = self._pending
         for i, inner in enumerate(parts):
-            self._part(inner, at, i, depth + 1, said)
+            if type(inner) is str:
+                self._leaf(inner, at, i, said)
+            else:
+                pending.append((inner, at, i, depth + 1, said))
 
     def _record(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         """A dataclass or a pydantic model: its fields are keys."""
@@ -272,25 +301,27 @@ class Walk:
             return
         at = self._opened(value, node, slot, depth, names)
         parts = tuple([getattr(value, name) for name in names])
-        self._planned(parts, self._fields.shape(said[1], names), at, depth + 1)
+        self._row(parts, self._fields.shape(said[1], names), at, depth + 1)
 
-    def _planned(self, parts: tuple[Any, ...], shape: Shape, node: int, depth: int) -> None:
+    def _row(self, parts: tuple[Any, ...], shape: Shape, node: int, depth: int) -> None:
+        self._planned(parts, self._fields.row_plan(shape, tuple(map(type, parts))), node, depth)
+
+    def _planned(self, container: Any, plan: Plan, node: int, depth: int) -> None:
         """Text is a leaf at once, what says nothing is passed over, and whatever may hold more waits its turn."""
-        kinds = tuple(map(type, parts))
-        plan = shape.plans.get(kinds) or self._fields.plan(shape, kinds)
-        texts, slots, said, telling, numbers, deeper = plan
-        if telling:
-            first = len(self.texts)
-            self.telling += [first + at for at in telling]
-        if slots:
-            self.texts += compress(parts, texts)
-            self.said += said
-            self._spots += zip(repeat(node), slots)
-        for slot in numbers:
-            if not -_TOO_SHORT < parts[slot] < _TOO_SHORT or shape.said[slot][0].entity is not None:
-                self._number(parts[slot], node, slot, shape.said[slot])
-        for slot in deeper:
-            self._pending.append((parts[slot], node, slot, depth, shape.said[slot]))
+        if plan.slots:
+            texts = self.texts
+            first = len(texts)
+            for at in plan.telling:
+                self.telling.append(first + at)
+            self._places.append((first, node, plan.slots))
+            texts += plan.texts(container)
+            self.keys += plan.keys
+            self.scopes += plan.scopes
+        for slot, name, said in plan.numbers:
+            if plan.tells or not -_TOO_SHORT < container[name] < _TOO_SHORT:
+                self._number(container[name], node, slot, said)
+        for slot, name, said in plan.deeper:
+            self._pending.append((container[name], node, slot, depth, said))
 
     def _part(self, value: Any, node: int, slot: int, depth: int, said: Said) -> None:
         if type(value) is str:

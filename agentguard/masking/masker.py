@@ -95,7 +95,7 @@ class Masker:
     def explain(self, text: str) -> list[Explained]:
         """What was found in a text and what nearly was, what comes of it, and why; in order of place. No value is in it."""
         sheet = Sheet.of_text(text, self._fields)
-        found = self._findings(sheet, None, TOKENS).get(0, ())
+        found = self._placed(sheet, *self._located(sheet, None, TOKENS)).get(0, ())
         masked = {(*placed[:3], placed.detector): placed for placed in found}
         counting, doubtful = self._detected(sheet.page)
         counting += sheet.found
@@ -195,10 +195,6 @@ class Masker:
             hidden=tuple(hidden.values()),
         )
 
-    def _findings(self, sheet: Sheet, known: KnownValues | None, kept: Kept) -> dict[int, list[Placed]]:
-        """For each leaf that holds something: its findings in order. `known`: as for `recalled`."""
-        return self._placed(sheet, *self._located(sheet, known, kept))
-
     def _located(self, sheet: Sheet, known: KnownValues | None, kept: Kept) -> tuple[list[Finding], Mapping[Span, str]]:
         """What stays of all that is found on a page, in order, and the values of known ones as they were seen first."""
         page = sheet.page
@@ -213,9 +209,7 @@ class Masker:
 
     def _placed(self, sheet: Sheet, found: Sequence[Finding], values: Mapping[Span, str]) -> dict[int, list[Placed]]:
         """The findings of a page by the leaf that they stand in, with what its key says by itself."""
-        if not (found or sheet.settled):
-            return {}
-        placed = {leaf: [its] for leaf, its in sheet.settled.items()}
+        placed: dict[int, list[Placed]] = {}
         for finding in found:
             for leaf, its in sheet.place(finding):
                 meant = its._replace(value=values[finding[:2]]) if finding.detector == KNOWN else its
@@ -248,7 +242,7 @@ class Masker:
         return found, doubtful
 
     def _is_allowed(self, placed: Placed) -> bool:
-        return self._allowed.holds(placed.entity_type, placed.value)
+        return bool(self._allowed) and self._allowed.holds(placed.entity_type, placed.value)
 
     def _outcome(self, placed: Placed) -> str:
         if self._is_allowed(placed):
@@ -268,7 +262,7 @@ class Masker:
     def _replaced_part(self, text: str, start: int, end: int, acting: Acting) -> tuple[str, int]:
         """`text[start:end]` with its findings replaced, and the end: before a finding that it would have cut."""
         sheet = Sheet.of_text(text, self._fields)
-        placed = self._findings(sheet, acting.known, acting.kept).get(0, ())
+        placed = self._placed(sheet, *self._located(sheet, acting.known, acting.kept)).get(0, ())
         kept = kept_in(sheet.page, acting.kept)
         found = [piece for one in placed for piece in around(one, text, kept)]
         end = min([end, *(max(start, one.start) for one in found if one.start < end < one.end)])
@@ -280,24 +274,42 @@ class Masker:
         """The value that was walked, with its findings replaced."""
         if not walk.texts:
             return walk.rebuilt({})
-        sheet = Sheet(walk.texts, walk.said, walk.telling, self._fields)
-        found = self._findings(sheet, known, kept)
-        if not found:
+        sheet = Sheet(walk.texts, walk.keys, walk.scopes, walk.telling, self._fields)
+        settled = sheet.settled
+        found = self._placed(sheet, *self._located(sheet, known, kept))
+        if not (found or settled):
             return walk.rebuilt({})
         kept = kept_in(sheet.page, kept)
-        plain = sheet.plain and kept is NOTHING and _is_trimmed(found)
-        texts = {}
-        for index in sorted(found):
-            text, placed = walk.texts[index], found[index]
-            if not plain:
-                placed = [piece for one in placed for piece in around(one, text, kept)]
-            new = rewritten(text, placed, sheet.bare.get(index, ()), replacement)
-            if new != text:
+        if not (sheet.plain and kept is NOTHING and _is_trimmed(found)) or self._allowed:
+            found = self._pieces(walk.texts, sheet, found, kept)
+            settled = {}
+        texts: dict[int, str] = {}
+        for index in sorted({*settled, *found}):
+            if index in settled:
+                entity_type, text = settled[index]
+                new = replacement(entity_type, text, sheet.over(index))
+            else:
+                text = walk.texts[index]
+                new = rewritten(text, found[index], sheet.bare.get(index, ()), replacement)
+            if new is not None and new != text:
                 texts[index] = new
         return walk.rebuilt(texts)
 
+    def _pieces(
+        self, texts: Sequence[str], sheet: Sheet, found: dict[int, list[Placed]], kept: Kept
+    ) -> dict[int, list[Placed]]:
+        """What is settled or found in leaves, without what is allowed or left alone in it."""
+        placed = dict(found)
+        for leaf in sheet.settled:
+            its = sheet.placed_whole(leaf)
+            if not self._is_allowed(its):
+                placed[leaf] = one_per_place([its, *found.get(leaf, ())])
+        return {
+            leaf: [piece for one in its for piece in around(one, texts[leaf], kept)] for leaf, its in placed.items()
+        }
 
-def _partial(entity_type: str, text: str, _: Sequence[int]) -> str:
+
+def _partial(entity_type: str, text: str, _: tuple[int, ...]) -> str:
     return partial(entity_type, text)
 
 

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import CERTAIN, THRESHOLD, Finding
 from agentguard.masking.known import KnownValues
+from agentguard.masking.known_rows import Value
 from agentguard.masking.left_alone import Kept, left_alone
-from agentguard.masking.page import SEPARATOR
-from agentguard.masking.sheet import Placed, Sheet
+from agentguard.masking.page import without
+from agentguard.masking.sheet import Sheet
 from agentguard.masking.tokens import canonical_value
 
 KNOWN = "known"
@@ -37,16 +38,22 @@ def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues | None, 
     """
     text = sheet.page.text
     alone = left_alone(text, kept) if kept.everywhere or not _TOKENS.isdisjoint(sheet.page.anchors) else ()
-    named = [(its.entity_type, its.value) for its in sheet.settled.values()]
-    named += [(its.entity_type, text[its.start : its.end].strip()) for its in sheet.found if not _touches(its, alone)]
+    named = list(sheet.settled.values())
+    for its in sheet.found:
+        if not _touches(its, alone):
+            named.append((its.entity_type, text[its.start : its.end].strip()))
     named.sort(key=_type_of)  # whichever road a value took, one that stands under two types is of the same one
-    named += _whole_names(sheet.halves())
-    certain = sorted([*alone, *(finding[:2] for finding in found if finding.score >= CERTAIN)])
+    halves = sheet.halves()
+    if halves:
+        named += _whole_names(halves)
+    certain = [finding[:2] for finding in found if finding.score >= CERTAIN]
+    certain += alone
+    certain.sort()
     if known is None:
-        sightings = KnownValues.again(named, _without(text, certain)) if named else []
+        sightings = KnownValues.again(named, without(text, certain)) if named else []
     else:
         known.learn(named)
-        sightings = known.find(_without(text, certain)) if len(known) else []
+        sightings = known.find(text, certain)
     if not sightings:
         return _NOTHING
     return Recalled(
@@ -56,12 +63,12 @@ def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues | None, 
 
 
 def seen_elsewhere(
-    text: str, found: Iterable[Finding], settled: Iterable[Placed], doubtful: Sequence[Finding]
+    text: str, found: Iterable[Finding], settled: Iterable[Value], doubtful: Sequence[Finding]
 ) -> list[Finding]:
     """The doubtful findings whose value is certain at another place of the same value."""
     types = {finding.entity_type for finding in doubtful}
     certain = {_meaning(text, finding) for finding in found if finding.entity_type in types}
-    certain |= {(one.entity_type, canonical_value(one.entity_type, one.value)) for one in settled}
+    certain |= {(entity_type, canonical_value(entity_type, value)) for entity_type, value in settled}
     if not certain:
         return []
     return [finding._replace(score=THRESHOLD) for finding in doubtful if _meaning(text, finding) in certain]
@@ -92,15 +99,3 @@ def _touches(finding: Finding, spans: Sequence[tuple[int, int]]) -> bool:
     """Whether one of these spans, in order and apart, stands in the finding."""
     at = bisect_left(spans, (finding.end,))
     return at > 0 and spans[at - 1][1] > finding.start
-
-
-def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """The text with these spans left empty; lengths stay."""
-    pieces: list[str] = []
-    done = 0
-    for start, end in spans:
-        if end > done:
-            first = max(start, done)
-            pieces += (text[done:first], SEPARATOR * (end - first))
-            done = end
-    return "".join([*pieces, text[done:]]) if pieces else text

@@ -15,7 +15,10 @@ def remade(value: Any, parts: tuple[Any, ...], changes: dict[int, Any]) -> Any:
     The value of a mapping's key i has slot i, the key itself slot -1 - i.
     """
     if type(value) is dict and min(changes) >= 0:
-        return value | {parts[slot]: new for slot, new in changes.items()}
+        made = value.copy()
+        for slot, new in changes.items():
+            made[parts[slot]] = new
+        return made
     if isinstance(value, Mapping):
         return _remade_mapping(value, parts, changes)
     if isinstance(value, (list, tuple, set, frozenset, deque)):

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from agentguard.masking.embedded import Region, is_header_line, is_record_line, may_become_header, pairs_in, regions_in
 from agentguard.masking.embedded.pairs import PARAGRAPH
-from agentguard.masking.fields import NO_KEY, Fields
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import NO_KEY
 from agentguard.masking.known import KnownValues
 from agentguard.masking.unfinished import unfinished
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
-from operator import add, itemgetter
 from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.disguises import readings, tagged
 from agentguard.masking.embedded import Inner, escapes, fields_in, is_escaped
-from agentguard.masking.fields import NO_KEY, Fields, Key, Said, Scope
+from agentguard.masking.fields import Fields
 from agentguard.masking.finding import CERTAIN, Finding
 from agentguard.masking.fitting import is_just, masks_whole
+from agentguard.masking.keys import NO_KEY, Key, Scope
 from agentguard.masking.limits import refused
 from agentguard.masking.page import SEPARATOR, Page, these
 from agentguard.masking.phrases import half_of
@@ -53,36 +52,40 @@ class Sheet:
     """Leaves laid out on one page: each text in its place, and after them all the texts that were found inside texts.
 
     `page` is what detectors search, `found` what the names of fields already say, and `place` takes a finding back to its leaf.
-    `telling`: the leaves whose key says what they are. `settled`: those of them whose key says all there is to say, which are
-    not on the page.
+    `telling`: the leaves whose key says what they are, in order. `settled`: those of them whose key says all there is to say, as their
+    types and values; they are not on the page.
     `plain`: every leaf stands on the page as it is, and nothing else does.
     """
 
-    def __init__(self, texts: Sequence[str], said: Sequence[Said], telling: Sequence[int], fields: Fields) -> None:
-        self._fields = fields
-        self._texts = list(texts)
-        self._keys = list(map(_key_of, said))
-        self._telling = telling
-        self._leaf_of = list(range(len(texts)))
+    def __init__(
+        self, texts: Sequence[str], keys: Sequence[Key], scopes: Sequence[Scope], telling: Sequence[int], fields: Fields
+    ) -> None:
+        self._fields, self._scopes = fields, scopes
+        self._texts, self._keys = list(texts), list(keys)
+        self._leaves = len(texts)
+        self._behind: list[int] = []
         self._views: dict[int, View] = {}
         self._inner: dict[int, tuple[list[int], list[Key]]] = {}
         self._named: list[tuple[int, int, int, str]] = []
         self.bare: dict[int, list[Bare]] = {}
-        self.settled = self._settle() if telling else {}
+        self.settled: dict[int, tuple[str, str]] = {}
+        unsettled = self._settle(telling) if telling else telling
         joined = self._join()
-        self._lay_all(said, joined)
-        if self._views or self._inner:
-            joined = self._join()
+        special = special_among(self._texts, joined, self._starts)
+        if special or unsettled:
+            self._lay_all(special, unsettled)
+            if self._views or self._inner:
+                joined = self._join()
         self.page = self._page(joined)
         if Anchor.ENCODED in self.page.anchors:
-            self._lay_encoded(said)
+            self._lay_encoded()
         self.found = self._of_fields() if self._named else []
-        self.plain = not self._views and len(self._texts) == len(texts)
+        self.plain = not (self._views or self._behind)
 
     @classmethod
     def of_text(cls, text: str, fields: Fields) -> Sheet:
         """A text that stands under no key."""
-        return cls((text,), ((NO_KEY, fields.root),), (), fields)
+        return cls((text,), (NO_KEY,), (fields.root,), (), fields)
 
     def _of_fields(self) -> list[Finding]:
         starts = self._starts
@@ -91,24 +94,30 @@ class Sheet:
             for at, start, end, entity in self._named
         ]
 
+    def over(self, leaf: int) -> tuple[int, ...]:
+        """The paths of actions that lead to a leaf."""
+        return self._keys[leaf].under
+
+    def placed_whole(self, leaf: int) -> Placed:
+        """What is settled, as a finding in its leaf."""
+        entity_type, text = self.settled[leaf]
+        return Placed(0, len(text), entity_type, CERTAIN, FIELD, text, self._keys[leaf].under)
+
     def under(self, leaf: int, finding: Finding) -> tuple[int, ...]:
         """The paths of actions that lead to a finding: those of its leaf, and those of the field in it."""
         return tuple(sorted({*self._keys[leaf].under, *self.page.key_at(finding.start).under}))
 
     def halves(self) -> list[tuple[int, str, str]]:
         """The given and the family names that stand under a key of their own, in order: offset on the page, which half, and value."""
-        text, key_at = self.page.text, self.page.key_at
-        found = [
-            (its.start, half, text[its.start : its.end].strip())
-            for its in self.found
-            if its.entity_type == "PERSON" and (half := half_of(key_at(its.start).words))
-        ]
-        found += [
-            (self._starts[at], half, its.value)
-            for at, its in self.settled.items()
-            if its.entity_type == "PERSON" and (half := half_of(self._keys[at].words))
-        ]
-        return sorted(found)
+        found = []
+        for its in self.found:
+            if its.entity_type == "PERSON" and (half := half_of(self.page.key_at(its.start).words)):
+                found.append((its.start, half, self.page.text[its.start : its.end].strip()))
+        for at, (entity_type, value) in self.settled.items():
+            if entity_type == "PERSON" and (half := half_of(self._keys[at].words)):
+                found.append((self._starts[at], half, value))
+        found.sort()
+        return found
 
     def place(self, finding: Finding) -> Sequence[tuple[int, Placed]]:
         """The leaf and the finding in its offsets; one for each leaf that the finding touches."""
@@ -123,7 +132,7 @@ class Sheet:
             view = self._views[at]
             start, end = view.origin(start, end)
             value = value if view.reads_back else ""
-        return ((self._leaf_of[at], Placed(start, end, entity_type, score, detector, value)),)
+        return ((self._leaf_of(at), Placed(start, end, entity_type, score, detector, value)),)
 
     def _placed_apart(self, finding: Finding, at: int) -> Iterator[tuple[int, Placed]]:
         while at < len(self._starts) and self._starts[at] < finding.end:
@@ -134,17 +143,25 @@ class Sheet:
                 if view is not None:
                     start, end = view.origin(start, end)
                     value = value if view.reads_back else ""
-                yield self._leaf_of[at], Placed(start, end, *finding[2:], value)
+                yield self._leaf_of(at), Placed(start, end, *finding[2:], value)
             at += 1
+
+    def _leaf_of(self, at: int) -> int:
+        """The leaf that a text stands in."""
+        return at if at < self._leaves else self._behind[at - self._leaves]
 
     def _join(self) -> str:
         """The text of the page, with the texts as they are now."""
-        if len(self._texts) == 1:
+        texts = self._texts
+        if len(texts) == 1:
             self._starts = [0]
-            return self._texts[0]
-        lengths = accumulate(map(len, self._texts), initial=0)
-        self._starts = list(map(add, lengths, range(len(self._texts))))
-        return SEPARATOR.join(self._texts)
+            return texts[0]
+        self._starts = starts = []
+        start = 0
+        for text in texts:
+            starts.append(start)
+            start += len(text) + 1
+        return SEPARATOR.join(texts)
 
     def _page(self, joined: str, anchors: frozenset[int] | None = None) -> Page:
         if not self._inner:
@@ -162,39 +179,40 @@ class Sheet:
             done = at + 1
         return Page(joined, starts + self._starts[done:], keys + self._keys[done:], anchors)
 
-    def _settle(self) -> dict[int, Placed]:
-        """Take the leaves off the page that are what their key promises and plainly nothing else."""
-        settled = {}
-        for at in self._telling:
-            key, text = self._keys[at], self._texts[at]
+    def _settle(self, telling: Sequence[int]) -> list[int]:
+        """Take the leaves off the page that are what their key promises and plainly nothing else; gives the others."""
+        unsettled = []
+        keys, texts, settled = self._keys, self._texts, self.settled
+        for at in telling:
+            key, text = keys[at], texts[at]
             if is_just(key, text):
-                settled[at] = Placed(0, len(text), key.entity or "", CERTAIN, FIELD, text, key.under)
-                self._texts[at] = ""
-        return settled
+                settled[at] = key.entity or "", text
+                texts[at] = ""
+            else:
+                unsettled.append(at)
+        return unsettled
 
-    def _lay_all(self, said: Sequence[Said], joined: str) -> None:
+    def _lay_all(self, special: Sequence[int], telling: Sequence[int]) -> None:
         """Most leaves are short, plain and under a key that says nothing: their text on the page is all there is to do."""
-        special = special_among(self._texts, joined, self._starts)
         for at in special:
-            key, scope = said[at]
-            self._lay(at, self._texts[at], key, scope, None, 0)
-        for at in self._telling:
-            if at not in self.settled and at not in special:
+            self._lay(at, self._texts[at], self._keys[at], self._scopes[at], None, 0)
+        for at in telling:
+            if at not in special:
                 self._find(at, 0, len(self._texts[at]), self._keys[at])
 
     def _lay(self, at: int, text: str, key: Key, scope: Scope, view: View | None, depth: int) -> None:
         """Put a text in its place, and behind all others the texts inside it that are written in another way."""
         for start, end, hidden in () if text.isascii() else tagged(text):
-            self._lay_behind(self._leaf_of[at], [View.whole(hidden, start, end, view)])
+            self._lay_behind(self._leaf_of(at), [View.whole(hidden, start, end, view)])
         inner = fields_in(text, self._fields, (key, scope))
         if may_need_view(text):
             if inner:
-                self._lay_behind(self._leaf_of[at], plain_views(text, view))
+                self._lay_behind(self._leaf_of(at), plain_views(text, view))
             elif (seen := plain_view(text, view)) is not None:
                 text, view = seen.text, seen
                 inner = fields_in(text, self._fields, (key, scope))
         for changes in readings(text):
-            self._lay_behind(self._leaf_of[at], views_of(text, changes, view))
+            self._lay_behind(self._leaf_of(at), views_of(text, changes, view))
         if view is not None:
             self._views[at] = view
         self._texts[at] = text
@@ -212,7 +230,7 @@ class Sheet:
             bounds += (start, end)
             keys += (key, NO_KEY)
             if bare and (view is None or view.reads_back):
-                self._note_bare(self._leaf_of[at], part, view, depth)
+                self._note_bare(self._leaf_of(at), part, view, depth)
             if not bare and (text[start : start + 1] in _OPENING or is_escaped(text, start, end, spelling)):
                 deeper.append(part)
             elif key.entity is not None:
@@ -220,7 +238,7 @@ class Sheet:
         self._inner[at] = bounds, keys
         self._texts[at] = _blanked(text, deeper)
         for part in deeper:
-            self._lay_escaped(self._leaf_of[at], text, part, view, depth + 1)
+            self._lay_escaped(self._leaf_of(at), text, part, view, depth + 1)
 
     def _lay_escaped(self, leaf: int, text: str, part: Inner, view: View | None, depth: int) -> None:
         if depth > _DEEPEST_TEXT:
@@ -234,9 +252,9 @@ class Sheet:
             self._views[len(self._texts)] = view
             self._texts.append(view.text)
             self._keys.append(NO_KEY)
-            self._leaf_of.append(leaf)
+            self._behind.append(leaf)
 
-    def _lay_encoded(self, said: Sequence[Said]) -> None:
+    def _lay_encoded(self) -> None:
         """Words in base64 or hex, once more where they hold another: each is laid down decoded."""
         first, searched = 0, self.page
         for _ in range(_DEEPEST_ENCODING):
@@ -245,7 +263,8 @@ class Sheet:
                 start, end = offset + word.start, offset + word.end
                 at = bisect_right(starts, start) - 1
                 view = View.whole(word.text, start - starts[at], end - starts[at], self._views.get(at))
-                self._lay_further(self._leaf_of[at], view, *said[self._leaf_of[at]], 1)
+                leaf = self._leaf_of(at)
+                self._lay_further(leaf, view, self._keys[leaf], self._scopes[leaf], 1)
             if len(self._texts) == last:
                 return
             joined = self._join()
@@ -257,7 +276,7 @@ class Sheet:
         """Lay down a text that stands inside a leaf, behind all others."""
         self._texts.append("")
         self._keys.append(key)
-        self._leaf_of.append(leaf)
+        self._behind.append(leaf)
         self._lay(len(self._texts) - 1, view.text, key, scope, view, depth)
 
     def _find(self, at: int, start: int, end: int, key: Key) -> bool:
@@ -284,7 +303,6 @@ def _blanked(text: str, parts: Sequence[Inner]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-_key_of = itemgetter(0)
 _OPENING = frozenset("{[")
 _ENCODED = these(BASE64)
 _QUOTES = ('"', '\\"', '\\\\\\"', "\\" * 7 + '"', "\\" * 15 + '"')

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentguard.masking.fields import NO_KEY, Fields
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import NO_KEY
 from agentguard.masking.sheet import Sheet
 from agentguard.masking.windows import windows
 from tests.masking.samples import found

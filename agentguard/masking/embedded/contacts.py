@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from agentguard.masking.embedded.inner import Inner, Region
-from agentguard.masking.fields import Fields, Key, Said
+from agentguard.masking.fields import Fields
 from agentguard.masking.fitting import looks_like_a_name
+from agentguard.masking.keys import Key, Said
 
 _CARD = re.compile(r"[Bb](?i:EGIN:VCARD.*?(?:END:VCARD|\Z))", re.DOTALL)
 _LINE = re.compile(r"^(?:item[0-9]+\.)?([A-Z]{1,10})((?:;[^:\r\n]*)?):([^\r\n]*)", re.MULTILINE | re.IGNORECASE)

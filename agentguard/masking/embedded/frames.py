@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from agentguard.masking.embedded.inner import Inner, Spelling
-from agentguard.masking.fields import Fields, Said, Scope
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import Said, Scope
 from agentguard.masking.phrases import ROWS, label_of, table_of
 
 

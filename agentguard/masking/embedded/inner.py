@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from agentguard.masking.fields import Key, Scope
+from agentguard.masking.keys import Key, Scope
 
 
 class Spelling(Enum):

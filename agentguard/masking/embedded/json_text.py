@@ -9,7 +9,8 @@ from operator import itemgetter
 
 from agentguard.masking.embedded.frames import Frame, Span, resolved
 from agentguard.masking.embedded.inner import Region
-from agentguard.masking.fields import Fields, Said
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import Said
 from agentguard.masking.limits import refused
 
 _SPACE = r"[ \t\r\n]*"

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from agentguard.masking.embedded.frames import Frame, Span, resolved
 from agentguard.masking.embedded.inner import Inner, Region
-from agentguard.masking.fields import Fields, Said
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import Said
 from agentguard.masking.limits import refused
 
 _TAG = re.compile(r"<(/?)([A-Za-z][\w:.\-]{0,63})((?:\s[^<>]{0,2000})?)(/?)>")

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from agentguard.masking.embedded.inner import Inner
-from agentguard.masking.fields import Fields, Key, Said, Scope
+from agentguard.masking.fields import Fields
 from agentguard.masking.fitting import looks_like_a_name
+from agentguard.masking.keys import Key, Said, Scope
 
 PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
 """What stands between two paragraphs."""

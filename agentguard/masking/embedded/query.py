@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from agentguard.masking.embedded.escapes import plain
 from agentguard.masking.embedded.inner import Inner, Region, Spelling
 from agentguard.masking.embedded.pairs import NAME_VALUE
-from agentguard.masking.fields import Fields, Said
+from agentguard.masking.fields import Fields
 from agentguard.masking.fitting import looks_like_a_name
+from agentguard.masking.keys import Said
 
 _NAME = r"[\w.%+\-\[\]]{1,64}"
 _PLAIN = r"[^\s&\"'<>;=]"

@@ -17,7 +17,8 @@ from agentguard.masking.embedded.query import query_regions
 from agentguard.masking.embedded.records import record_regions
 from agentguard.masking.embedded.rows import row_regions
 from agentguard.masking.embedded.tables import table_regions
-from agentguard.masking.fields import Fields, Said
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import Said
 
 _Find = Callable[[str, Fields, Said], Iterable[Region]]
 

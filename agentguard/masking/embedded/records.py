@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from agentguard.masking.embedded.frames import Frame, Span, resolved
 from agentguard.masking.embedded.inner import Region, lines_of
-from agentguard.masking.fields import Fields, Key, Said
+from agentguard.masking.fields import Fields
 from agentguard.masking.fitting import looks_like_a_name, masks_whole
+from agentguard.masking.keys import Key, Said
 
 _LINE = re.compile(
     r"(?P<indent>[ \t]*)(?P<item>(?:[-*•][ \t]+)*)(?:[*_`]{1,3}|[\"'])?(?P<name>[^\W\d][\w .\-/\[\]()]{0,47})[\"'*_`]{0,3}"

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from agentguard.masking.embedded.inner import Inner, Region, Spelling
-from agentguard.masking.fields import Fields, Said
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import Said
 
 # Begins with one class of letters, and only then looks back whether a word begins: `re` looks for the first of a class fast.
 _HEADER = re.compile(

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from agentguard.masking.embedded.inner import Inner, Region, is_header, lines_of
-from agentguard.masking.fields import Fields, Said, Scope
+from agentguard.masking.fields import Fields
+from agentguard.masking.keys import Said, Scope
 
 Line = tuple[int, str]
 
