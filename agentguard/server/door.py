@@ -4,8 +4,8 @@ Rules:
 - under /api a token is checked before a byte of the body is read, and before it is known whether the path exists;
 - who the caller is comes from the token alone, and only if approvers.yaml still lists that person today;
 - a body is JSON there and where outside systems decide, and a plain form elsewhere; not compressed, at most 64 kB (1 MB where Slack
-  sends back the modal that a person read to its end), and it arrives within 10 seconds. It is counted as it arrives, whatever its
-  header says;
+  sends back the modal that a person read to its end, if it sends presses here), and it arrives within 10 seconds. It is counted as it
+  arrives, whatever its header says; a request whose length is told in two ways is refused, by whatever method;
 - a body that gives one name two values is refused: two readers could take one each.
 """
 
@@ -84,6 +84,9 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
         elif scope["type"] != "http":
             await self.app(scope, receive, send)
+        elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+            told = "its length is told in two ways"
+            await problem(400, "cut", told, headers={"connection": "close"})(scope, receive, send)
         elif _inside(scope["path"]):
             await self._enter(scope, receive, send)
         elif scope["method"] in _BODILESS:
@@ -121,7 +124,7 @@ class Door:
         return identity
 
     async def _carry(self, scope: Scope, receive: Receive, send: Send, kind: str) -> None:
-        at_most = SLACK_BYTES_MAX if scope["path"] == SLACK else BODY_BYTES_MAX
+        at_most = SLACK_BYTES_MAX if scope["path"] == SLACK and _takes_presses(scope) else BODY_BYTES_MAX
         body = await _body(Headers(scope=scope), receive, kind, at_most)
         if isinstance(body, Response):
             await body(scope, receive, send)
@@ -129,6 +132,12 @@ class Door:
             await problem(400, "said_twice", TWICE)(scope, receive, send)
         else:
             await self.app(scope, _replay(body, receive), send)
+
+
+def _takes_presses(scope: Scope) -> bool:
+    """Whether Slack sends presses by HTTP: else nobody may bring so much who said nothing of who they are."""
+    desk = getattr(scope["app"].state, "slack", None)
+    return bool(getattr(desk, "signing_secret", ""))
 
 
 def _inside(path: str) -> bool:

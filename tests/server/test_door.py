@@ -293,6 +293,31 @@ class TestBodies:
         answer = await raw(base, _head(request_, f"content-length: {length}"), b"{}")
         assert answer.split()[1] in {b"400", b"413"}
 
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_t9_a_request_whose_length_is_told_in_two_ways_is_refused(self, base: str, method: str) -> None:
+        """A proxy that believes the other one would take what follows for somebody else's; nothing of it is answered."""
+        second = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+        lines = f"{method} /login/local HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
+        lengths = f"content-length: {5 + len(second)}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+        host, port = base.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(lines.encode() + lengths.encode() + second)
+        answer = await asyncio.wait_for(reader.read(), 15)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.count(b"HTTP/1.1") == 1
+
+    async def test_t9_no_more_is_taken_where_slack_sends_no_presses(self, base: str) -> None:
+        """Nobody is known there before all of it was read."""
+        lines = [
+            "POST /slack/interactions HTTP/1.1",
+            "host: x",
+            "content-type: application/x-www-form-urlencoded",
+            f"content-length: {BODY_BYTES_MAX + 1}",
+        ]
+        answer = await raw(base, ("\r\n".join(lines) + "\r\n\r\n").encode())
+        assert answer.startswith(b"HTTP/1.1 413 ")
+
     async def test_t9_without_a_token_no_body_is_waited_for(self, base: str, request_: Request) -> None:
         """The head alone is answered."""
         head = _head(request_, "content-length: 100", token="agt_" + "x" * 43)
