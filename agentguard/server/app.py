@@ -147,7 +147,7 @@ def create_app(parts: Parts) -> FastAPI:
         provider=parts.provider,
         local=parts.local,
     )
-    app.state.records = parts.records or Records(directory=Path(), keys=lambda: None)
+    app.state.records = parts.records or Records(directory=Path(), tenant=parts.tenant, keys=lambda: None)
     for kind, reply in _REPLIES.items():
         app.add_exception_handler(kind, reply)
     return app

@@ -1,7 +1,8 @@
 """The journal as the server can see it: where it lies on this machine, its newest records and whether anybody changed them.
 
 Rules:
-- read only; where there is no journal here, or no key of it, that is what is told: nothing is made;
+- read only, and of this server's tenant alone, with what is of no tenant's calls; all of it is verified, whosever it is;
+- where there is no journal here, or no key of it, that is what is told: nothing is made;
 - verifying reads all of it, in a thread, and at most once in a while whoever asks.
 """
 
@@ -49,9 +50,10 @@ class Looked(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """The journal in a folder. `keys` gives those that it is chained with; None where they are not on this machine."""
+    """The journal in a folder, as one tenant's people see it. `keys` gives those that it is chained with; None where they are elsewhere."""
 
     directory: Path
+    tenant: str
     keys: Callable[[], tuple[bytes, ...] | None]
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _last: list[tuple[float, Looked]] = field(default_factory=list)
@@ -71,7 +73,8 @@ class Records:
         if not self.directory.is_dir():
             told = "No journal on this machine. It lies on the agent's side: agentguard audit verify reads it there"
             return Looked(verdict=told, is_good=True)
-        entries = tuple(map(_told, deque(read(self.directory), maxlen=at_most)))[::-1]
+        own = (entry for entry in read(self.directory) if _is_for(entry, self.tenant))
+        entries = tuple(map(_told, deque(own, maxlen=at_most)))[::-1]
         try:
             keys = self.keys()
         except ConfigurationError:
@@ -91,6 +94,14 @@ def the_records(request: Request) -> Records:
 
 
 TheRecords = Annotated[Records, Depends(the_records)]
+
+
+def _is_for(entry: Entry, tenant: str) -> bool:
+    """Whether a tenant's people may see a record: it is of that tenant, or says nothing of any."""
+    principal = entry.body.get("principal")
+    if principal is not None:
+        return isinstance(principal, dict) and bool(principal.get("tenant") == tenant)
+    return bool(entry.body.get("tenant", tenant) == tenant)
 
 
 def _told(entry: Entry) -> Told:

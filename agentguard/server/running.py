@@ -117,7 +117,7 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         places=places,
         is_https=public_url.startswith("https:"),
         provider=provider_of(server, public_url),
-        records=Records(directory=settings.state_dir / "journal", keys=lambda: _journal_keys(settings)),
+        records=Records(directory=settings.state_dir / "journal", tenant=tenant, keys=lambda: _journal_keys(settings)),
         step_up_seconds=server.step_up_seconds,
         retry_seconds=server.webhook_retry_seconds,
         unmasking=_unmasking(settings, server, roster()),

@@ -26,7 +26,7 @@ ANN = "ann@acme.example"
 @pytest.fixture
 def base(world: World) -> Iterator[str]:
     """A server on the machine where the journal lies."""
-    records = Records(directory=world.settings.state_dir / "journal", keys=lambda: None)
+    records = Records(directory=world.settings.state_dir / "journal", tenant=world.tenant, keys=lambda: None)
     with serving(
         parts(world.redis_url, world.tenant, roster=lambda: read_roster(world.policies), records=records)
     ) as at:

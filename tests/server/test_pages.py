@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from agentguard.approval import Channel
 from agentguard.audit import Journal
 from agentguard.model.approvals import Request, State
-from agentguard.model.events import Faulted
+from agentguard.model.events import Erased, Faulted
 from agentguard.model.verdicts import Risk
 from agentguard.server.decision_routes import incoming
 from agentguard.server.entrance import logins
@@ -29,7 +29,7 @@ from agentguard.server.request_pages import CHARACTERS_SHOWN, request_pages
 from agentguard.server.routes import api, health
 from agentguard.server.turn_pages import turn_pages
 from agentguard.store.redis import Connection
-from tests.approval.people import CONFIRMED, ONE, TWO
+from tests.approval.people import CONFIRMED, ONE, TWO, a_principal
 from tests.cards.faces import a_card
 from tests.cards.test_face import HOSTILE, UNSEEN
 from tests.server.serving import now_ms, opened, parts, serving
@@ -527,22 +527,47 @@ class TestJournal:
 
     async def test_it_is_shown_and_verified(self, valkey_url: str, tenant: str, folder: Path) -> None:
         """Newest first."""
-        page = await self.shown(valkey_url, tenant, Records(directory=folder, keys=lambda: self.KEYS))
+        page = await self.shown(valkey_url, tenant, Records(directory=folder, tenant=tenant, keys=lambda: self.KEYS))
         assert "all in place" in page
         assert page.index("<td>faulted</td>") < page.index("<td>opened</td>")
 
     async def test_t33_a_change_is_told(self, valkey_url: str, tenant: str, folder: Path) -> None:
         """With the first bad record."""
         change(folder)
-        page = await self.shown(valkey_url, tenant, Records(directory=folder, keys=lambda: self.KEYS))
+        page = await self.shown(valkey_url, tenant, Records(directory=folder, tenant=tenant, keys=lambda: self.KEYS))
         assert "Not intact: somebody changed the journal" in page
         assert "changed" in page
 
+    async def test_t35_another_tenants_records_are_verified_and_not_shown(
+        self, valkey_url: str, tenant: str, folder: Path
+    ) -> None:
+        """The journal of a machine has those of all; what is of nobody's calls is for everybody."""
+        journal = Journal(folder, keys=self.KEYS, policy_version="sha256:0", now_ms=now_ms)
+        faults = {"own": a_principal(tenant=tenant), "other": a_principal(tenant="another"), "nobody": None}
+        lines = [
+            Faulted(component="approval", code=f"code-{name}", policy_version="sha256:0", principal=principal)
+            for name, principal in faults.items()
+        ]
+        erased = {"by": "x", "named_by": "session", "named": "n", "tokens": 1, "sessions": 1, "unreadable": 0}
+        written = [
+            *(("faulted", line) for line in lines),
+            ("erased", Erased.model_validate({"tenant": "another", **erased})),
+        ]
+        kept = [journal.append(kind, line, durable=True) for kind, line in written]
+        journal.close()
+        page = await self.shown(valkey_url, tenant, Records(directory=folder, tenant=tenant, keys=lambda: self.KEYS))
+        assert len(kept) == 4
+        assert "all in place" in page
+        assert ["code-own" in page, "code-nobody" in page] == [True, True]
+        assert ["code-other" in page, "<td>erased</td>" in page] == [False, False]
+
     async def test_without_its_key_nothing_is_claimed(self, valkey_url: str, tenant: str, folder: Path) -> None:
         """And without a journal it says where to look."""
-        assert "Not verified" in await self.shown(valkey_url, tenant, Records(directory=folder, keys=lambda: None))
+        assert "Not verified" in await self.shown(
+            valkey_url, tenant, Records(directory=folder, tenant=tenant, keys=lambda: None)
+        )
         assert "No journal on this machine" in await self.shown(
-            valkey_url, tenant, Records(directory=folder / "x", keys=lambda: None)
+            valkey_url, tenant, Records(directory=folder / "x", tenant=tenant, keys=lambda: None)
         )
 
 
