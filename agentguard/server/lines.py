@@ -1,16 +1,35 @@
-"""One caller's connection: it brings a whole head of a request soon, or it is closed.
+"""One caller's connection, and what the log says of it.
 
-Whoever reaches the port could else hold as many connections as the process may have, for nothing, and keep people out.
+Rules:
+- it brings a whole head of a request soon, or it is closed: whoever reaches the port could else hold as many connections as the process
+  may have, for nothing, and keep people out;
+- what stands behind the `?` of an address is not logged: what people search for, and what a login provider sends along.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 HEAD_SECONDS = 10.0
+_ARGUMENTS = 5
+
+
+class WithoutQuery(logging.Filter):
+    """Cuts addresses in uvicorn's log of requests, whose arguments are caller, method, address, version and status."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record; all of them are logged."""
+        if isinstance(record.args, tuple) and len(record.args) == _ARGUMENTS:
+            caller, method, address, *rest = record.args
+            record.args = (caller, method, str(address).partition("?")[0], *rest)
+        return True
+
+
+_WITHOUT_QUERY = WithoutQuery()
 
 
 class Line(H11Protocol):
@@ -20,6 +39,7 @@ class Line(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.access_logger.addFilter(_WITHOUT_QUERY)
         self._closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -120,7 +120,8 @@ class Office:
         self, identity: Identity, decision: Decision, request_ids: Collection[str]
     ) -> AsyncIterator[None]:
         """Check that this person may decide now, and count what comes of it. Raises DecisionRefused, TooMany."""
-        await self.pacing.take("deciding", identity.person)
+        if identity.may_decide:
+            await self.pacing.take("deciding", identity.person)
         outcome = "failed"
         try:
             self._check_scope(identity)
@@ -136,6 +137,7 @@ class Office:
             self.metrics.count("agentguard_decisions_total", decision=decision.value, outcome=outcome)
 
     def _check_scope(self, identity: Identity) -> None:
+        """Return if they may do more than read. It comes before counting, so that who may not uses up nothing. Raises DecisionRefused."""
         if not identity.may_decide:
             told = "this token may only read; `agentguard token create NAME` makes one that decides"
             raise DecisionRefused("scope", told)
@@ -147,8 +149,8 @@ class Office:
 
         Among its codes: edit_refused, and edit_waits where the agent has not answered yet; the request tells of both.
         """
-        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
+        await self.pacing.take("deciding", identity.person)
         desk = self.desk()
         desk.may_decide(await self.channel.read(request_id), identity.person, identity.groups)
         edit = await desk.edit(
@@ -164,8 +166,8 @@ class Office:
 
     async def settle(self, request_id: str, identity: Identity, found: Found, *, comment: str) -> Settlement:
         """Put one person's word on a run that may have happened. Raises DecisionRefused, TooMany."""
-        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
+        await self.pacing.take("deciding", identity.person)
         return await self.desk().settle(
             request_id, found, person=identity.person, key=self.key, signer=self.signer, comment=comment
         )
@@ -189,8 +191,8 @@ class Office:
 
     async def freeze(self, identity: Identity, scope: Scope, name: str, *, reason: str) -> Freeze:
         """Stop calls in one person's name. Raises DecisionRefused, TooMany."""
-        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
+        await self.pacing.take("deciding", identity.person)
         if scope not in FREEZABLE:
             raise DecisionRefused("bad_scope", "an agent, a tool or the whole tenant can be frozen here")
         return await self.brake().freeze(
@@ -199,8 +201,8 @@ class Office:
 
     async def lift(self, identity: Identity, freeze_id: str, *, reason: str) -> None:
         """Let calls go on in a second person's name. Raises DecisionRefused, TooMany."""
-        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
+        await self.pacing.take("deciding", identity.person)
         brake = self.brake()
         standing = {freeze.id: freeze for freeze in await brake.standing()}
         if freeze_id not in standing:
@@ -213,8 +215,8 @@ class Office:
 
     async def revoke(self, identity: Identity, grant_id: str, *, reason: str) -> None:
         """End a grant in one person's name. Raises RequestNotFound, DecisionRefused, TooMany."""
-        await self.pacing.take("deciding", identity.person)
         self._check_scope(identity)
+        await self.pacing.take("deciding", identity.person)
         await Grants(channel=self.channel).revoke(
             grant_id, self.roster(), person=identity.person, key=self.key, signer=self.signer, reason=reason
         )

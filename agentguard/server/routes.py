@@ -235,7 +235,8 @@ async def once(
             _log.info("what %s wanted was refused: %s", caller.person, error.code)
             return await refused_of(office, request_id, error)
 
-    return await office.repeats.once(key, caller.person, call, answer_or_refuse)
+    kept = key if caller.may_decide else None  # what may only read leaves no answer behind for what may decide
+    return await office.repeats.once(kept, caller.person, call, answer_or_refuse)
 
 
 async def refused_of(office: Office, request_id: str, error: DecisionRefused) -> Response:

@@ -123,3 +123,16 @@ async def test_an_open_screen_is_kept(hurried: str, agent: Channel) -> None:
         assert (await ann.get("/session")).status_code == 204
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(heard), 0.2)
+
+
+async def test_t26_what_people_search_for_and_a_login_brings_along_is_not_logged(
+    hurried: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Addresses stand in the log without what is behind their `?`."""
+    async with visitor(hurried, "ann") as ann:
+        await ann.get("/history?q=canary1")
+        await ann.get("/login/callback?state=canary2&code=canary3")
+        await ann.get("/nothing%3Fcanary4?canary5")
+    assert '"GET /history HTTP/1.1" 200' in caplog.text
+    assert '"GET /login/callback HTTP/1.1" 403' in caplog.text
+    assert [f"canary{n}" in caplog.text for n in (1, 2, 3, 5)] == [False] * 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import Any
 
 import anyio
 import httpx
@@ -75,6 +76,28 @@ class TestPace:
         assert read == [200, 200, 200, 429]
         assert other.status_code == 200
 
+    async def test_t19_what_may_only_read_uses_up_nothing_of_what_may_decide(
+        self, valkey_url: str, agent: Channel
+    ) -> None:
+        """A token of the same person that only reads: by whatever route it tries."""
+        request = await opened(agent, ONE)
+        body, route = {"card_digest": request.card.digest()}, f"/api/v1/requests/{request.id}"
+        tried: list[tuple[str, dict[str, Any]]] = [
+            (f"{route}/approve", body),
+            (f"{route}/edit", body | {"changes": {"limit": 1}}),
+            (f"{route}/settle", {"found": "happened"}),
+            ("/api/v1/freezes", {"scope": "tenant", "reason": "x"}),
+            (f"/api/v1/freezes/{'f' * 32}/lift", {}),
+            (f"/api/v1/grants/{request.id}/revoke", {}),
+        ]
+        paces = Paces(reading=UNHURRIED, deciding=Pace(per_minute=1, burst=1), failing=UNHURRIED)
+        with serving(parts(valkey_url, agent.names.tenant, paces=paces)) as base:
+            async with caller(base, "reader") as reader, caller(base, "bob") as bob:
+                refused = [(await reader.post(path, json=sent)).json()["code"] for path, sent in tried]
+                own = await bob.post(f"{route}/approve", json=body)
+        assert refused == ["scope"] * len(tried)
+        assert own.status_code == 200
+
     async def test_t19_two_servers_count_one_caller_together(self, valkey_url: str) -> None:
         """Whoever goes from one to the other gets no more than at one of them."""
         tenant = f"paced-{secrets.token_hex(4)}"
@@ -116,6 +139,18 @@ class TestRepeats:
         }
         assert late[0].status_code == late[1].status_code == 409
         assert late[0].content == late[1].content
+
+    async def test_t13_what_may_only_read_leaves_no_answer_for_what_may_decide(
+        self, base: str, agent: Channel, bob: httpx.AsyncClient
+    ) -> None:
+        """Though it guessed the key that the other will take."""
+        request = await opened(agent, ONE)
+        path, body = f"/api/v1/requests/{request.id}/approve", {"card_digest": request.card.digest()}
+        async with caller(base, "reader") as reader:
+            first = await reader.post(path, json=body, headers={"idempotency-key": "k-guessed"})
+        own = await bob.post(path, json=body, headers={"idempotency-key": "k-guessed"})
+        assert (first.status_code, own.status_code) == (403, 200)
+        assert (await agent.read(request.id)).state is State.APPROVED
 
     async def test_a_key_stands_for_one_call_of_one_person(
         self, agent: Channel, ann: httpx.AsyncClient, bob: httpx.AsyncClient
