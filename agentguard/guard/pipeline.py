@@ -347,7 +347,7 @@ class Guard:
             returns=getattr(tool, "returns", None),
         )
         if verdict.effect is _ALLOW:
-            deeds = self.once.named(policy, arguments, verdict)
+            deeds = self.once.named(policy, arguments, verdict) if policy.has_deeds else ()
             if not deeds:
                 await self.freezing.begin(permit)
                 return permit, None

@@ -78,12 +78,13 @@ class Records:
         bill: Bill,
     ) -> None:
         """Step 4: the verdict, before anything else happens."""
+        differs = masked.changed or revealed or snapshot.shown_text is not None  # masked, put back, or hidden
         kept = self.kept.keep(KeptCall.of(snapshot.text, facts, bill.charges)) if self.kept.days else ""
         line = self.lines.judged(
             verdict,
             principal,
             self.binding.call_id(call.id),
-            arguments=_written(snapshot, masked, revealed),
+            arguments=_text(masked.value) if differs else snapshot.text,
             snapshot_digest=self.binding.value(snapshot.text),
             entities=masked.entities,
             revealed=revealed,
@@ -279,12 +280,6 @@ class Records:
         pending = self.journal.append(kind, line, durable=durable)
         if pending is not None:
             await wait_for(pending)
-
-
-def _written(snapshot: Snapshot, masked: Masked, revealed: Mapping[str, tuple[str, ...]]) -> str:
-    """The masked arguments as text, which is the snapshot's own where there was nothing to mask, to hide or to put back."""
-    same = not masked.changed and snapshot.shown_text is None and not revealed
-    return snapshot.text if same else _text(masked.value)
 
 
 def _digestible(masked: Any) -> bytes:

@@ -73,7 +73,7 @@ class Policy:
         """What any condition needs of sessions, and must be kept for it."""
         self.has_limits = bool(self.document.limits)
         tools, rules = self.document.tools.values(), self.document.rules
-        self._has_deeds = any(each.once for each in tools) or any(each.once for each in rules)
+        self.has_deeds = any(each.once for each in tools) or any(each.once for each in rules)
         self._texts = {id: condition.text for id, condition in conditions.items()}
         self._found = frozenset(name for each in conditions.values() for name in _FOUND.findall(each.text))
         self._plan = lru_cache(maxsize=NAMES_KEPT)(self._planner.plan)
@@ -133,7 +133,7 @@ class Policy:
 
     def deeds(self, arguments: Mapping[str, Json], verdict: Verdict) -> tuple[str, ...]:
         """The text that names each thing which a call with this verdict may do once. Raises NoDeed."""
-        return deeds_of(self.document, self.terms(verdict.tool), verdict, arguments) if self._has_deeds else ()
+        return deeds_of(self.document, self.terms(verdict.tool), verdict, arguments) if self.has_deeds else ()
 
     def terms(self, tool: str) -> ToolTerms:
         """The knobs of a tool."""
