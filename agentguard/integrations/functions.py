@@ -106,7 +106,7 @@ def returns_of(function: Callable[..., Any]) -> Returns | None:
         schema = TypeAdapter(given).json_schema(mode="serialization")
     except (KeyError, NameError, AttributeError, TypeError, ValueError, SyntaxError, PydanticUserError):
         return None
-    return Returns(schema) if schema else None
+    return None if schema in _OF_ANYTHING else Returns(schema)
 
 
 def must_have_no_gate(function: Any) -> None:
@@ -186,5 +186,12 @@ def code_of(function: Callable[..., Any]) -> Callable[..., Any]:
         return code_of(function.func)
     return function if inspect.isroutine(function) else type(function).__call__
 
+
+_OF_ANYTHING: tuple[Mapping[str, Any], ...] = (
+    {},
+    {"additionalProperties": True, "type": "object"},
+    {"items": {}, "type": "array"},
+)
+"""What annotations come to that say nothing of what stands in a result: Any, dict, list."""
 
 _CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=False, protected_namespaces=())

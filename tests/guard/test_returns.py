@@ -117,3 +117,26 @@ async def test_a_choice_of_words_takes_the_token_only_where_it_is_revealed(world
     assert ran == [("give_tier", "gold"), ("note_tier", "silver")]
     assert "tier" in str(refused.value)
     assert "gold" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "says"),
+    [
+        pytest.param(Any, False, id="anything"),
+        pytest.param(dict, False, id="a dict"),
+        pytest.param(dict[str, Any], False, id="a dict of anything"),
+        pytest.param(list[Any], False, id="a list of anything"),
+        pytest.param(dict[str, int], True, id="a dict of numbers"),
+        pytest.param(list[int], True, id="a list of numbers"),
+        pytest.param(int, True, id="a number"),
+        pytest.param(Account, True, id="a model"),
+    ],
+)
+def test_an_annotation_that_tells_of_nothing_in_a_result_promises_nothing(annotation: Any, says: bool) -> None:
+    """What is masked is held against the rest."""
+
+    def find() -> Any:
+        return None
+
+    find.__annotations__["return"] = annotation
+    assert (FunctionTool.of(find).returns is not None) is says
