@@ -9,6 +9,8 @@ from __future__ import annotations
 from types import WrapperDescriptorType
 from typing import Any
 
+from agentguard.errors import ToolFailed
+
 _KNOWN = frozenset({"datetime", "decimal", "enum", "fractions", "ipaddress", "pathlib", "uuid"})
 """Modules whose objects say the same each time."""
 
@@ -28,12 +30,21 @@ def fixed(error: BaseException, text: str, written: str) -> BaseException | None
         "__slots__": (),
         "__str__": lambda _: text,
         "__repr__": lambda _: written,
+        "__reduce_ex__": lambda self, _: (_again, (kind, self.args, vars(self), text, written)),
     }
     try:
         made = type(kind)(kind.__name__, (kind,), says)
         return error if _is_turned(error, made) else _copy(error, made)
     except Exception:  # noqa: BLE001 - any type's own code may run here; whatever it raises means: not this way
         return None
+
+
+def _again(kind: Any, args: tuple[Any, ...], held: dict[str, Any], text: str, written: str) -> BaseException:
+    """Such an error out of a pickle, or as a copy."""
+    error: BaseException = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(held)
+    return fixed(error, text, written) or ToolFailed(kind.__name__, text)
 
 
 def _is_turned(error: BaseException, made: type[Any]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 import subprocess
 import traceback
 from collections.abc import Callable, Iterable
@@ -275,6 +277,17 @@ def test_an_error_with_words_of_its_own_stays_itself() -> None:
     assert shown is error
     assert isinstance(shown, subprocess.CalledProcessError)
     assert (str(shown), shown.returncode, type(shown).__name__) == (said, 3, "CalledProcessError")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_a_copy_of_such_an_error_says_the_same(copied: Callable[[BaseException], BaseException]) -> None:
+    """In another process too, by its type and with what it holds."""
+    error = subprocess.CalledProcessError(3, ["mail", MAIL])
+    shown = copied(_masked(error)[0])
+    assert isinstance(shown, subprocess.CalledProcessError)
+    assert (shown.returncode, shown.cmd) == (3, ["mail", TOKEN])
+    assert TOKEN in str(shown)
+    assert MAIL not in _told(shown)
 
 
 class Sealed(BaseException):
