@@ -2,6 +2,7 @@
 
 Rules:
 - who decides is who the key belongs to, by approvers.yaml of now; nothing in the body can name anybody else;
+- signatures are tried one message at a time, beside everything else: whoever sends many that nobody signed holds up no page;
 - the same message again, within its window or signed anew, gets the answer that it got; another body under its id is refused;
 - a whole vote that the person signed is put as it is: the server could not have made it, and need not be trusted with it;
 - a decision without one is signed by this server in the person's name, as for any other caller.
@@ -9,8 +10,11 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -40,11 +44,15 @@ _BODY = {"required": True, "content": {"application/json": {"schema": SignedBody
 incoming = APIRouter(dependencies=[Depends(_SIGNATURE)], responses=documented(401, 422, 429, 503))
 
 
+_ONE_BY_ONE = ThreadPoolExecutor(1, "agentguard-signatures")
+
+
 async def signed_body(request: Request, office: TheOffice) -> tuple[Identity, str, bytes]:
     """Who signed the request, the message's id and the body. Raises NotSigned, TooMany, ConfigurationError."""
     body = await request.body()
+    look = partial(sender_of, request.headers, body, office.roster(), now_seconds=office.now_ms() // 1000)
     try:
-        sender = sender_of(request.headers, body, office.roster(), now_seconds=office.now_ms() // 1000)
+        sender = await asyncio.get_running_loop().run_in_executor(_ONE_BY_ONE, look)
     except NotSigned:
         await office.pacing.take("failing", request.client.host if request.client else "")
         raise

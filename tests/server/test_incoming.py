@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import sys
@@ -14,7 +15,7 @@ import httpx
 import pytest
 from starlette.datastructures import Headers
 
-from agentguard.approval import Channel
+from agentguard.approval import Channel, Person, Roster
 from agentguard.approval.signing import signed
 from agentguard.model.approvals import Decision, Request, State, Vote
 from agentguard.server.incoming import WINDOW_SECONDS, NotSigned, Sender, sender_of
@@ -22,7 +23,7 @@ from agentguard.store.keys import SigningKey
 from agentguard.store.redis import Connection
 from tests.approval.people import KEYS, ONE, ROSTER, TWO
 from tests.documents import ROOT, blocks
-from tests.server.serving import TOKENS, agents_side, opened
+from tests.server.serving import TOKENS, agents_side, opened, parts, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -100,6 +101,28 @@ class TestWhoSentIt:
         doubled = Headers(raw=[(k.encode(), v.encode()) for k, v in [*written.items(), (name, written[name])]])
         with pytest.raises(NotSigned):
             sender_of(doubled, BODY, ROSTER, now_seconds=NOW)
+
+
+async def test_t9_a_flood_of_what_nobody_signed_holds_up_nobody_else(valkey_url: str, tenant: str) -> None:
+    """Each takes its time where many people have keys; a page is answered before most of them."""
+    people = {
+        f"p{n}": Person(email=f"p{n}@acme.example", groups=("stewards",), key=SigningKey.new().public)
+        for n in range(200)
+    }
+    wrong = [f"v1a,{KEYS['stranger'].sign(str(n).encode())}" for n in range(4)]
+    given = headers(BODY, KEYS["stranger"], at=int(time.time()), webhook_signature=" ".join(wrong))
+    made = parts(valkey_url, tenant, roster=lambda: Roster(people=people, signers={}))
+    with serving(made) as base:
+        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=60) as client:
+            ask = {"content": BODY, "headers": {"content-type": "application/json", **given}}
+            flood = [asyncio.create_task(client.post("/webhooks/decisions", **ask)) for _ in range(30)]
+            await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+            page = await client.get("/login")
+            pending = sum(not each.done() for each in flood)
+            statuses = {reply.status_code for reply in await asyncio.gather(*flood)}
+    assert page.status_code == 200
+    assert pending > 15
+    assert statuses == {401}
 
 
 async def send(
