@@ -93,7 +93,8 @@ class SlackOffice(Protocol):
 class Parts:
     """What an application is made of. `roster` and `tokens` give today's; `connect` opens Redis on the server's own loop.
 
-    `rotas`: one round of asking the commands of groups who is in them.
+    `rotas`: one round of asking the commands of groups who is in them. `has_neighbours`: browsers send what they keep for this server to
+    other ports of its host too.
     """
 
     connect: Callable[[], AbstractAsyncContextManager[Connection]]
@@ -107,6 +108,7 @@ class Parts:
     slack: SlackOffice | None = None
     places: Sequence[Place] = ()
     is_https: bool = False
+    has_neighbours: bool = True
     provider: Provider | None = None
     local: LocalLogin | None = None
     records: Records | None = None
@@ -142,6 +144,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(Measured, metrics=parts.metrics)
     app.state.entrance = Entrance(
         cookies=Cookies(keys=(parts.key.derive("cookies"),), is_secure=parts.is_https),
+        has_neighbours=parts.has_neighbours,
         roster=parts.roster,
         now_ms=parts.now_ms,
         provider=parts.provider,

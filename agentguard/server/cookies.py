@@ -5,8 +5,9 @@ Rules:
 - HttpOnly always, Secure wherever the server is reached by https, and then named `__Host-`, which no neighbour host can set;
 - the session is SameSite=Strict: no other site's link or form comes with it. What a login keeps meanwhile is Lax, because the
   login provider sends the browser back from another site;
-- without https a browser sends a cookie to every port of its host, so whatever listens there has it: a login then also has a key, which
-  its pages keep in their origin's storage, the cookie holds the hash of, and each form must carry. A cookie alone reads;
+- without https, and on loopback with it, a browser sends a cookie to every port of its host, so whatever listens there has it: a login
+  then also has a key, which its pages keep in their origin's storage, the cookie holds the hash of, and each form must carry. A cookie
+  alone reads;
 - the keys come from the server's signing key, so that every replica with that key reads what another gave.
 """
 

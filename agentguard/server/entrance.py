@@ -35,8 +35,8 @@ LOGIN_SECONDS = 600
 SESSION, LOGIN = "agentguard", "agentguard-login"
 FIELDS_MAX = 20
 _NO_KEY = (
-    "over plain http a decision needs the key that the script of these pages keeps since you logged in, and this one came without; "
-    "let the script run, and log in again"
+    "a decision over plain http or on loopback needs the key that the script of these pages keeps since you logged in, and this "
+    "one came without; let the script run, and log in again"
 )
 _OURS = re.compile(r"/(?![/\\])[A-Za-z0-9/_.~?=&%-]{0,300}")
 
@@ -60,11 +60,12 @@ class FormRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Entrance:
-    """How people come in. Both ways may be missing: then only tokens work."""
+    """How people come in. Both ways may be missing: then only tokens work. `has_neighbours`: others may get the cookies."""
 
     cookies: Cookies
     roster: Callable[[], Roster]
     now_ms: Callable[[], int]
+    has_neighbours: bool = True
     provider: Provider | None = None
     local: LocalLogin | None = None
 
@@ -86,7 +87,7 @@ class Entrance:
 
     def enter(self, person: str, next_page: str, **more: object) -> Response:
         """The page that logs a person in and goes on."""
-        key = "" if self.cookies.is_secure else secrets.token_hex(16)
+        key = secrets.token_hex(16) if self.has_neighbours else ""
         given = {"person": person, "session": secrets.token_hex(16), "key_sha256": _hash(key), **more}
         reply = page("going_on.html.j2", next=next_page, key=key)
         self.cookies.give(reply, SESSION, Identity.model_validate(given), seconds=SESSION_SECONDS, same_site="strict")

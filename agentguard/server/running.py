@@ -17,6 +17,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
@@ -116,6 +117,7 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         slack=slack,
         places=places,
         is_https=public_url.startswith("https:"),
+        has_neighbours=_has_neighbours(public_url),
         provider=provider_of(server, public_url),
         records=Records(directory=settings.state_dir / "journal", tenant=tenant, keys=lambda: _journal_keys(settings)),
         step_up_seconds=server.step_up_seconds,
@@ -123,6 +125,12 @@ def parts_of(policies: Path, *, settings: Settings, server: ServerSettings, tena
         unmasking=_unmasking(settings, server, roster()),
         rotas=Rotas(folder=folder, roster=roster).ask,
     )
+
+
+def _has_neighbours(public_url: str) -> bool:
+    """Whether browsers send a cookie of this server to other ports of its host: http keeps none apart, and loopback counts as secure."""
+    url = urlsplit(public_url)
+    return url.scheme != "https" or is_loopback(url.hostname or "") or (url.hostname or "").endswith(".localhost")
 
 
 def _must_have_places(policies: Path, folder: Path, there: Set[str]) -> None:

@@ -141,7 +141,9 @@ class TestKey:
 
     async def test_over_https_there_is_none(self, valkey_url: str, tenant: str) -> None:
         """No other port has that cookie, unless it has the host's certificate; and pages work without a script."""
-        made = parts(valkey_url, tenant, local=LocalLogin(person="ann", secret=SECRET), is_https=True)
+        made = parts(
+            valkey_url, tenant, local=LocalLogin(person="ann", secret=SECRET), is_https=True, has_neighbours=False
+        )
         with serving(made) as base:
             async with visitor(base, None) as client:
                 reply = await client.post("/login/local", data={"secret": SECRET})

@@ -89,6 +89,23 @@ class TestSettings:
         assert len(settings.webhook_secrets) == 2
         assert settings.webhook_retry_seconds == (1.0, 2.5)
 
+    @pytest.mark.parametrize(
+        ("public_url", "has_neighbours"),
+        [
+            ("https://approvals.acme.example", False),
+            ("http://approvals.acme.example", True),
+            ("http://127.0.0.1:8642", True),
+            ("https://127.0.0.1:8642", True),
+            ("https://localhost:8642", True),
+            ("https://[::1]:8642", True),
+            ("https://inbox.localhost", True),
+        ],
+    )
+    def test_t13_what_is_of_no_host_of_its_own_has_one(self, home: Home, public_url: str, has_neighbours: bool) -> None:
+        """Browsers count loopback as secure, and send it cookies of https over http too."""
+        made = home.parts("", public_url=public_url)
+        assert made.has_neighbours is has_neighbours
+
     def test_the_waits_between_attempts_are_those_of_every_place(self, home: Home) -> None:
         """Also where there are no webhooks, but chats or channels of installed packages."""
         made = home.parts("", server=ServerSettings(webhook_retry_seconds=(1.0, 2.5)))
