@@ -62,19 +62,21 @@ def is_just(key: Key, text: str) -> bool:
 
     Such a value is masked whole: `masks_whole` says so as well.
     """
-    form = _JUST.get(key.entity or "") or (_PLACE if key.policy else None)
+    form = _JUST.get(key.entity) or (_PLACE if key.policy else None)
     if form is None or form.match(text) is None:
         return False
-    if form is not _NAME and form is not _PLACE:
+    if form is _PLACE:
+        return text.lower() not in known.NOTHING
+    if form is not _NAME:
         return True
     plain = text.lower()
-    return plain not in known.NOTHING and (form is _PLACE or _OF_UNITS.isdisjoint(plain.split(" ")))
+    return plain not in known.NOTHING and _OF_UNITS.isdisjoint(plain.split(" "))
 
 
 _NAME = re.compile(r"[A-Z][a-z]{1,13}(?: [A-Z][a-z]{1,13}){1,3}\Z")
 # No word is as long as the id of a token, and no two numbers stand together.
 _PLACE = re.compile(r"(?:[0-9]{1,5} )?[A-Z][a-z]{1,8}(?:[ \-][A-Za-z][a-z]{1,8}){0,4}(?: [0-9]{1,5}[a-z]?)?\Z")
-_JUST = {
+_JUST: dict[str | None, re.Pattern[str]] = {
     "EMAIL_ADDRESS": re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]{0,62}@[A-Za-z0-9][A-Za-z0-9.\-]{0,250}[A-Za-z]\Z"),
     "PHONE_NUMBER": re.compile(r"\+?(?:[0-9][ \-]?){6,14}[0-9]\Z"),
     "CREDIT_CARD": re.compile(r"(?:[0-9][ \-]?){11,18}[0-9]\Z"),

@@ -204,8 +204,8 @@ class Masker:
             found += seen_elsewhere(page.text, found, sheet.settled.values(), doubtful)
         if not (sheet.settled or sheet.found or known):
             return one_per_place(found), {}
-        again = recalled(sheet, found, known, kept)
-        return one_per_place(found + again.findings), again.values
+        again, values = recalled(sheet, found, known, kept)
+        return one_per_place(found + again if again else found), values
 
     def _placed(self, sheet: Sheet, found: Sequence[Finding], values: Mapping[Span, str]) -> dict[int, list[Placed]]:
         """The findings of a page by the leaf that they stand in, with what its key says by itself."""

@@ -147,7 +147,11 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     done = 0
     for start, end in spans:
         if end > done:
-            first = max(start, done)
-            pieces += (text[done:first], SEPARATOR * (end - first))
+            first = start if start > done else done
+            pieces.append(text[done:first])
+            pieces.append(SEPARATOR * (end - first))
             done = end
-    return "".join([*pieces, text[done:]]) if pieces else text
+    if not pieces:
+        return text
+    pieces.append(text[done:])
+    return "".join(pieces)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.finding import CERTAIN, THRESHOLD, Finding
@@ -24,11 +23,8 @@ _TOKENS = frozenset({Anchor.TOKEN, Anchor.REDACTED})
 Span = tuple[int, int]
 
 
-class Recalled(NamedTuple):
-    """Findings of known values, and for each of their spans the value as it was seen first."""
-
-    findings: list[Finding]
-    values: dict[Span, str]
+Recalled = tuple[list[Finding], dict[Span, str]]
+"""Findings of known values, and for each of their spans the value as it was seen first."""
 
 
 def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues | None, kept: Kept) -> Recalled:
@@ -46,8 +42,10 @@ def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues | None, 
     halves = sheet.halves()
     if halves:
         named += _whole_names(halves)
-    certain = [finding[:2] for finding in found if finding.score >= CERTAIN]
-    certain += alone
+    certain = list(alone)
+    for finding in found:
+        if finding[3] >= CERTAIN:
+            certain.append(finding[:2])
     certain.sort()
     if known is None:
         sightings = KnownValues.again(named, without(text, certain)) if named else []
@@ -56,7 +54,7 @@ def recalled(sheet: Sheet, found: Sequence[Finding], known: KnownValues | None, 
         sightings = known.find(text, certain)
     if not sightings:
         return _NOTHING
-    return Recalled(
+    return (
         [Finding(seen.start, seen.end, seen.entity_type, _SCORE, KNOWN) for seen in sightings],
         {(seen.start, seen.end): seen.value for seen in sightings},
     )
@@ -91,7 +89,7 @@ def _whole_names(halves: Sequence[tuple[int, str, str]]) -> Iterator[tuple[str, 
 
 
 _BESIDE = 200
-_NOTHING = Recalled([], {})
+_NOTHING: Recalled = ([], {})
 _type_of = itemgetter(0)
 
 

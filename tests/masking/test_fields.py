@@ -161,3 +161,28 @@ def test_keys_with_escapes_are_read(nested: bool) -> None:
 def masked_text(text: str) -> str:
     """A text with tokens in place."""
     return str(masked(text))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"id": 1, "phone": "202-555-0147"}, {"id": 1, "phone": token("PHONE_NUMBER", "202-555-0147")}),
+        ({"id": 1, "phone": 2025550147}, {"id": 1, "phone": token("PHONE_NUMBER", "2025550147")}),
+        ({"id": 1, "phone": None}, {"id": 1, "phone": None}),
+        ({"id": 1, "phone": ["202-555-0147"]}, {"id": 1, "phone": [token("PHONE_NUMBER", "202-555-0147")]}),
+        ({"phone": "202-555-0147", "id": 1}, {"phone": token("PHONE_NUMBER", "202-555-0147"), "id": 1}),
+        (
+            {"id": "1", "phone": {"value": 2025550147}},
+            {"id": "1", "phone": {"value": token("PHONE_NUMBER", "2025550147")}},
+        ),
+    ],
+    ids=["text", "number", "none", "list", "other-order", "dict"],
+)
+def test_the_same_keys_mean_the_same_whatever_stood_under_them_before(value: Any, expected: Any) -> None:
+    """An object is walked by what its keys said when they were first seen, and by the types of its own values."""
+    masker = Masker()
+    first = {"id": 1, "phone": "x"}
+
+    got = [masker.mask(each, IDS).value for each in (first, value, first, value)]
+
+    assert got == [first, expected, first, expected]

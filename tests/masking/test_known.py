@@ -220,3 +220,17 @@ def test_t28_search_is_linear_and_bounded() -> None:
     masked = [MASKER.mask(text, ids).value for text in texts]
     assert time.process_time() - started < 6
     assert "Kowalska" not in masked[0]
+
+
+@pytest.mark.parametrize("others", [0, 1, 5, 50])
+def test_a_known_name_is_found_alike_beside_few_and_many_others(others: int) -> None:
+    """Few words are looked for one by one, many among all words of a text: what is found is the same."""
+    known = KnownValues()
+    known.learn(
+        [("PERSON", "Anna Kowalska"), *(("ACCOUNT_ID", f"AC-{number}") for number in range(70000, 70000 + others))]
+    )
+
+    seen = [(each.start, each.value) for each in known.find("then Anna Kowalska, and no Annapurna, called")]
+
+    assert seen == [(5, "Anna Kowalska")]
+    assert known.find("Annapurna, banana and kowalskas") == []

@@ -59,13 +59,13 @@ def _score(page: Page, match: re.Match[str]) -> float:
     checked = luhn(digits)
     if not checked and len(digits) < 15:
         return 0.0
-    words = page.context(start, end)
-    if _FOR.search(words):
+    key = page.key_at(start).words
+    if (key and _FOR.search(key)) or _FOR.search(page.context(start, end)):
         return 0.98 if checked else 0.6
     if not checked or not _COMMON.match(digits):
         return 0.3
     grouped = len(digits) != end - start
-    opposed = _AGAINST.match(page.before(start)[::-1]) or _AGAINST.match(page.key_at(start).words[::-1])
+    opposed = _AGAINST.match(page.before(start)[::-1]) or _AGAINST.match(key[::-1])
     return 0.4 if opposed else 0.9 if grouped else 0.75
 
 
