@@ -1,7 +1,8 @@
 """Tells others what happens to requests: from the event stream into the outbox, from the outbox to each endpoint.
 
 Rules:
-- an endpoint that is slow or down holds up no other message: each delivery waits for its own next attempt;
+- an endpoint that is slow or down holds up no other message: each delivery waits for its own next attempt, and no endpoint has more
+  than a quarter of the attempts that run at the same time;
 - what a message says is read from the record when it is sent, with its votes verified; a forged one is not sent;
 - a message that no attempt could deliver, and one that nothing can be said of, is a dead letter and in the log;
 - a channel that breaks or hangs is one that did not deliver: nothing that it raises ends the server.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +27,9 @@ from agentguard.server.outbox import Delivery, Outbox
 
 AT_ONCE = 16
 """Attempts that run at the same time."""
+
+AT_ONCE_EACH = AT_ONCE // 4
+"""Of those, for one place."""
 
 BLOCK_MS = 2_000
 TELL_SECONDS = 18.0
@@ -50,6 +55,7 @@ class Deliveries:
     metrics: Metrics = field(default_factory=Metrics)
     tell_seconds: float = TELL_SECONDS
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _running: Counter[str] = field(default_factory=Counter)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -74,12 +80,14 @@ class Deliveries:
         delivery, wait_ms = None, None
         try:
             self._news.clear()
-            claimed = await self.outbox.claim()
+            busy = [place for place, running in self._running.items() if running >= AT_ONCE_EACH]
+            claimed = await self.outbox.claim(passing_over=busy)
             delivery, wait_ms = claimed.delivery, claimed.wait_ms
         finally:
             if delivery is None:
                 self._slots.release()
         if delivery is not None:
+            self._running[delivery.endpoint] += 1
             group.create_task(self._deliver(delivery))
             return
         await pause(IDLE_SECONDS if wait_ms is None else min(wait_ms / 1000, IDLE_SECONDS), self._news)
@@ -91,7 +99,9 @@ class Deliveries:
         except GuardUnavailable as error:
             _log.warning("notice %s: its outcome could not be kept, it will be sent again: %s", delivery.id, error)
         finally:
+            self._running[delivery.endpoint] -= 1
             self._slots.release()
+            self._news.set()  # what was passed over may go now
 
     async def _attempt(self, delivery: Delivery) -> Exception | None:
         """None where it was sent, else why not."""

@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,9 @@ LEASE_MS = 20_000
 """Longer than one attempt may last."""
 
 DEAD_MAX = 10_000
+
+LOOKED_AT_MAX = 1_000
+"""Deliveries that one look for the next may pass over."""
 
 SAID_AFTER = 2
 """After so many failed attempts to tell a place that a request waits, others are told."""
@@ -115,9 +118,10 @@ class Outbox:
         keys = [self._key("cursor"), *self._kept]
         return bool(await self.connection.run(_TAKE, keys, [after, last, RETENTION_MS, *pairs]))
 
-    async def claim(self) -> Claimed:
-        """The delivery that is due first, for this server alone until the lease ends."""
-        wait_ms, delivery_id, text = await self.connection.run(_CLAIM, self._kept, [self.lease_ms])
+    async def claim(self, passing_over: Collection[str] = ()) -> Claimed:
+        """The delivery that is due first, for this server alone until the lease ends. `passing_over`: places that get nothing now."""
+        args: list[Part] = [self.lease_ms, LOOKED_AT_MAX, *passing_over]
+        wait_ms, delivery_id, text = await self.connection.run(_CLAIM, self._kept, args)
         if not text:
             return Claimed(delivery=None, wait_ms=wait_ms if wait_ms >= 0 else None)
         try:

@@ -20,7 +20,7 @@ from agentguard.approval import Channel, Desk, Place, Shown, Turn, routed
 from agentguard.cli.app import app
 from agentguard.model.approvals import State
 from agentguard.server.addressing import Addressing
-from agentguard.server.deliveries import TELL_SECONDS, Deliveries
+from agentguard.server.deliveries import AT_ONCE, TELL_SECONDS, Deliveries
 from agentguard.server.outbox import LEASE_MS, Delivery, Outbox
 from agentguard.server.signatures import WebhookSecret
 from agentguard.server.webhooks import Endpoint, Webhooks
@@ -157,6 +157,10 @@ class Kept:
         self.told.append(turn.request)
 
 
+async def _are_in(told: list[str], requests: list[str]) -> bool:
+    return set(requests) <= set(told)
+
+
 async def _is_in(told: list[str], request: str) -> bool:
     return request in told
 
@@ -184,6 +188,45 @@ async def test_a_channel_that_breaks_holds_up_no_other(
     assert failed.trouble == "its channel broke (ValueError)"
     assert ready.status_code == 200
     assert "canary" not in caplog.text
+
+
+async def test_t19_a_channel_that_hangs_holds_up_no_other_however_much_it_is_told(
+    valkey_url: str, tenant: str, agent: Channel, outbox: Outbox
+) -> None:
+    """An agent that asks for much would else keep people from hearing of it where they look."""
+    # given
+    kept = Kept()
+    hanging = Place(name="odd", id="odd", where="odd", notifier=Broken(hangs=True))
+    requests = [(await opened(agent, ONE)).id for _ in range(3 * AT_ONCE)]
+
+    # when
+    with serving(
+        parts(valkey_url, tenant, places=(hanging, Place(name="kept", id="kept", where="kept", notifier=kept)))
+    ):
+        with anyio.fail_after(TELL_SECONDS / 2):
+            await until(lambda: _are_in(kept.told, requests))
+        waiting, _ = await outbox.counts()
+
+    # then
+    assert waiting == len(requests)
+
+
+async def test_what_is_passed_over_is_given_out_once_there_is_room(outbox: Outbox, agent: Channel) -> None:
+    """In the order in which it is due; what is due later is nobody's turn yet."""
+    requests = [await opened(agent, ONE) for _ in range(2)]
+    turns = [Turn(kind="request.opened", request=each.id, state=State.PENDING, time_ms=1) for each in requests]
+    made = [Delivery(endpoint=place, turn=turn) for turn in turns for place in ("odd", "slack-odd")]
+    cursor = await outbox.cursor()
+    await outbox.take(cursor, cursor, made)
+
+    others = [(await outbox.claim(passing_over=["odd"])).delivery for _ in range(2)]
+    nothing = await outbox.claim(passing_over=["odd"])
+    later = [(await outbox.claim()).delivery for _ in range(2)]
+
+    assert [each.endpoint for each in (*others, *later) if each] == ["slack-odd", "slack-odd", "odd", "odd"]
+    assert nothing.delivery is None
+    assert nothing.wait_ms is not None
+    assert nothing.wait_ms > 0
 
 
 async def test_a_channel_that_hangs_did_not_deliver(agent: Channel, outbox: Outbox) -> None:
