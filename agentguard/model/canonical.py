@@ -55,7 +55,7 @@ def read_canonical(text: str) -> Any:
 
 def _is_canonical(value: Any) -> bool:
     """Whether nothing in `value` offends, without the path to anything. Bounded depth, no recursion."""
-    stack: list[tuple[Any, int]] = [((value,), 0)]
+    stack: list[tuple[Any, int]] = [(value, 1) if type(value) in _NESTED else ((value,), 0)]
     while stack:
         parts, depth = stack.pop()
         if depth > DEPTH_MAX:
