@@ -5,7 +5,7 @@ Rules:
 - an id token counts with a signature by one of the provider's keys and an algorithm of ours, for this client, in time, with the
   nonce of this very login; everything else is nobody;
 - a person is who has the token's `sub` as `subject` in approvers.yaml; who has no `subject` there, by an e-mail address that the
-  provider verified;
+  provider verified, letter by letter;
 - groups that the token claims can only narrow what approvers.yaml gives: the agent's side counts by that file, and by nothing that
   a server says.
 """
@@ -30,7 +30,6 @@ from joserfc.jwk import KeySet
 from pydantic import SecretStr
 
 from agentguard.approval import Roster
-from agentguard.approval.roster import plain
 from agentguard.errors import ConfigurationError
 from agentguard.model.record import Record
 from agentguard.server.local_login import is_loopback
@@ -271,11 +270,16 @@ def person_of(claims: Mapping[str, Any], roster: Roster) -> str:
     email = claims.get("email")
     if isinstance(email, str) and claims.get("email_verified") is True:
         for name, person in roster.people.items():
-            if person.subject is None and plain(person.email) == plain(email):
+            if person.subject is None and _address(person.email) == _address(email):
                 return name
     raise NotLoggedIn(
         "you are logged in, but approvers.yaml lists nobody with your verified e-mail address or subject; ask who keeps that file"
     )
+
+
+def _address(email: str) -> bytes:
+    """An address without the case of its plain letters. Nothing else is folded: who registers a look-alike has it verified too."""
+    return email.encode(errors="surrogatepass").lower()
 
 
 def _text(metadata: Mapping[str, Any], name: str) -> str:

@@ -265,6 +265,26 @@ class TestPerson:
             person_of({"sub": "other", "email": "ann@acme.example", "email_verified": True}, self.PEOPLE)
 
     @pytest.mark.parametrize(
+        "email",
+        [
+            "kim@stra\u00dfe.example",
+            "\u212aim@strasse.example",
+            "\uff4bim@strasse.example",
+            "kim@stra\u017f\u017fe.example",
+            "kim@strasse.example ",
+            "kim@strasse.example\u200b",
+            "kim@strasse\uff0eexample",
+            "kim@strasse.example\ud800",
+        ],
+    )
+    def test_t14_an_address_that_only_looks_alike_is_another(self, email: str) -> None:
+        """Its domain can be somebody else's, who has it verified as their own."""
+        roster = Roster(people={"kim": Person(email="Kim@strasse.example")}, signers={})
+        assert person_of({"sub": "1", "email": "kim@STRASSE.example", "email_verified": True}, roster) == "kim"
+        with pytest.raises(NotLoggedIn):
+            person_of({"sub": "1", "email": email, "email_verified": True}, roster)
+
+    @pytest.mark.parametrize(
         "two",
         [("subject: abc", "subject: ABC"), ("subject: bob@acme.example", "slack: U1")],
         ids=["same subject", "other's e-mail"],
