@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from agentguard.masking import words as known
 from agentguard.masking.keys import NO_KEY, Key, Plan, Said, Scope, Shape, planned
+from agentguard.masking.looks import plain_text
 from agentguard.masking.phrases import Kind, Meaning, is_of_people, label_of, meaning_of, split, table_of
 
 
@@ -52,10 +53,15 @@ class Fields:
         """All that the keys of one object tell."""
         found = scope.shapes.get(names)
         if found is None:
-            said = self._read(scope, tuple([str(name) if isinstance(name, str) else "" for name in names]))
+            # Keys that are equal have one shape, so only what is equal in them is read: a member of an Enum shows its own name as well.
+            written = tuple([plain_text(name) if isinstance(name, str) else "" for name in names])
             personal = tuple([i for i, name in enumerate(names) if _may_be_personal(name)])
-            written = names if all(type(name) is str for name in names) else ()
-            found = Shape(said=said, personal=personal, label=label_of(written), table=table_of(written))
+            found = Shape(
+                said=self._read(scope, written),
+                personal=personal,
+                label=label_of(written),
+                table=table_of(written),
+            )
             if len(names) <= _CACHED_KEYS:
                 self._keep(scope, names, found)
         return found

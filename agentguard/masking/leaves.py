@@ -254,7 +254,7 @@ class Walk:
         label = parts[at[0]] if at is not None else None
         if at is None or not isinstance(label, str) or len(label) > LONGEST_LABEL:
             return shape
-        said = self._fields.labelled(scope, shape.said, at, str(label))
+        said = self._fields.labelled(scope, shape.said, at, plain_text(label))
         return shape if said is shape.said else Shape(said=said, personal=shape.personal)
 
     def _table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from typing import Any
 
@@ -186,3 +187,45 @@ def test_the_same_keys_mean_the_same_whatever_stood_under_them_before(value: Any
     got = [masker.mask(each, IDS).value for each in (first, value, first, value)]
 
     assert got == [first, expected, first, expected]
+
+
+class Constant(str, enum.Enum):  # noqa: UP042 - a StrEnum shows what it holds, and this does not
+    """Keys as constants, whose own names say nothing."""
+
+    ONE = "full_name"
+    TWO = "note"
+    LABEL = "label"
+    LABELLED = "value"
+    COLUMNS = "columns"
+    ROWS = "rows"
+
+
+EQUAL_KEYS: dict[str, tuple[dict[Any, Any], dict[Any, Any]]] = {
+    "name": ({Constant.ONE: "Zofia"}, {"full_name": "Zofia"}),
+    "named-by-policy": ({Constant.TWO: "Zofia"}, {"note": "Zofia"}),
+    "label": ({Constant.LABEL: "First name", Constant.LABELLED: "Zofia"}, {"label": "First name", "value": "Zofia"}),
+    "as-label": ({"label": Constant.ONE, "value": "Zofia"}, {"label": "full_name", "value": "Zofia"}),
+    "table": (
+        {Constant.COLUMNS: [Constant.ONE, "n"], Constant.ROWS: [["Zofia", 1]]},
+        {"columns": ["full_name", "n"], "rows": [["Zofia", 1]]},
+    ),
+    "beside-a-number": ({Constant.ONE: "Zofia", 1: "x"}, {"full_name": "Zofia", True: "x"}),
+    "label-beside-a-number": (
+        {Constant.LABEL: "First name", Constant.LABELLED: "Zofia", 1: "x"},
+        {"label": "First name", "value": "Zofia", 1: "x"},
+    ),
+}
+
+
+@pytest.mark.parametrize("turn", [1, -1], ids=["enum-first", "text-first"])
+@pytest.mark.parametrize("values", EQUAL_KEYS.values(), ids=EQUAL_KEYS.keys())
+def test_keys_that_are_equal_say_the_same_whichever_came_first(
+    values: tuple[dict[Any, Any], dict[Any, Any]], turn: int
+) -> None:
+    """A key that is a member of an Enum is the text that it holds, and never decides what that text says of later values."""
+    masker = Masker(fields={"**.note": "PERSON"})
+
+    first, second = [str(masker.mask(value, IDS).value) for value in values[::turn]]
+
+    assert "Zofia" not in first
+    assert "Zofia" not in second
