@@ -2,7 +2,7 @@
 
 Rules:
 - under /api a token is checked before a byte of the body is read, and before it is known whether the path exists;
-- who the caller is comes from the token alone, and only if approvers.yaml still lists that person today;
+- who the caller is comes from the token alone, and only if approvers.yaml still lists that human under that name today;
 - a body is JSON there and where outside systems decide, and a plain form elsewhere; not compressed, at most 64 kB (1 MB where Slack
   sends back the modal that a person read to its end, if it sends presses here), and it arrives within 10 seconds. It is counted as it
   arrives, whatever its header says; a request whose length is told in two ways is refused, by whatever method;
@@ -60,7 +60,7 @@ class Credentials:
         token = holder(self.tokens(), text, now_ms=self.now_ms())
         if token is None or scheme.lower() != "bearer":
             return None
-        if token.person not in self.roster().people:
+        if not token.is_of(self.roster()):
             return None
         return Identity(
             person=token.person,

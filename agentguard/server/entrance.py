@@ -1,7 +1,8 @@
 """The ways into the pages: a login provider, or the link for development; and the way out.
 
 Rules:
-- a login ends with a cookie, and nothing else keeps it: its person must stand in approvers.yaml at each request;
+- a login ends with a cookie, and nothing else keeps it: its person must stand in approvers.yaml at each request, with the address that
+  they had when they logged in, so that a name which is another human's there is nobody's login;
 - who logs out is out everywhere, whoever has a copy of the cookie;
 - where a login goes on is a page of ours, or the inbox;
 - a form is taken only from our own pages: by its token, by the key of its login where there is one, and by the origin that the browser
@@ -29,6 +30,7 @@ from agentguard.server.local_login import LocalLogin
 from agentguard.server.office import Office, TheOffice, the_office
 from agentguard.server.oidc import Begun, NotLoggedIn, Provider
 from agentguard.server.rendering import page
+from agentguard.server.tokens import is_listed
 
 SESSION_SECONDS = 12 * 3600
 LOGIN_SECONDS = 600
@@ -79,7 +81,7 @@ class Entrance:
     async def logged_in(self, request: Request, office: Office) -> Identity | None:
         """Who is logged in with this browser. Raises ConfigurationError, GuardUnavailable."""
         identity = self.cookies.read(request, SESSION, Identity, seconds=SESSION_SECONDS)
-        if identity is None or identity.person not in self.roster().people:
+        if identity is None or not is_listed(identity.person, identity.email, self.roster()):
             return None
         if await office.channel.connection.execute("EXISTS", office.channel.names.logged_out(identity.session)):
             return None
@@ -88,7 +90,8 @@ class Entrance:
     def enter(self, person: str, next_page: str, **more: object) -> Response:
         """The page that logs a person in and goes on."""
         key = secrets.token_hex(16) if self.has_neighbours else ""
-        given = {"person": person, "session": secrets.token_hex(16), "key_sha256": _hash(key), **more}
+        email = self.roster().people[person].email
+        given = {"person": person, "email": email, "session": secrets.token_hex(16), "key_sha256": _hash(key), **more}
         reply = page("going_on.html.j2", next=next_page, key=key)
         self.cookies.give(reply, SESSION, Identity.model_validate(given), seconds=SESSION_SECONDS, same_site="strict")
         return reply

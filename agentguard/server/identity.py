@@ -14,8 +14,8 @@ class Identity(Record):
 
     `session`: a random id of the login (a token's own id for a token). `authenticated_ms`: when the person last proved who they are, 0
     where nobody said. `groups`: those that the login confirmed; None where it confirms none, and approvers.yaml alone counts.
-    `may_decide` is False for a token that may only read. `key_sha256`: the hash of a key that the pages of this login alone keep, where
-    its cookie may reach others; empty where it can't.
+    `may_decide` is False for a token that may only read. `email`: their address in approvers.yaml when they logged in. `key_sha256`: the
+    hash of a key that the pages of this login alone keep, where its cookie may reach others; empty where it can't.
     """
 
     person: str
@@ -24,4 +24,5 @@ class Identity(Record):
     authenticated_ms: int = 0
     groups: tuple[str, ...] | None = None
     may_decide: bool = True
+    email: str = ""
     key_sha256: str = ""

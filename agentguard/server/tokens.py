@@ -3,6 +3,8 @@
 Rules:
 - a token is 256 random bits, shown once; the file holds its SHA-256 alone, for whom it is, and its times;
 - the file is its owner's alone (0600), changed under a lock and replaced whole;
+- it is of the human whose address stood beside the name when it was made: where the name is somebody else's by now, or in another
+  approvers.yaml, it opens nothing;
 - a revoked token's line is gone; an expired one counts for nothing;
 - every stored hash is compared, in constant time, whichever matches: an answer's time tells nothing.
 """
@@ -21,7 +23,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from agentguard.approval.roster import Roster
+from agentguard.approval.roster import Roster, plain
 from agentguard.errors import ConfigurationError, DecisionRefused
 from agentguard.model.record import Record
 from agentguard.store.keys import read_private, write_private
@@ -38,7 +40,7 @@ TOKEN_CHARACTERS_MAX = 128
 class Token(Record):
     """One line of the file. `id` names the token without being one; `expires_ms` is None for one that lasts.
 
-    `scope`: "read" looks at requests, "decide" decides them too.
+    `scope`: "read" looks at requests, "decide" decides them too. `email`: the person's address in approvers.yaml.
     """
 
     id: str
@@ -47,10 +49,15 @@ class Token(Record):
     created_ms: int
     expires_ms: int | None = None
     scope: Scope = "decide"
+    email: str = ""
 
     def expired(self, now_ms: int) -> bool:
         """Whether it counts for nothing any more."""
         return self.expires_ms is not None and now_ms >= self.expires_ms
+
+    def is_of(self, roster: Roster) -> bool:
+        """Whether its person is listed there, as the human that it was made for."""
+        return is_listed(self.person, self.email, roster)
 
 
 class TokenFile(Record):
@@ -87,9 +94,16 @@ def create(
         created_ms=now_ms,
         expires_ms=expires_ms,
         scope=scope,
+        email=roster.people[name].email,
     )
     _change(path, lambda tokens: (*tokens, line))
     return line, text
+
+
+def is_listed(person: str, email: str, roster: Roster) -> bool:
+    """Whether a person of this name has this address in approvers.yaml: a name alone may be another human's."""
+    entry = roster.people.get(person)
+    return entry is not None and plain(entry.email) == plain(email)
 
 
 def revoke(path: Path, token_id: str) -> Token:

@@ -65,7 +65,8 @@ class Scene:
         context = self.browser.new_context(base_url=base, **options)
         context.set_default_timeout(20_000)
         if person is not None:
-            identity = Identity(person=person, how="oidc", session=f"{person:0>32}", authenticated_ms=now_ms())
+            email, session = f"{person}@acme.example", f"{person:0>32}"
+            identity = Identity(person=person, email=email, how="oidc", session=session, authenticated_ms=now_ms())
             context.add_cookies([{"name": "agentguard", "value": cookie(identity), "url": base, "sameSite": "Strict"}])
         try:
             yield context

@@ -46,7 +46,8 @@ def token_lines() -> list[Token]:
 
     def line(name: str, person: str, expires_ms: int | None = None) -> Token:
         hashed = hashlib.sha256(TOKENS[name].encode()).hexdigest()
-        return Token(id=f"{name:0>8}", person=person, sha256=hashed, created_ms=1, expires_ms=expires_ms)
+        email = f"{person}@acme.example"
+        return Token(id=f"{name:0>8}", person=person, sha256=hashed, created_ms=1, expires_ms=expires_ms, email=email)
 
     people = [line(name, name) for name in ("ann", "bob", "cat", "cem", "zoe", "eve")]
     reader = line("reader", "bob").model_copy(update={"scope": "read"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -331,6 +332,19 @@ class TestIdentity:
         assert refused.status_code == 422
         assert "ann" not in refused.json()["errors"][0].values()
         assert await state(agent, request) is State.PENDING
+
+    async def test_t35_a_token_is_nobodys_where_its_persons_name_is_another_humans(
+        self, valkey_url: str, agent: Channel
+    ) -> None:
+        """Such as at a server of another tenant on the same machine, whose people have names of their own."""
+        request = await opened(agent, ONE)
+        people = {**ROSTER.people, "ann": ROSTER.people["ann"].model_copy(update={"email": "ann@other.example"})}
+        made = parts(valkey_url, agent.names.tenant, roster=lambda: replace(ROSTER, people=people))
+        with serving(made) as base:
+            async with caller(base, "ann") as other, caller(base, "bob") as bob:
+                replies = [await decide(client, request) for client in (other, bob)]
+        assert [reply.status_code for reply in replies] == [401, 200]
+        assert [vote.person for vote in (await agent.read(request.id)).votes] == ["bob"]
 
     @pytest.mark.parametrize("header", ["x-forwarded-user", "x-remote-user", "x-agentguard-person", "remote-user"])
     async def test_t14_a_header_cannot_say_who_decides(self, agent: Channel, base: str, header: str) -> None:

@@ -155,6 +155,16 @@ class TestEntrance:
             reply = await gone.get(f"/requests/{request_.id}")
         assert (reply.status_code, reply.headers["location"]) == (303, f"/login?next=%2Frequests%2F{request_.id}")
 
+    @pytest.mark.parametrize("email", ["ann@other.example", "", "ann@acme.example.evil.example"])
+    async def test_t35_a_login_of_another_human_of_that_name_is_none(
+        self, base: str, request_: Request, email: str
+    ) -> None:
+        """From a server with another approvers.yaml and the same key, or from before somebody else got the name."""
+        async with visitor(base, "ann", email=email) as other, visitor(base, "ann", email="ANN@acme.example") as ann:
+            assert (await other.get(f"/requests/{request_.id}")).status_code == 303
+            assert (await other.get("/session")).status_code == 401
+            assert (await ann.get("/session")).status_code == 204
+
     @pytest.mark.parametrize("broken", ["", "x", "e30.aaaa.bbbb", "signature"])
     async def test_a_changed_cookie_is_no_login(self, base: str, ann: httpx.AsyncClient, broken: str) -> None:
         """Not by one character."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from agentguard.approval import Person, Roster
 from agentguard.errors import ConfigurationError, DecisionRefused
 from agentguard.server.tokens import PREFIX, create, holder, read, revoke
 from tests.approval.people import ROSTER
@@ -88,6 +89,17 @@ def test_an_expired_token_counts_for_nothing(file: Path, now_ms: int, counts: bo
     """It counts before its end, not at it."""
     _, text = create(file, "ann", ROSTER, now_ms=1_000, expires_ms=10_000)
     assert (holder(read(file), text, now_ms=now_ms) is not None) is counts
+
+
+def test_t35_a_token_opens_nothing_for_another_human_of_the_name(file: Path) -> None:
+    """In another approvers.yaml beside the same file, or once somebody else has the name; nor does a line that says of nobody."""
+    line, _ = create(file, "ann", ROSTER, now_ms=1_000)
+    people = {name: Person(email=email) for name, email in (("ann", "ann@other.example"), ("zoe", "ann@acme.example"))}
+    spelt = {"ann": Person(email="Ann@ACME.example")}
+    assert line.is_of(ROSTER)
+    assert line.is_of(Roster(people=spelt, signers={}))
+    assert not line.is_of(Roster(people=people, signers={}))
+    assert not line.model_copy(update={"email": ""}).is_of(ROSTER)
 
 
 def test_a_revoked_token_is_gone(file: Path) -> None:

@@ -25,7 +25,8 @@ def visitor(base: str, person: str | None, **identity: Any) -> httpx.AsyncClient
         base_url=base, trust_env=False, timeout=20, headers={"accept": "text/html"}, limits=httpx.Limits()
     )
     if person is not None:
-        given = {"how": "oidc", "session": f"{person:0>32}", "authenticated_ms": now_ms()} | identity
+        given = {"how": "oidc", "email": f"{person}@acme.example", "session": f"{person:0>32}"} | identity
+        given = {"authenticated_ms": now_ms()} | given
         client.cookies.set(SESSION, cookie(Identity(person=person, **given)))
     return client
 
