@@ -71,7 +71,7 @@ class KnownValues:
         if not self._wanted:
             return []
         text = without(text, apart)
-        if len(self._wanted) <= _FEW and text.isascii() and not _any_in(self._wanted, plain_bytes(text)):
+        if len(self._wanted) <= _FEW and text.isascii() and not _any_in(self._wanted.copy(), plain_bytes(text)):
             return []
         if len(text) <= _BLOCK:
             return self._found(Words(text))

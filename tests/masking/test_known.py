@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -234,3 +238,38 @@ def test_a_known_name_is_found_alike_beside_few_and_many_others(others: int) -> 
 
     assert seen == [(5, "Anna Kowalska")]
     assert known.find("Annapurna, banana and kowalskas") == []
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Two threads that take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+    sys.setswitchinterval(interval)
+
+
+def _found_meanwhile(pool: ThreadPoolExecutor) -> list[int]:
+    """How much was found each time in a text that holds nothing known, while another thread learns a few names, one by one."""
+    known, done = KnownValues(), Event()
+    names = [("PERSON", f"{letter * 5} {letter * 6}".title()) for letter in "abcdef"]
+
+    def find() -> list[int]:
+        found: list[int] = []
+        while not done.is_set():
+            found.append(len(known.find("nothing of anyone is here")))
+        return found
+
+    finding = pool.submit(find)
+    for name in names:
+        known.learn([name])
+    done.set()
+    return finding.result()
+
+
+def test_values_are_found_while_another_thread_learns(threads: ThreadPoolExecutor) -> None:
+    """One session serves many threads: none fails because another one's call brings something new."""
+    found = [_found_meanwhile(threads) for _ in range(300)]
+
+    assert not any(map(any, found))
