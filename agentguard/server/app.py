@@ -140,7 +140,7 @@ def create_app(parts: Parts) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.add_middleware(Door, credentials=credentials)
     app.add_middleware(Failures, reply=_failed)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, is_https=parts.is_https)
     app.add_middleware(Measured, metrics=parts.metrics)
     app.state.entrance = Entrance(
         cookies=Cookies(keys=(parts.key.derive("cookies"),), is_secure=parts.is_https),

@@ -31,9 +31,10 @@ HSTS = "max-age=31536000"
 
 @dataclass(frozen=True)
 class SecurityHeaders:
-    """Puts them on whatever the app inside replies."""
+    """Puts them on whatever the app inside replies. `is_https`: people reach it by https, if only at a proxy before it."""
 
     app: ASGIApp
+    is_https: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -42,7 +43,7 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update({name: value for name, value in SECURITY.items() if name not in headers})
-                if scope["scheme"] == "https":
+                if self.is_https or scope["scheme"] == "https":
                     headers["strict-transport-security"] = HSTS
             await send(message)
 

@@ -173,6 +173,16 @@ class TestRoutes:
         assert "server" not in headers
         assert not [name for name in headers if name.startswith("access-control")]
 
+    @pytest.mark.parametrize(("is_https", "told"), [(True, "max-age=31536000"), (False, None)])
+    async def test_t12_behind_a_proxy_with_tls_browsers_are_told_to_stay_with_https(
+        self, valkey_url: str, tenant: str, is_https: bool, told: str | None
+    ) -> None:
+        """Though the proxy speaks http to it; where people come by http they are not."""
+        with serving(parts(valkey_url, tenant, is_https=is_https)) as base:
+            async with visitor(base, None) as anybody:
+                replies = [await anybody.get(path) for path in ("/login", "/nothing", "/api/v1/requests")]
+        assert [reply.headers.get("strict-transport-security") for reply in replies] == [told] * 3
+
     async def test_t14_a_route_that_the_door_did_not_guard_lets_nobody_in(self, valkey_url: str, tenant: str) -> None:
         """Were the door taken away, nobody would be somebody."""
         app = create_app(parts(valkey_url, tenant))
