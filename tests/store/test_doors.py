@@ -158,14 +158,22 @@ async def test_cancelling_an_awaited_wait_cancels_the_future() -> None:
 
 
 def test_an_interrupt_while_blocked_cancels_the_future() -> None:
-    """Control-C in the sync door ends the wait and what was waited for."""
+    """Control-C in the sync door ends the wait and what was waited for.
+
+    It is pressed again where Python lost it: a signal that comes just before a lock is waited for wakes nobody.
+    """
     said = run("""
         import signal, threading
         from concurrent.futures import Future
         from agentguard.store.doors import drive, follow, wait_for
-        future = Future()
+        future, ended = Future(), threading.Event()
+        future.add_done_callback(lambda _: ended.set())
         main = threading.get_ident()
-        threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGINT]).start()
+        def press():
+            while not ended.is_set():
+                signal.pthread_kill(main, signal.SIGINT)
+                ended.wait(5)
+        threading.Timer(0.2, press).start()
         try:
             drive(wait_for(future))
         except KeyboardInterrupt:
