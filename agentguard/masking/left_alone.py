@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.marked import marked_tokens
@@ -12,7 +12,8 @@ from agentguard.masking.page import Page
 from agentguard.masking.sheet import Placed
 
 
-class Kept(NamedTuple):
+@dataclass(slots=True)
+class Kept:
     """Tells of tokens in a text: (start, end, what it is). `everywhere`: also where no anchor tells of one."""
 
     spans: Callable[[str], Iterable[tuple[int, int, str]]]
@@ -48,7 +49,7 @@ def around(placed: Placed, text: str, kept: Kept) -> list[Placed]:
         if any(c.isalnum() for c in trimmed):
             first = placed.start + found.index(trimmed, done)
             value = "" if alone else placed.value.strip()
-            pieces.append(placed._replace(start=first, end=first + len(trimmed), value=value))
+            pieces.append(replace(placed, start=first, end=first + len(trimmed), value=value))
         done = max(done, end)
     return pieces
 

@@ -90,13 +90,13 @@ class Masker:
         if sheet.plain and kept is NOTHING and not self._allowed and is_trimmed(text, found):
             return found
         placed = self._placed(sheet, found, values).get(0, ())
-        return [Finding(*piece[:5]) for one in placed for piece in around(one, text, kept)]
+        return [piece.finding for one in placed for piece in around(one, text, kept)]
 
     def explain(self, text: str) -> list[Explained]:
         """What was found in a text and what nearly was, what comes of it, and why; in order of place. No value is in it."""
         sheet = Sheet.of_text(text, self._fields)
         found = self._placed(sheet, *self._located(sheet, None, TOKENS)).get(0, ())
-        masked = {(*placed[:3], placed.detector): placed for placed in found}
+        masked = {_identity(placed): placed for placed in found}
         counting, doubtful = self._detected(sheet.page)
         counting += sheet.found
         told = [*counting, *worth_telling(doubtful, counting)]
@@ -110,13 +110,12 @@ class Masker:
         explained = []
         for finding in told:
             for _, its in sheet.place(finding):
-                kept = masked.pop((*its[:3], its.detector), None)
+                kept = masked.pop(_identity(its), None)
                 if kept is not None or finding not in counting or self._is_allowed(its):
                     evidence = explainer.evidence(finding)
-                    explained.append(Explained(Finding(*its[:5]), self._outcome(kept or its), evidence))
+                    explained.append(Explained(its.finding, self._outcome(kept or its), evidence))
         explained += [
-            Explained(Finding(*rest[:5]), self._outcome(rest), explainer.evidence(Finding(*rest[:5])))
-            for rest in masked.values()
+            Explained(rest.finding, self._outcome(rest), explainer.evidence(rest.finding)) for rest in masked.values()
         ]
         return sorted(explained)
 
@@ -212,9 +211,11 @@ class Masker:
         placed: dict[int, list[Placed]] = {}
         for finding in found:
             for leaf, its in sheet.place(finding):
-                meant = its._replace(value=values[finding[:2]]) if finding.detector == KNOWN else its
-                meant = meant._replace(under=sheet.under(leaf, finding)) if self._actions.paths else meant
-                placed.setdefault(leaf, []).append(meant)
+                if its.detector == KNOWN:
+                    its.value = values[finding[:2]]
+                if self._actions.paths:
+                    its.under = sheet.under(leaf, finding)
+                placed.setdefault(leaf, []).append(its)
         if self._allowed:
             placed = {leaf: [one for one in its if not self._is_allowed(one)] for leaf, its in placed.items()}
         return placed if sheet.plain else {leaf: one_per_place(several) for leaf, several in placed.items()}
@@ -311,6 +312,10 @@ class Masker:
 
 def _partial(entity_type: str, text: str, _: tuple[int, ...]) -> str:
     return partial(entity_type, text)
+
+
+def _identity(placed: Placed) -> tuple[int, int, str, str]:
+    return placed.start, placed.end, placed.entity_type, placed.detector
 
 
 def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from agentguard.masking.leaf_texts import NUMBER
 from agentguard.masking.sheet import Bare, Placed
@@ -36,8 +37,8 @@ def rewritten(text: str, findings: Sequence[Placed], bare: Sequence[Bare], repla
 def moved(placed: Placed, start: int) -> Placed:
     """A finding in the offsets of a text that begins later; what stood before is left out."""
     if placed.start >= start:
-        return placed._replace(start=placed.start - start, end=placed.end - start)
-    return placed._replace(start=0, end=placed.end - start, value="")
+        return replace(placed, start=placed.start - start, end=placed.end - start)
+    return replace(placed, start=0, end=placed.end - start, value="")
 
 
 def _whole_number(placed: Placed, bare: Sequence[Bare]) -> tuple[int, int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
@@ -25,7 +26,8 @@ _DEEPEST_ENCODING = 2
 FIELD = "field"
 
 
-class Placed(NamedTuple):
+@dataclass(slots=True)
+class Placed:
     """A finding in the offsets of its leaf, and the value in plain form; empty where it has no plain form of its own.
 
     `under`: the paths of actions that lead to it.
@@ -38,6 +40,11 @@ class Placed(NamedTuple):
     detector: str
     value: str
     under: tuple[int, ...] = ()
+
+    @property
+    def finding(self) -> Finding:
+        """The finding alone."""
+        return Finding(self.start, self.end, self.entity_type, self.score, self.detector)
 
 
 class Bare(NamedTuple):
@@ -123,16 +130,16 @@ class Sheet:
         """The leaf and the finding in its offsets; one for each leaf that the finding touches."""
         start, end, entity_type, score, detector = finding
         at = bisect_right(self._starts, start) - 1
-        first, text = self._starts[at], self._texts[at]
-        if end > first + len(text) or (start == end and at in self._views):
+        first, text, view = self._starts[at], self._texts[at], self._views.get(at)
+        if end > first + len(text) or (start == end and view is not None):
             return list(self._placed_apart(finding, at))
         start, end = start - first, end - first
         value = text[start:end]
-        if at in self._views:
-            view = self._views[at]
+        if view is not None:
             start, end = view.origin(start, end)
             value = value if view.reads_back else ""
-        return ((self._leaf_of(at), Placed(start, end, entity_type, score, detector, value)),)
+        leaf = at if at < self._leaves else self._leaf_of(at)
+        return ((leaf, Placed(start, end, entity_type, score, detector, value)),)
 
     def _placed_apart(self, finding: Finding, at: int) -> Iterator[tuple[int, Placed]]:
         while at < len(self._starts) and self._starts[at] < finding.end:
