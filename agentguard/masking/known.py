@@ -71,7 +71,7 @@ class KnownValues:
         if not self._wanted:
             return []
         text = without(text, apart)
-        if len(self._wanted) <= _FEW and text.isascii() and not _any_in(self._wanted.copy(), plain_bytes(text)):
+        if self._are_few(text) and not _any_in(self._wanted, plain_bytes(text)):
             return []
         if len(text) <= _BLOCK:
             return self._found(Words(text))
@@ -84,6 +84,10 @@ class KnownValues:
                 if seen.start < _BLOCK
             ]
         return found
+
+    def _are_few(self, text: str) -> bool:
+        """Whether it takes less time to look for the words one by one than to tell the words of this text apart."""
+        return len(self._wanted) <= (len(text) // _LETTERS_A_WORD if len(text) < _LONG else _FEW) and text.isascii()
 
     @classmethod
     def again(cls, values: Iterable[Value], text: str) -> list[Sighting]:
@@ -198,7 +202,7 @@ _NOT_KEPT = frozenset(
     "EMAIL_ADDRESS URL IP_ADDRESS JWT PRIVATE_KEY CRYPTO CITY STATE COUNTRY ZIP_CODE CVV BIC NRP ORGANIZATION".split()
 )
 _MOST_WORDS = 80
-_FEW = 12
-"""So many words are looked for one by one in less time than it takes to tell the words of a text apart."""
+_FEW, _LETTERS_A_WORD = 12, 32
+_LONG = _FEW * _LETTERS_A_WORD
 _BLOCK, _OVERLAP = 262_144, 1_024
 _UNFINISHED_REACH = 512

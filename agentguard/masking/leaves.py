@@ -67,7 +67,7 @@ class Walk:
         self._nodes: list[_Node] = []
         self._places: list[tuple[int, int, tuple[int, ...]]] = []
         self._made: dict[int, Callable[[str], Any]] = {}
-        self._pending: list[tuple[Any, int, int, int, Said]] = [(value, -1, 0, 0, (NO_KEY, fields.root))]
+        self._pending: list[tuple[Any, int, int, int, Said]] = []
         self._characters = 0
         self._count = 1
         self.texts: list[str] = []
@@ -75,6 +75,7 @@ class Walk:
         self.scopes: list[Scope] = []
         self.telling: list[int] = []
         self.shows_more = False
+        self._part(value, -1, 0, 0, (NO_KEY, fields.root))
         self._walk()
         characters = sum(map(len, self.texts))
         if characters > limits.characters:
