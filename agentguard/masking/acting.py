@@ -45,10 +45,10 @@ class Acting:
         if found in acted:
             return acted[found]
         value = entity_type, text
-        meant = self.known.meant(value)
+        meant = self.known.seen.get(value) or self.known.meant(value)
         action = self._actions.found.get((entity_type, under)) or self._actions.of(entity_type, under)
-        if action == TOKEN:
-            token = self._tokens.token(entity_type, meant)
+        if action is TOKEN:
+            token = self._tokens.made.get((entity_type, meant)) or self._tokens.token(entity_type, meant)
             new: str | None = token.text
             if token.text not in self._made:
                 self._made[token.text] = token

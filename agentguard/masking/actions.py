@@ -101,7 +101,8 @@ def _by_type(there: str | Action | Mapping[str, str | Action]) -> Mapping[str, s
 
 
 def _action(written: str | Action) -> Action:
-    return Action(written) if isinstance(written, str) else written
+    action = Action(written) if isinstance(written, str) else written
+    return TOKEN if action == TOKEN else action
 
 
 def _by_literals(rule: PathRule) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from agentguard.masking.known_rows import MOST_PARTS, PLACES, SECRETS, KnownRows
 from agentguard.masking.limits import refused
 from agentguard.masking.ordinary import MINOR
 from agentguard.masking.page import without
-from agentguard.masking.spelled import Words, plain_bytes, spelled_out, words_of
+from agentguard.masking.spelled import Words, spelled_out, words_of
 from agentguard.masking.tokens import canonical_value
 
 VALUES_KEPT = 20_000
@@ -35,29 +35,33 @@ def same_value(one: Value, text: str) -> bool:
 
 
 class KnownValues:
-    """The values that one session has seen, ready to be found. Serves many threads."""
+    """The values that one session has seen, ready to be found. Serves many threads.
+
+    `seen`: each, and the one that it is a spelling of.
+    """
 
     def __init__(self, limit: int = VALUES_KEPT) -> None:
         self._limit = limit
         self._lock = Lock()
-        self._seen: dict[Value, str] = {}
+        self.seen: dict[Value, str] = {}
         self._wanted: set[bytes] = set()
+        self._few: tuple[str, ...] = ()
         self._names = KnownNames()
         self._rows = KnownRows()
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self.seen)
 
     def meant(self, value: Value) -> str:
         """The value as it was seen first: another spelling of a known one is that one."""
-        found = self._seen.get(value)
+        found = self.seen.get(value)
         if found is None and value[0] not in _NOT_KEPT:
             return self._first(value, words_of(value[1]))
         return found or value[1]
 
     def learn(self, values: Iterable[Value]) -> None:
         """Know these from now on, those that can be found again. Raises GuardUnavailable where they are too many."""
-        seen, new = self._seen, []
+        seen, new = self.seen, []
         for value in values:
             if value not in seen and value[0] not in _NOT_KEPT:
                 new.append(value)
@@ -71,8 +75,14 @@ class KnownValues:
         if not self._wanted:
             return []
         text = without(text, apart)
-        if self._are_few(text) and not _any_in(self._wanted, plain_bytes(text)):
-            return []
+        few = self._few
+        if few and len(few) * _LETTERS_A_WORD <= len(text) and text.isascii():
+            lower = text.lower()
+            for word in few:
+                if word in lower:
+                    break
+            else:
+                return []
         if len(text) <= _BLOCK:
             return self._found(Words(text))
         found: list[Sighting] = []
@@ -84,10 +94,6 @@ class KnownValues:
                 if seen.start < _BLOCK
             ]
         return found
-
-    def _are_few(self, text: str) -> bool:
-        """Whether it takes less time to look for the words one by one than to tell the words of this text apart."""
-        return len(self._wanted) <= (len(text) // _LETTERS_A_WORD if len(text) < _LONG else _FEW) and text.isascii()
 
     @classmethod
     def again(cls, values: Iterable[Value], text: str) -> list[Sighting]:
@@ -127,14 +133,14 @@ class KnownValues:
     def _learn(self, value: Value) -> None:
         entity_type, text = value
         words = words_of(text)
-        if value in self._seen or not 0 < len(words) <= _MOST_WORDS:
+        if value in self.seen or not 0 < len(words) <= _MOST_WORDS:
             return
-        if len(self._seen) >= self._limit:
+        if len(self.seen) >= self._limit:
             raise refused(
                 f"more than {self._limit} known values in one session; begin a new session, or return fewer rows"
             )
-        self._seen[value] = self._first(value, words)
-        if self._seen[value] != text:
+        self.seen[value] = self._first(value, words)
+        if self.seen[value] != text:
             return
         for spelling in (words,) if text.isascii() else {words, words_of(spelled_out(text))}:
             parts = parts_of(spelling) if entity_type == "PERSON" else None
@@ -143,6 +149,7 @@ class KnownValues:
                 self._wanted.update(parts)
             else:
                 self._wanted.update(self._rows.learn(value, spelling))
+        self._few = tuple([word.decode() for word in self._wanted]) if len(self._wanted) <= _FEW else ()
 
     def _first(self, value: Value, words: tuple[bytes, ...]) -> str:
         """The value of which this one is another spelling, or itself. `words`: its own."""
@@ -171,13 +178,6 @@ class KnownValues:
         return found
 
 
-def _any_in(words: Iterable[bytes], text: bytes) -> bool:
-    for word in words:  # noqa: SIM110 - any() takes twice as long
-        if word in text:
-            return True
-    return False
-
-
 def _may_stand(value: Value, there: Set[bytes]) -> bool:
     """Whether a value may be found among these words: a name or a place by any word of it, a number by its longest one."""
     entity_type, text = value
@@ -203,6 +203,6 @@ _NOT_KEPT = frozenset(
 )
 _MOST_WORDS = 80
 _FEW, _LETTERS_A_WORD = 12, 32
-_LONG = _FEW * _LETTERS_A_WORD
+"""So few words, one for so many letters of a text, are looked for one by one: in less time than it takes to tell its words apart."""
 _BLOCK, _OVERLAP = 262_144, 1_024
 _UNFINISHED_REACH = 512

@@ -150,15 +150,10 @@ class Words:
         return mark != "." or len(gap) == 1 or len(self.words[first]) == 1 or self.words[first] in TITLES
 
 
-def plain_bytes(text: str) -> bytes:
-    """A text of ASCII as its plain words, with spaces for all that stands between them."""
-    return text.encode().translate(_PLAIN)
-
-
 def words_of(value: str) -> tuple[bytes, ...]:
     """The plain words of a short text."""
     if value.isascii():
-        return tuple(plain_bytes(value).split())
+        return tuple(value.encode().translate(_PLAIN).split())
     return tuple(filter(None, Words(unicodedata.normalize("NFC", value)).words))
 
 

@@ -108,7 +108,7 @@ class TokenIds:
     """Makes and reads the tokens of one session. `keys`: newest first; the first makes, all are read.
 
     `known`: the values that the session has seen; None where each value is masked by itself. `forms`: the entity types whose values
-    the model is given as stand-ins, and in which forms; it may grow.
+    the model is given as stand-ins, and in which forms; it may grow. `made`: what `token` has told already, as far as it is kept.
     """
 
     def __init__(
@@ -129,18 +129,18 @@ class TokenIds:
         self._pseudonyms = (keys[0], tenant)
         self._checks = tuple(blake2b(key=key, digest_size=8) for key in derived)
         self._keyed = tuple(KeyedHash(key).digest for key in derived)
-        self._made: dict[tuple[str, str], Token] = {}
+        self.made: dict[tuple[str, str], Token] = {}
         self._stand_ins: dict[str, Token] = {}
         self._has_fitted = False
 
     def token(self, entity_type: str, value: str) -> Token:
         """The token of a value. Its `value` is the text as given; spellings of one value share the token's text."""
         spelled = entity_type, value
-        token = self._made.get(spelled)
+        token = self.made.get(spelled)
         if token is None:
-            if len(self._made) >= _TOKENS_KEPT:
-                self._made.clear()
-            token = self._made[spelled] = self._new(entity_type, value)
+            if len(self.made) >= _TOKENS_KEPT:
+                self.made.clear()
+            token = self.made[spelled] = self._new(entity_type, value)
         return token
 
     def pseudonym(self, entity_type: str, value: str) -> str:

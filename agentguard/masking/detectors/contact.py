@@ -41,11 +41,11 @@ class Emails:
 
 def _local_start(text: str, at: int) -> int:
     """Where the local part before an @ begins: read from right to left, then without the marks that can't come first."""
-    least = max(0, at - _LOCAL_LENGTH)
+    least = at - _LOCAL_LENGTH if at > _LOCAL_LENGTH else 0
     start = least + len(text[least:at].rstrip(_LOCAL_PART))
     while start > least and (c := text[start - 1]) > "\x7f" and c.isalnum():
         start = least + len(text[least : start - 1].rstrip(_LOCAL_PART))
-    return at - len(text[start:at].lstrip(_NOT_FIRST))
+    return start if text[start] not in _NOT_FIRST else at - len(text[start:at].lstrip(_NOT_FIRST))
 
 
 def _is_not_mail(text: str, start: int, at: int, domain: re.Match[str]) -> bool:
