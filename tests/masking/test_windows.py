@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentguard.masking.fields import Fields
-from agentguard.masking.keys import NO_KEY
 from agentguard.masking.sheet import Sheet
 from agentguard.masking.windows import windows
 from tests.masking.samples import found
@@ -33,8 +32,7 @@ PLACES = {"first": ("", FILLER), "between": (FILLER, FILLER), "last": (FILLER, "
 
 
 def _page(text: str) -> str:
-    fields = Fields()
-    return Sheet([text], [(NO_KEY, fields.root)], (), fields).page.text
+    return Sheet.of_text(text, Fields()).page.text
 
 
 @pytest.mark.parametrize(("before", "after"), PLACES.values(), ids=PLACES)
