@@ -3,7 +3,8 @@
 Rules:
 - a GET shows, and changes nothing;
 - Approve is offered, and taken, only for a card that was shown whole: the form's token is given with that card alone;
-- after a decision the page is shown anew, and says what became of the request.
+- after a decision the page is shown anew, and says what became of the request;
+- its links to a freeze carry the names themselves (`names`), and not as a card spells what nobody sees: that would stop nothing.
 """
 
 from __future__ import annotations
@@ -176,6 +177,7 @@ async def _card_values(
         "most": CHARACTERS_SHOWN,
         "may": choices_of(entrance, office, stored, viewer, f"/requests/{stored.request.id}"),
         "untold": untold,
+        "names": {"agent": stored.request.principal.agent, "tool": stored.request.tool},
         "version": hashlib.sha256(f"{seen} {[place.where for place in untold]}".encode()).hexdigest()[:16],
     }
 

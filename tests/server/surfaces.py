@@ -114,7 +114,8 @@ def _token(*purpose: str) -> str:
 
 def _web(shown: Shown) -> str:
     values = {"face": face_of(shown), "may": _choices(shown), "whole": False, "most": 1_200}
-    values |= {"unmasked": None, "untold": ()}
+    card = shown.stored.request.card
+    values |= {"unmasked": None, "untold": (), "names": {"agent": card.agent, "tool": card.tool}}
     made = page("request_card.html.j2", version="v", form_token=_token, **values)
     return _lines(bytes(made.body).decode())
 

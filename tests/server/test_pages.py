@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from agentguard.approval import Channel
+from agentguard.approval import Brake, Channel
 from agentguard.audit import Journal
 from agentguard.model.approvals import Request, State
 from agentguard.model.events import Erased, Faulted
@@ -29,7 +29,7 @@ from agentguard.server.request_pages import CHARACTERS_SHOWN, request_pages
 from agentguard.server.routes import api, health
 from agentguard.server.turn_pages import turn_pages
 from agentguard.store.redis import Connection
-from tests.approval.people import CONFIRMED, ONE, TWO, a_principal
+from tests.approval.people import CONFIRMED, ONE, ROSTER, TWO, a_principal, a_request
 from tests.cards.faces import a_card
 from tests.cards.test_face import HOSTILE, UNSEEN
 from tests.server.serving import now_ms, opened, parts, serving
@@ -392,6 +392,27 @@ class TestCard:
                 r"<script>|<img|<a href=javascript|onerror=\w", text.replace("&lt;img src=x onerror=", "")
             )
             assert not UNSEEN.search(text)
+
+    async def test_t16_an_agent_whose_name_nobody_can_read_is_frozen_by_its_link(
+        self, agent: Channel, ann: httpx.AsyncClient
+    ) -> None:
+        """The card spells what nobody sees, the link doesn't: a freeze of the spelling would stop nothing."""
+        name = "clerk\u200b \u202e&<x>"
+        principal = a_principal(tenant=agent.names.tenant, agent=name)
+        request = await agent.open(
+            a_request(ONE, principal=principal, card=a_card().model_copy(update={"agent": name})), b"sealed"
+        )
+        page = (await ann.get(f"/requests/{request.stored.request.id}")).text
+        links = re.findall(r'href="(/freezes\?scope=agent&amp;name=[^"]*)"', page)
+        filled = (await ann.get(html.unescape(links[0]))).text
+        value = re.search(r'<input name="name" value="([^"]*)"', filled)
+        assert value is not None
+        sent = {"scope": "agent", "name": html.unescape(value[1]), "comment": "x"} | form(filled, "/freezes")
+        await ann.post("/freezes", data=sent)
+        standing = await Brake(channel=agent, roster=ROSTER).standing()
+        assert [freeze.name for freeze in standing] == [name]
+        assert "clerk\\u200b \\u202e&amp;&lt;x&gt;" in page
+        assert "\u202e" not in page
 
     async def test_t17_a_long_value_is_approved_only_after_all_of_it_was_shown(
         self, agent: Channel, ann: httpx.AsyncClient
