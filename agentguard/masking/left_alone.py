@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.marked import marked_tokens
 from agentguard.masking.page import Page
-from agentguard.masking.sheet import Placed
+from agentguard.masking.placed import Placed
 
 
 @dataclass(slots=True)

@@ -22,11 +22,12 @@ from agentguard.masking.lists import AllowList
 from agentguard.masking.masked import Masked
 from agentguard.masking.page import Page
 from agentguard.masking.people import partial, visible
+from agentguard.masking.placed import Placed, are_trimmed
 from agentguard.masking.raised import masked_error
 from agentguard.masking.recalled import KNOWN, Span, recalled, seen_elsewhere
 from agentguard.masking.rewriting import Replacement, moved, rewritten
 from agentguard.masking.settled import Settling
-from agentguard.masking.sheet import Placed, Sheet
+from agentguard.masking.sheet import Sheet
 from agentguard.masking.shown import json_ready
 from agentguard.masking.stream import MaskedStream, Part
 from agentguard.masking.tokens import TokenIds, candidates
@@ -96,7 +97,7 @@ class Masker:
         """What was found in a text and what nearly was, what comes of it, and why; in order of place. No value is in it."""
         sheet = Sheet.of_text(text, self._fields)
         found = self._placed(sheet, *self._located(sheet, None, TOKENS)).get(0, ())
-        masked = {_identity(placed): placed for placed in found}
+        masked = {placed.identity: placed for placed in found}
         counting, doubtful = self._detected(sheet.page)
         counting += sheet.found
         told = [*counting, *worth_telling(doubtful, counting)]
@@ -110,7 +111,7 @@ class Masker:
         explained = []
         for finding in told:
             for _, its in sheet.place(finding):
-                kept = masked.pop(_identity(its), None)
+                kept = masked.pop(its.identity, None)
                 if kept is not None or finding not in counting or self._is_allowed(its):
                     evidence = explainer.evidence(finding)
                     explained.append(Explained(its.finding, self._outcome(kept or its), evidence))
@@ -281,7 +282,7 @@ class Masker:
         if not (found or settled):
             return walk.rebuilt({})
         kept = kept_in(sheet.page, kept)
-        if not (sheet.plain and kept is NOTHING and _is_trimmed(found)) or self._allowed:
+        if not (sheet.plain and kept is NOTHING and are_trimmed(found.values())) or self._allowed:
             found = self._pieces(walk.texts, sheet, found, kept)
             settled = {}
         texts: dict[int, str] = {}
@@ -312,19 +313,6 @@ class Masker:
 
 def _partial(entity_type: str, text: str, _: tuple[int, ...]) -> str:
     return partial(entity_type, text)
-
-
-def _identity(placed: Placed) -> tuple[int, int, str, str]:
-    return placed.start, placed.end, placed.entity_type, placed.detector
-
-
-def _is_trimmed(found: Mapping[int, Sequence[Placed]]) -> bool:
-    for several in found.values():
-        for placed in several:
-            value = placed.value
-            if value.strip() != value:
-                return False
-    return True
 
 
 _COMBINATIONS_KEPT = 512

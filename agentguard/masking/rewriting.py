@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agentguard.masking.leaf_texts import NUMBER
-from agentguard.masking.sheet import Bare, Placed
+from agentguard.masking.placed import Bare, Placed
 
 Replacement = Callable[[str, str, tuple[int, ...]], str | None]
 """Gives what stands in the place of a finding, by its type, its value and the paths of actions that lead to it; None: itself."""

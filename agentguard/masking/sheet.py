@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from agentguard.masking.anchors import Anchor
 from agentguard.masking.disguises import readings, tagged
@@ -17,6 +15,7 @@ from agentguard.masking.keys import NO_KEY, Key, Scope
 from agentguard.masking.limits import refused
 from agentguard.masking.page import SEPARATOR, Page, these
 from agentguard.masking.phrases import half_of
+from agentguard.masking.placed import Bare, Placed
 from agentguard.masking.special import special_among
 from agentguard.masking.views import BASE64, SHORTEST, View, encoded_words, may_need_view, plain_view
 from agentguard.masking.windows import plain_views, views_of
@@ -24,35 +23,6 @@ from agentguard.masking.windows import plain_views, views_of
 _DEEPEST_TEXT = 4
 _DEEPEST_ENCODING = 2
 FIELD = "field"
-
-
-@dataclass(slots=True)
-class Placed:
-    """A finding in the offsets of its leaf, and the value in plain form; empty where it has no plain form of its own.
-
-    `under`: the paths of actions that lead to it.
-    """
-
-    start: int
-    end: int
-    entity_type: str
-    score: float
-    detector: str
-    value: str
-    under: tuple[int, ...] = ()
-
-    @property
-    def finding(self) -> Finding:
-        """The finding alone."""
-        return Finding(self.start, self.end, self.entity_type, self.score, self.detector)
-
-
-class Bare(NamedTuple):
-    """A JSON number or word inside a text: what takes its place goes between these quotes."""
-
-    start: int
-    end: int
-    quote: str
 
 
 class Sheet:
