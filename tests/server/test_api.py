@@ -65,8 +65,9 @@ class TestShow:
         assert shown["turn"] == "0" * 32
 
     async def test_the_list_has_a_limit(self, agent: Channel, ann: httpx.AsyncClient) -> None:
-        """The first ones."""
-        requests = [await opened(agent) for _ in range(3)]
+        """The first ones; of those with the same deadline, by their ids."""
+        made = [await opened(agent) for _ in range(3)]
+        requests = sorted(made, key=lambda each: (each.deadline_ms, each.id))
         found = (await ann.get("/api/v1/requests?limit=2")).json()["requests"]
         assert [one["id"] for one in found] == [one.id for one in requests[:2]]
 
