@@ -42,7 +42,7 @@ class Fields:
         globs = [*named, *((tuple(path.split(".")), None) for path in marked)]
         self._globs: list[tuple[tuple[str, ...], str | None]] = globs
         self._named = len(named)
-        self._shapes = 0
+        self._kept = 0
         self.root = Scope(states=self._closed((index, 0) for index in range(len(globs))))
 
     def keys(self, scope: Scope, names: tuple[Any, ...]) -> tuple[Said, ...]:
@@ -63,7 +63,8 @@ class Fields:
                 table=table_of(written),
             )
             if len(names) <= _CACHED_KEYS:
-                self._keep(scope, names, found)
+                self._make_room()
+                scope.shapes[names] = found
         return found
 
     def labelled(self, scope: Scope, said: tuple[Said, ...], at: tuple[int, int], label: str) -> tuple[Said, ...]:
@@ -82,6 +83,7 @@ class Fields:
         if found is None:
             found = planned(shape.said, kinds, tuple(range(len(kinds))))
             if len(kinds) <= _CACHED_KEYS and len(shape.rows) < _CACHED_PLANS:
+                self._make_room()
                 shape.rows[kinds] = found
         return found
 
@@ -91,17 +93,17 @@ class Fields:
         if found is None:
             found = planned(shape.said, kinds, names)
             if len(kinds) <= _CACHED_KEYS and len(shape.dicts) < _CACHED_PLANS:
+                self._make_room()
                 scope.plans[(*names, *kinds)] = shape.dicts[kinds] = found
         return found
 
-    def _keep(self, scope: Scope, names: tuple[Any, ...], shape: Shape) -> None:
-        """Shapes and plans hang on the scopes of shapes: where the first are let go, all are."""
-        if self._shapes >= _CACHED_SHAPES:
+    def _make_room(self) -> None:
+        """For one more shape or plan. They hang on the scopes of shapes: where the first are let go, all are."""
+        if self._kept >= _CACHED:
             self.root.shapes.clear()
             self.root.plans.clear()
-            self._shapes = 0
-        self._shapes += 1
-        scope.shapes[names] = shape
+            self._kept = 0
+        self._kept += 1
 
     def unsettled(self, scope: Scope, name: str) -> Key | None:
         """What a key says among keys of people, where it would say something else among those of things; else None."""
@@ -163,7 +165,9 @@ class Fields:
 _CACHED_KEYS = 64
 """Objects with more keys than this are read anew each time."""
 
-_CACHED_SHAPES = 2048
+_CACHED = 4096
+"""Shapes and plans that are kept in all; a plan of many keys takes some kilobytes."""
+
 _CACHED_PLANS = 64
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable
@@ -11,6 +13,7 @@ import pytest
 
 from agentguard.errors import GuardUnavailable
 from agentguard.masking import DEFAULT_DETECTORS, Finding, Limits, Masker, Page
+from agentguard.masking.keys import Plan
 from tests.masking.samples import IDS, MASKER, found, masked, token
 
 TOKEN = token("EMAIL_ADDRESS", "ann@acme.example")
@@ -268,3 +271,21 @@ def test_a_finding_over_several_leaves_is_cut_at_their_borders() -> None:
 def test_text_that_forges_the_separator_is_still_searched() -> None:
     """The character that joins leaves may stand in a text."""
     assert found("a\x1fann@acme.example\x1fb") == [("EMAIL_ADDRESS", "ann@acme.example")]
+
+
+def _plans() -> int:
+    gc.collect()
+    return sum(type(one) is Plan for one in gc.get_objects())
+
+
+def test_t29_what_is_kept_of_objects_is_bounded_whatever_types_stand_under_their_keys() -> None:
+    """A tool that gives the same keys with other types each time makes masking slower, and no process larger."""
+    masker, types = Masker(), ("x", 1, 1.5, True, None, [], {}, ())
+    letters = map("".join, itertools.product("abcdefgh", repeat=3))
+    values = [{name: one, "n": other} for name in letters for one in types for other in types][:10_000]
+    before = _plans()
+
+    changed = [masker.mask(value, IDS).changed for value in values]
+
+    assert not any(changed)
+    assert _plans() - before < 5_000
