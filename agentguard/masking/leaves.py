@@ -20,7 +20,6 @@ import enum
 import ipaddress
 import pathlib
 import uuid
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -32,7 +31,7 @@ from agentguard.masking.leaf_texts import LONGEST_LABEL, column_name, number_or_
 from agentguard.masking.limits import Limits, refused
 from agentguard.masking.looks import looks, plain_text, said_besides, shows_more
 from agentguard.masking.raised import told_error
-from agentguard.masking.remaking import remade
+from agentguard.masking.remaking import Node, Place, put_back
 
 _LISTS = frozenset({list, tuple})
 _BYTES = frozenset({bytes, bytearray, memoryview})
@@ -50,9 +49,6 @@ _WRITTEN = (
 _LONGEST_NUMBER = 4000
 _TOO_SHORT = 1_000_000
 
-_Node = tuple[Any, int, int, tuple[Any, ...]]
-"""A container, its own container's number and the slot there, and its parts in order (a dict's keys, for a dict)."""
-
 
 class Walk:
     """The leaves of one value: `texts[i]` stands under `keys[i]`; `rebuilt({i: new text})` is the value with those in place.
@@ -64,8 +60,8 @@ class Walk:
 
     def __init__(self, value: Any, fields: Fields, limits: Limits, *, by_looks: bool = False) -> None:
         self._value, self._fields, self._limits, self._by_looks = value, fields, limits, by_looks
-        self._nodes: list[_Node] = []
-        self._places: list[tuple[int, int, tuple[int, ...]]] = []
+        self._nodes: list[Node] = []
+        self._places: list[Place] = []
         self._made: dict[int, Callable[[str], Any]] = {}
         self._pending: list[tuple[Any, int, int, int, Said]] = []
         self._characters = 0
@@ -83,29 +79,7 @@ class Walk:
 
     def rebuilt(self, texts: Mapping[int, str]) -> Any:
         """The value with the text of some leaves replaced; the same object where there are none."""
-        if not texts:
-            return self._value
-        changes: dict[int, dict[int, Any]] = {}
-        places, made = self._places, self._made
-        first, end = 0, 0
-        slots: tuple[int, ...] = ()
-        inside: dict[int, Any] = {}
-        for index, text in texts.items():
-            if not first <= index < end:
-                first, node, slots = places[bisect_left(places, (index + 1,)) - 1]
-                end = first + len(slots)
-                inside = changes.setdefault(node, {})
-            inside[slots[index - first]] = made[index](text) if index in made else text
-        nodes = self._nodes
-        for number in range(max(changes), -1, -1):
-            if number in changes:
-                value, parent, slot, parts = nodes[number]
-                new = remade(value, parts, changes[number])
-                if parent in changes:
-                    changes[parent][slot] = new
-                else:
-                    changes[parent] = {slot: new}
-        return changes[-1][0]
+        return put_back(texts, self._places, self._nodes, self._made) if texts else self._value
 
     def _walk(self) -> None:
         pending, nodes = self._pending, self._nodes

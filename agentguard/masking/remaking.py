@@ -4,9 +4,40 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+Node = tuple[Any, int, int, tuple[Any, ...]]
+"""A container, its own container's number and the slot there, and its parts in order (a dict's keys, for a dict)."""
+
+Place = tuple[int, int, tuple[int, ...]]
+"""The number of the first leaf of some that stand in one container, the container's number, and their slots there."""
+
+
+def put_back(
+    texts: Mapping[int, str],
+    places: Sequence[Place],
+    nodes: Sequence[Node],
+    made: Mapping[int, Callable[[str], Any]],
+) -> Any:
+    """The outermost container with the texts of some leaves replaced, at least one. `made`: what the text of a leaf is made into."""
+    changes: dict[int, dict[int, Any]] = {}
+    first = end = 0
+    slots: tuple[int, ...] = ()
+    inside: dict[int, Any] = {}
+    for index, text in texts.items():
+        if not first <= index < end:
+            first, node, slots = places[bisect_left(places, (index + 1,)) - 1]
+            end = first + len(slots)
+            inside = changes.setdefault(node, {})
+        inside[slots[index - first]] = made[index](text) if index in made else text
+    for number in range(max(changes), -1, -1):
+        if number in changes:
+            value, parent, slot, parts = nodes[number]
+            changes.setdefault(parent, {})[slot] = remade(value, parts, changes[number])
+    return changes[-1][0]
 
 
 def remade(value: Any, parts: tuple[Any, ...], changes: dict[int, Any]) -> Any:
