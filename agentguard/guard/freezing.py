@@ -5,7 +5,8 @@ Rules:
   call does not run: a guard that can't know of a freeze behaves as if there were one;
 - while calls are made or run, one small read a few times a second keeps it fresh, beside the road; nothing is read while none is;
 - whoever sees a new freeze says which of its calls run already, once; what was asked about or runs once is in Redis anyway;
-- whoever saw a freeze goes on only with a second person's lift that verifies: one that is just gone from Redis still stands.
+- whoever saw a freeze goes on only with a second person's lift that verifies, and once it is on record: one that is just gone from
+  Redis still stands.
 """
 
 from __future__ import annotations
@@ -115,23 +116,19 @@ class Freezing:
             gone = [freeze for freeze in self._known.values() if freeze.id not in standing]
             lifted = await freezes.lifted(gone, self.people()) if gone else frozenset[str]()
             before = self._known  # as it is now: another reading may have seen a freeze meanwhile
-            self._known = {**{freeze.id: freeze for freeze in before.values() if freeze.id not in lifted}, **standing}
+            kept = {freeze.id: freeze for freeze in before.values() if freeze.id not in lifted}
+            for freeze in before.values():
+                if freeze.id not in kept:  # on record before any call goes on
+                    _log.warning("lifted: %s", freeze)
+                    self.records.freeze_seen(freeze, "lifted")
+            self._known = {**kept, **standing}
             self._read_at = max(began, self._read_at)
-            for freeze in standing.values():
-                if freeze.id not in before:  # said once no call begins under it any more
-                    await freezes.say_running(freeze, self.under_way.under(freeze))
-        self._tell(before, standing, lifted)
-
-    def _tell(self, before: Mapping[str, Freeze], standing: Mapping[str, Freeze], lifted: frozenset[str]) -> None:
-        """Put on record what changed, once."""
-        for freeze in standing.values():
-            if freeze.id not in before:
-                _log.warning("frozen: %s", freeze)
-                self.records.freeze_seen(freeze, "stands")
-        for freeze in before.values():
-            if freeze.id in lifted:
-                _log.warning("lifted: %s", freeze)
-                self.records.freeze_seen(freeze, "lifted")
+            new = [freeze for freeze in standing.values() if freeze.id not in before]
+            for freeze in new:  # said once no call begins under it any more
+                await freezes.say_running(freeze, self.under_way.under(freeze))
+        for freeze in new:
+            _log.warning("frozen: %s", freeze)
+            self.records.freeze_seen(freeze, "stands")
 
     def _forget(self) -> None:
         """In a forked child: what reads for the parent does not read here. What is frozen stays so."""

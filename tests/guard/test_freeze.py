@@ -82,6 +82,7 @@ async def test_a_plain_allowed_call_is_refused_too(world: World, guard: Guard, s
     assert "bob@" not in str(refusal)
     kinds = [(entry.kind, entry.body.get("what")) for entry in read(world.folder / "state" / "journal", since_ms=0)]
     assert kinds.count(("freeze", "stands")) == kinds.count(("freeze", "lifted")) == 1
+    assert ("settled", None) in kinds[kinds.index(("freeze", "lifted")) :]
 
 
 async def test_what_is_not_meant_goes_on(world: World, guard: Guard) -> None:
