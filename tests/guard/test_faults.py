@@ -167,11 +167,16 @@ async def test_t5_without_redis_a_result_with_new_personal_data_is_not_shown(
     assert "ran" in str(withheld.value)
 
 
-async def test_t4_t5_a_waiting_call_goes_on_by_itself_when_redis_is_back(own_world: World, own_server: Lease) -> None:
+async def test_t4_t5_a_waiting_call_goes_on_by_itself_when_redis_is_back(
+    own_world: World, own_server: Lease, caplog: pytest.LogCaptureFixture
+) -> None:
     """Killed and started again within the deadline: request and vote are there, and the call runs once."""
     with own_world.open() as guard, guard.session(user=ANN):
         call = asyncio.create_task(own_world.call(guard, "refund", "c1", order_id=1))
         (request,) = await own_world.waiting()
+        async with asyncio.timeout(10):
+            while "waits for a decision" not in caplog.text:  # before that it has not heard that its request is there
+                await asyncio.sleep(0.01)
         os.kill(server_pid(own_server), signal.SIGKILL)
         await asyncio.sleep(0.5)
         assert not call.done()
