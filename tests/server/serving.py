@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import httpx
 
 from agentguard.approval import Channel, RecordMac
@@ -111,6 +112,8 @@ def agents_side(connection: Connection, tenant: str) -> Channel:
 
 
 async def opened(agent: Channel, *needs: Any, user: str | None = "user@acme.example", **changed: Any) -> Request:
-    """A request that waits."""
+    """A request that waits; the next one is of another millisecond, so what is opened in order is listed in order."""
     principal = a_principal(user, tenant=agent.names.tenant)
-    return (await agent.open(a_request(*needs, principal=principal, **changed), b"sealed")).stored.request
+    made = await agent.open(a_request(*needs, principal=principal, **changed), b"sealed")
+    await anyio.sleep(0.002)
+    return made.stored.request
