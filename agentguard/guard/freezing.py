@@ -4,7 +4,8 @@ Rules:
 - a call goes by what was read from Redis less than FRESH_SECONDS ago; what is older is read again first, and where that fails the
   call does not run: a guard that can't know of a freeze behaves as if there were one;
 - while calls are made or run, one small read a few times a second keeps it fresh, beside the road; nothing is read while none is;
-- whoever sees a new freeze says which of its calls run already, once; what was asked about or runs once is in Redis anyway;
+- whoever sees a new freeze says which of its calls run already, as soon as Redis takes that; what was asked about or runs once is
+  there anyway;
 - whoever saw a freeze goes on only with a second person's lift that verifies, and once it is on record: one that is just gone from
   Redis still stands.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class Freezing:
     masked_words: Callable[[Principal, str], str]
     under_way: UnderWay = field(default_factory=UnderWay)
     _known: Mapping[str, Freeze] = field(default_factory=dict)
+    _said: Set[str] = frozenset()
     _read_at: float = float("-inf")
     _asked_at: float = float("-inf")
     _reading: Future[None] | None = None
@@ -123,12 +125,14 @@ class Freezing:
                     self.records.freeze_seen(freeze, "lifted")
             self._known = {**kept, **standing}
             self._read_at = max(began, self._read_at)
-            new = [freeze for freeze in standing.values() if freeze.id not in before]
-            for freeze in new:  # said once no call begins under it any more
-                await freezes.say_running(freeze, self.under_way.under(freeze))
-        for freeze in new:
-            _log.warning("frozen: %s", freeze)
-            self.records.freeze_seen(freeze, "stands")
+            for freeze in standing.values():
+                if freeze.id not in before:
+                    _log.warning("frozen: %s", freeze)
+                    self.records.freeze_seen(freeze, "stands")
+            for freeze in standing.values():
+                if freeze.id not in self._said:  # said once no call begins under it any more
+                    await freezes.say_running(freeze, self.under_way.under(freeze))
+                    self._said = {freeze.id, *(self._said & standing.keys())}
 
     def _forget(self) -> None:
         """In a forked child: what reads for the parent does not read here. What is frozen stays so."""

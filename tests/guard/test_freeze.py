@@ -17,12 +17,13 @@ import pytest
 from agentguard.approval import Freezes, Roster
 from agentguard.audit import read
 from agentguard.config import open_brake
-from agentguard.errors import CallRefused, RefusalReason
+from agentguard.errors import CallRefused, GuardUnavailable, RefusalReason
 from agentguard.guard.freezing import FRESH_SECONDS, IDLE_SECONDS, READ_EVERY_SECONDS
 from agentguard.guard.pipeline import Guard
 from agentguard.model.approvals import Freeze, Scope, State
 from agentguard.model.calls import ToolCall
 from agentguard.store.names import Names
+from agentguard.store.redis import Connection
 from tests.guard.world import World
 
 pytestmark = pytest.mark.anyio
@@ -142,6 +143,33 @@ async def test_calls_that_run_already_are_listed_though_nobody_was_asked(world: 
         assert [(one.id, one.attempt.tool, one.attempt.user) for one in listed] == [("thread/c1", "read_page", ANN)]
         assert await guard.settle(running, "hello") == "hello"
         await guard.settle(other, 1)
+
+
+async def test_what_redis_did_not_take_is_said_again(world: World, guard: Guard, connection: Connection) -> None:
+    """The list is in the way of something else at first: that the freeze stands is on record once, and what runs is listed after all."""
+    # given
+    with guard.session(user=ANN, id="thread"):
+        running = await guard.admit(ToolCall(tool="echo", arguments={"value": 1}, id="c1"), world.tools.tool("echo"))
+        guard.freezing.close()
+        order = await freeze(world, Scope.TOOL, "echo")
+        listed = Names(world.tenant).running(order.id)
+        await connection.execute("SET", listed, "in the way")
+
+        # when
+        with pytest.raises(GuardUnavailable):
+            await guard.freezing.know(guard.principals.current(), "echo")
+        await connection.execute("DEL", listed)
+        await refused(world, guard, "echo", value=1)
+
+        # then
+        async with open_brake(world.policies, world.settings, tenant=world.tenant) as brake, asyncio.timeout(20):
+            while not (found := await brake.running(order)):
+                await asyncio.sleep(0.05)
+        await guard.settle(running, 1)
+    assert [one.id for one in found] == ["thread/c1"]
+    assert [entry.body["what"] for entry in read(world.folder / "state" / "journal") if entry.kind == "freeze"] == [
+        "stands"
+    ]
 
 
 async def test_a_long_call_is_listed_though_its_process_makes_no_other(
