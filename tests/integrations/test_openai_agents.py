@@ -636,13 +636,17 @@ async def edited(guard: Guard, world: World, before: str, after: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def billing(guard: Guard, world: World, client: AsyncOpenAI) -> Agent[Any]:
+async def billing(
+    guard: Guard, world: World, client: AsyncOpenAI, *, made: Any = None, timeout_seconds: float | None = None
+) -> Agent[Any]:
     """An agent that has another one as a tool, whose own call people are asked about too."""
     await edited(guard, world, "  refund:", "  bill: {risk: high, labels: []}\n  refund:")
-    inner: Agent[Any] = Agent(name="billing", tools=[tool(world.tools.refund)], model=model("responses", client))
+    refund = made or tool(world.tools.refund)
+    inner: Agent[Any] = Agent(name="billing", tools=[refund], model=model("responses", client))
     as_tool = guarded(guard, inner, interrupts=True).as_tool(
         "bill", "Bills.", failure_error_function=lambda _, error: f"Failed: {error}"
     )
+    as_tool.timeout_seconds = timeout_seconds
     return guarded(guard, Agent(name="support", tools=[as_tool], model=model("responses", client)), interrupts=True)
 
 
@@ -752,6 +756,30 @@ async def test_t26_an_error_of_an_agent_that_goes_on_is_masked(
     assert over.final_output == "Done"
     assert re.search(r"Failed: ModelBehaviorError: Tool \[EMAIL_\w+\] not found", server.sent[-1])
     assert MINE not in "".join(server.sent)
+
+
+class Halt(BaseException):
+    """Stops a program."""
+
+
+@pytest.mark.usefixtures("session")
+async def test_what_stops_a_program_does_so_in_an_agent_that_goes_on_too(
+    guard: Guard, world: World, client: AsyncOpenAI, server: FakeOpenAI
+) -> None:
+    """Also where it has a time to run in: the model reads of no error, and is not asked again."""
+
+    async def refund(order_id: int) -> str:
+        raise Halt
+
+    agent = await billing(guard, world, client, made=tool(refund), timeout_seconds=20.0)
+    stored = await asleep(guard, world, agent, server)
+    await world.decide((await world.waiting())[0], "ann")
+    sent = len(server.sent)
+
+    with pytest.raises(Halt):
+        await Runner.run(agent, await opened_state(guard, agent, stored))
+
+    assert len(server.sent) == sent
 
 
 @pytest.mark.usefixtures("session")

@@ -192,8 +192,7 @@ class Gate:
         name = self.seen.name
         try:
             await self.guard.asking.freezing.check(self.guard.principals.current(), name)
-            with _running():
-                result = await invoke_function_tool(function_tool=self._bare, context=context, arguments=text)
+            result = await self._invoked(context, text)
         except (CallRefused, GuardUnavailable) as refusal:
             return self._refused(context, refusal)
         except ToolTimeoutError:
@@ -222,13 +221,16 @@ class Gate:
 
     async def _result(self, context: ToolContext[Any], permit: Permit) -> Any:
         """What the tool gives for what the permit lets run."""
+        try:
+            return await self._invoked(context, permit.snapshot.input_text)
+        except ToolTimeoutError:
+            raise _TimedOut from None
+
+    async def _invoked(self, context: ToolContext[Any], text: str) -> Any:
+        """What the tool's own code gives. Raises what that raises, and ToolTimeoutError."""
         with _running():
             try:
-                return await invoke_function_tool(
-                    function_tool=self._bare, context=context, arguments=permit.snapshot.input_text
-                )
-            except ToolTimeoutError:
-                raise _TimedOut from None
+                return await invoke_function_tool(function_tool=self._bare, context=context, arguments=text)
             except Stopping as carried:
                 stopping = carried.error
         raise stopping
