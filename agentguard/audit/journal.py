@@ -70,16 +70,19 @@ class Journal:
         self._begin_anew()
         _after_fork(self)
 
-    def append(self, kind: str, body: Record | bytes, *, durable: bool) -> Future[None] | None:
+    def append(
+        self, kind: str, body: Record | bytes, *, durable: bool, number: list[int] | None = None
+    ) -> Future[None] | None:
         """Write one record, given as such or as its JSON; it survives this process when this returns.
 
         With `durable`, the future ends when the record is on the disk. Both raise GuardUnavailable("journal", ...).
+        `number` gets the record's number once it is written, whatever keeps this from returning.
         """
         text = body if isinstance(body, bytes) else json_of(body)
         with self._lock:
             now_ms = self._now_ms()
             file = self._ready(now_ms)
-            file.append(text, kind=kind, time_ms=now_ms)
+            file.append(text, kind=kind, time_ms=now_ms, number=number)
             if durable:
                 return self._syncing.at_once(file)
             self._syncing.soon(file)

@@ -32,8 +32,8 @@ class Permit:
     """One call that may run now. Give `arguments` to the tool, then settle; a permit is settled once.
 
     `bill`: what the call takes from its limits. `put`: what the tool gets in clear. `undertaking`: what it may do once.
-    `changes`: what people changed of the model's arguments. `returns`: what
-    the tool says it gives.
+    `changes`: what people changed of the model's arguments. `record`: the number of the record of its end, once there is one.
+    `returns`: what the tool says it gives.
     """
 
     call: Final[ToolCall]
@@ -47,6 +47,7 @@ class Permit:
     put: Final[Sequence[Put]] = ()
     changes: Final[Mapping[str, Json]] = field(default_factory=dict)
     settled: Final[list[str]] = field(default_factory=list)
+    record: Final[list[int]] = field(default_factory=list)
     trace: Final[Trace] = UNTRACED
     returns: Final[Returns | None] = None
 

@@ -166,7 +166,9 @@ class Records:
         *,
         labels: tuple[str, ...] = (),
     ) -> None:
-        """Step 8: how the call ended, what its result did to limits, and the labels that it put on the session."""
+        """Step 8: how the call ended, what its result did to limits, and the labels that it put on the session. Once a call."""
+        if permit.record:
+            return
         written = _digestible(masked.value) if masked is not None else b""
         line = self.lines.settled(
             permit.principal,
@@ -183,7 +185,8 @@ class Records:
             over_in_shadow=counted.noted,
             duration_ms=(time.perf_counter_ns() - permit.admitted_ns) // 1_000_000,
         )
-        pending = self.journal.append("settled", line, durable=permit.claim is not None or bool(counted.withholding))
+        durable = permit.claim is not None or bool(counted.withholding)
+        pending = self.journal.append("settled", line, durable=durable, number=permit.record)
         if pending is not None:
             await wait_for(pending)
 

@@ -7,7 +7,7 @@ Rules:
 - labels and tokens are stored before the result is returned;
 - an error is masked too, its notes and causes with it, and raised without its context;
 - a run that was cut off is unknown, never a failure; what stops a program passes, as what it is, and masked too;
-- a permit is settled once.
+- a permit is settled once, and how it ended is on record once, whatever interrupts that.
 """
 
 from __future__ import annotations
@@ -185,9 +185,8 @@ class Settling:
             await self._give_up(permit, ended)
             raise ResultWithheld(permit.call.tool, broken) from None
         except BaseException as broken:  # noqa: BLE001 - raised
-            broken.__context__ = (
-                None  # whoever prints it, or what is raised over it, must not print the tool's own error with it
-            )
+            # Whoever prints it, or what is raised over it, must not print the tool's own error with it.
+            broken.__context__ = None
             await self._give_up(permit, ended)
             raise_alone(broken)
         permit.trace.masked(masked.entities)

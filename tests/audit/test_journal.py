@@ -29,6 +29,23 @@ class Loose(Record):
     text: str
 
 
+def test_who_appends_gets_the_number_of_a_record_that_is_there_and_of_no_other(tmp_path: Path) -> None:
+    """One that the disk did not take whole has none."""
+    # given
+    disk, number = FailingDisk(), list[int]()
+    writing = journal(tmp_path, disk=disk)
+    writing.append("faulted", note(1), durable=False)
+    # when, then
+    disk.errors["rewrite"] = errno.ENOSPC
+    with pytest.raises(GuardUnavailable):
+        writing.append("faulted", note(2), durable=False, number=number)
+    assert number == []
+    disk.errors.clear()
+    writing.append("faulted", note(3), durable=False, number=number)
+    last = json.loads(segment(tmp_path).read_bytes().splitlines()[-1])
+    assert number == [last["seq"]] == [3]
+
+
 def test_a_record_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
     """Not in a buffer of this process."""
     # given

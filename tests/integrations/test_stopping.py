@@ -277,6 +277,24 @@ async def test_a_call_that_is_cancelled_in_the_middle_of_an_error_shows_none_of_
     assert _ended(world) == ["unknown"]
 
 
+@pytest.mark.anyio
+async def test_a_call_that_is_cancelled_while_its_end_goes_to_the_disk_has_one_record_of_it(
+    world: World, guard: Guard
+) -> None:
+    """What came of it was written already, and stands."""
+    call = ToolCall(tool="refund", arguments={"order_id": 1})
+    with guard.session(user=USER):
+        admitting = asyncio.create_task(guard.admit(call, world.tools.tool("refund")))
+        (request,) = await world.waiting()
+        await world.decide(request, "ann")
+        settling = asyncio.create_task(guard.settle(await admitting, "refunded"))
+        await asyncio.sleep(0)  # as far as it comes without waiting: what people approved waits for the disk
+        settling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await settling
+    assert _ended(world) == ["done"]
+
+
 def test_a_validator_that_stops_the_program_shows_no_value(world: World, guard: Guard) -> None:
     """Code that reads arguments may stop the program; what it was reading is not told, and nothing ran."""
 
