@@ -192,7 +192,7 @@ class Judging:
                 return _Seen(labels=await self.tokens.labels(principal))
             seen = await self.words.read(principal, count=counted)
         except GuardUnavailable:
-            if counted or policy.needs_session(tool):
+            if counted or policy.enforced_needs(tool):
                 raise
             return _UNREAD
         labels = self.tokens.sessions.with_own(principal, seen.labels)

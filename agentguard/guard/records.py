@@ -252,32 +252,27 @@ class Records:
     def forged(self, principal: Principal, call: ToolCall, request_id: str, code: str) -> None:
         """Somebody put into Redis what no person signed; said as loudly as a library can."""
         _log.error("request %s is forged (%s); the call does not run", request_id, code)
-        line = Faulted(
-            policy_version=self.journal.policy_version,
-            principal=principal,
-            call_id=self.binding.call_id(call.id),
-            tool=call.tool,
-            component="approval",
-            code=code,
-            request=request_id,
-        )
+        line = self._faulted(principal, call, "approval", code, request_id)
         self.journal.append("faulted", line, durable=True)
 
     def fault(self, principal: Principal, call: ToolCall, fault: Fault) -> None:
         """What was broken, if the journal itself is not."""
         component = fault.component if isinstance(fault, GuardUnavailable) else "outcome"
         request = fault.request_id if isinstance(fault, OutcomeUnknown) else None
-        line = Faulted(
+        line = self._faulted(principal, call, component, type(fault).__name__, request)
+        with suppress(GuardUnavailable):
+            self.journal.append("faulted", line, durable=True)
+
+    def _faulted(self, principal: Principal, call: ToolCall, component: str, code: str, request: str | None) -> Faulted:
+        return Faulted(
             policy_version=self.journal.policy_version,
             principal=principal,
             call_id=self.binding.call_id(call.id),
             tool=call.tool,
             component=component,
-            code=type(fault).__name__,
+            code=code,
             request=request,
         )
-        with suppress(GuardUnavailable):
-            self.journal.append("faulted", line, durable=True)
 
     async def _write(self, kind: str, line: Record, *, durable: bool) -> None:
         pending = self.journal.append(kind, line, durable=durable)

@@ -171,14 +171,6 @@ class Policy:
         plan = self._plan_of(tool)
         return frozenset() if plan is None else plan.enforced_needs
 
-    def reads_session(self, tool: str) -> bool:
-        """Whether a clause that can match this tool reads anything of the session."""
-        return bool(self.needs(tool))
-
-    def needs_session(self, tool: str) -> bool:
-        """Whether one that is enforced does."""
-        return bool(self.enforced_needs(tool))
-
     def reads(self, tool: str, name: str) -> bool:
         """Whether a clause that can match this tool may read a name."""
         plan = self._plan_of(tool)

@@ -107,7 +107,7 @@ def test_t23_a_name_that_no_tool_may_have_is_denied_even_with_a_star(tool: str) 
     assert verdict.tool.isascii()
     assert len(verdict.tool) <= 64 * 10
     assert judged.terms(tool).reveal == ()
-    assert not judged.reads_session(tool)
+    assert not judged.needs(tool)
     assert judged.title(tool, {}) == verdict.tool
 
 
@@ -331,7 +331,7 @@ def test_only_a_clause_that_reads_the_session_needs_its_labels() -> None:
     """A variable that is merely called session, and a rule without condition, read nothing."""
     judged = policy(SESSION)
 
-    assert [judged.reads_session(tool) for tool in ("a", "b", "c", "d", "e")] == [True, False, False, True, False]
+    assert [bool(judged.needs(tool)) for tool in ("a", "b", "c", "d", "e")] == [True, False, False, True, False]
 
 
 TIME = "rules:\n  - {id: r, tools: [a], when: 'time.getHours(\"UTC\") < 8', deny: true}\n"

@@ -147,8 +147,8 @@ def test_only_an_enforced_rule_needs_the_session() -> None:
     rule = "rules: [{id: r, tools: [read], when: '\"x\" in session.labels', deny: true, mode: MODE}]"
     shadowed, enforced = (policy(TOOLS + rule.replace("MODE", mode)) for mode in ("shadow", "enforce"))
 
-    assert (shadowed.reads_session("read"), shadowed.needs_session("read")) == (True, False)
-    assert (enforced.reads_session("read"), enforced.needs_session("read")) == (True, True)
+    assert (bool(shadowed.needs("read")), bool(shadowed.enforced_needs("read"))) == (True, False)
+    assert (bool(enforced.needs("read")), bool(enforced.enforced_needs("read"))) == (True, True)
     assert judge(shadowed, "read", labels=None).effect is Effect.ALLOW
 
 
