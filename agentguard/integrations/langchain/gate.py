@@ -17,23 +17,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
-from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
-from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from agentguard.errors import (
-    CallPending,
-    CallRefused,
-    ConfigurationError,
-    GuardUnavailable,
-    InvalidArguments,
-    ResultRefused,
-)
+from agentguard.errors import CallPending, CallRefused, ConfigurationError, GuardUnavailable, ResultRefused
 from agentguard.guard.permit import Permit, Settled
 from agentguard.guard.pipeline import Guard
-from agentguard.integrations.answers import Unrun, answer
+from agentguard.integrations.langchain.answers import refused
 from agentguard.integrations.langchain.errors import is_signal, raisable
 from agentguard.integrations.langchain.results import Parts, take_apart, take_pair_apart
 from agentguard.integrations.langchain.tool import Invocation, LangChainTool
@@ -263,28 +253,6 @@ def async_code(run: Callable[..., Any], arun: Callable[..., Any]) -> Callable[..
 
     sign(_arun, resolved(told))
     return _arun
-
-
-def refused(tool: BaseTool, refusal: Unrun, tool_call_id: str | None) -> Any:
-    """The error result for the model: a message where LangChain knows the call's id, else its text."""
-    content = _validation_answer(tool, refusal) if isinstance(refusal, InvalidArguments) else answer(refusal)
-    if tool_call_id is None:
-        return content
-    return ToolMessage(content, name=tool.name, tool_call_id=tool_call_id, status="error")
-
-
-def _validation_answer(tool: BaseTool, refusal: InvalidArguments) -> str:
-    """The tool's own words where it has some; its handler gets paths and rules, and no value."""
-    handler = tool.handle_validation_error
-    if isinstance(handler, str):
-        return handler
-    if not callable(handler):
-        return answer(refusal)
-    lines = [
-        InitErrorDetails(type=PydanticCustomError("agentguard", "{rule}", {"rule": rule}), loc=(path,), input=None)
-        for path, rule in refusal.problems
-    ]
-    return handler(ValidationError.from_exception_data(tool.name, lines, hide_input=True))
 
 
 def _apart(tool: BaseTool, result: Any) -> Parts:
