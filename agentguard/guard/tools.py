@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
-from functools import lru_cache
 from typing import Any, Protocol
 
 from agentguard.errors import ConfigurationError
@@ -37,8 +36,5 @@ def check_names(call: ToolCall, tool: Tool) -> None:
         raise ConfigurationError(
             "the call names another tool than the one that would run; look the tool up by the call's name"
         )
-    if not _is_tool_name(tool.name):
+    if not is_tool_name(tool.name):
         raise ConfigurationError("a tool's name is 1 to 64 of a-z A-Z 0-9 _ -; rename the tool")
-
-
-_is_tool_name = lru_cache(maxsize=1024)(is_tool_name)
